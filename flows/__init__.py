@@ -1,0 +1,8 @@
+"""The DAG: what runs, in which order. Wiring only.
+
+Importing this package sets the quiet and offline switches of the libraries below, unless the user has set them.
+"""
+
+from flows.environment import prepare
+
+prepare()

@@ -1,0 +1,95 @@
+"""The console command. Heavy libraries are imported by the command that needs them, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    help="Transfer learning for text as a production line.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+Target = Annotated[str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
+RecipeName = Annotated[str | None, typer.Argument(help="A recipe of params.yaml; the target's own if left out.")]
+
+
+@app.command()
+def run(
+    target: Target = None,
+    recipe: RecipeName = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3 for a verdict.", min=1)] = None,
+    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+) -> None:
+    """Retrain a target: data, adaptation, tuning, controls, verdict, registration."""
+    from flows.building import open_line
+    from flows.environment import hush_input_errors
+
+    line = open_line(target or _default(), recipe, seeds, device, precision)  # wrong names cost nothing
+    from flows.retrain import retrain
+
+    hush_input_errors()
+    retrain(line.target, line.recipe, seeds, device, precision)
+
+
+@app.command()
+def plan(target: Target = None, recipe: RecipeName = None) -> None:
+    """Print the chain of a target and a recipe with its keys, and what would be reused. Computes nothing."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from flows.building import open_line, reusable
+    from tasks.versioning import locked_data
+
+    line = open_line(target or _default(), recipe, None, "auto", "auto")
+    chain = line.plan(locked_data(line.target, line.params))
+    there = reusable(chain)
+    table = Table(title=f"{line.target}, recipe {line.recipe}, setting {chain.setting}", title_justify="left")
+    for column in ("step", "key", "from", "plan"):
+        table.add_column(column, no_wrap=column == "key")
+    for step in chain:
+        table.add_row(step.title, step.key, "\n".join(step.parents) or "-", "reuse" if there[step.key] else "build")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+@app.command()
+def targets() -> None:
+    """List the targets and recipes of params.yaml."""
+    from rich.console import Console
+
+    from tasks.project import root
+    from transfer.params import load_params
+
+    params = load_params(root() / "params.yaml")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    for name, spec in params.targets.items():
+        default = "  (default)" if name == params.default_target else ""
+        console.print(f"[bold]{name}[/]  domain {spec.domain}, recipe {spec.recipe}, judged by {spec.metric}{default}")
+    console.print("recipes:")
+    for name, recipe in params.recipes.items():
+        console.print(f"  {name:16} {recipe.about}")
+
+
+def _default() -> str:
+    from tasks.project import root
+    from transfer.params import load_params
+
+    return load_params(root() / "params.yaml").default_target
+
+
+def main() -> None:
+    """Entry point: exit code 0 when the line worked, 2 on bad input, 1 on any other failure."""
+    from transfer.errors import InputError
+
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        print(f"transferline: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

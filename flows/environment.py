@@ -1,0 +1,57 @@
+"""Switches of the libraries underneath, set before any of them is imported; what the user has set stays."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from tasks.project import root
+
+_QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    # the first flow on a new database takes longer than Prefect's own 20 s on a small machine
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+
+
+class _NoTraceOfInputErrors(logging.Filter):
+    """Bad input is told once, by the command itself; a traceback through Prefect's engine helps nobody mend it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        ours = kind is not None and kind.__name__ == "InputError"
+        return not (ours or "InputError" in str(record.msg) or "InputError" in str(record.args))
+
+
+def hush_input_errors() -> None:
+    """Keep input errors out of Prefect's console output; its server still gets them."""
+    from prefect.logging.handlers import PrefectConsoleHandler
+
+    for handler in logging.getLogger().handlers:  # Prefect sets its console up on the root logger
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.addFilter(_NoTraceOfInputErrors())
+
+
+def prepare() -> None:
+    """Set every switch that the user did not; with TRANSFERLINE_OFFLINE=1 the hub is never asked."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if os.environ.get("TRANSFERLINE_OFFLINE", "0") not in ("", "0", "false"):
+        os.environ.update(_OFFLINE)
+    folder = root()
+    os.environ.setdefault("DVC_SITE_CACHE_DIR", str(folder / ".dvc" / "tmp" / "site"))
+    os.environ.setdefault("TRANSFERLINE_DOWNLOADS", str(folder / "data" / "downloads"))
+    # whatever this process starts (Prefect's own server, DVC's stages) is known by this mark; see tasks/orphans.py
+    os.environ["TRANSFERLINE_PARENT"] = str(os.getpid())

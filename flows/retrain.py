@@ -1,0 +1,43 @@
+"""The line: from versioned data to a registered model, promoted only where it is proven.
+
+transferline run film-sentiment default
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prefect import flow
+
+from flows.building import Line, build_chain, open_line
+from flows.showing import publish_report, show_chain
+from tasks.evaluating import decide, predict_all, read_profiles, report_on
+from tasks.orphans import end_orphans
+from tasks.registering import find_champion, register
+from tasks.tracking import TransferRun
+from tasks.versioning import pin_data, profile_paths
+
+
+@flow(name="retrain", flow_run_name="retrain {target}", validate_parameters=True)
+def retrain(
+    target: str,
+    recipe: str | None = None,
+    seeds: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+) -> dict[str, str]:
+    """Retrain a target by a recipe; returns the decision, the model, its versions and the MLflow run."""
+    end_orphans()
+    line: Line = open_line(target, recipe, seeds, device, precision)
+    data = pin_data(target, line.params)
+    chain = line.plan(data)
+    show_chain(chain)
+    with TransferRun(target, chain.recipe, line.seeds, f"{target} {chain.recipe}") as run:
+        built = build_chain(line, chain, data, run)
+        champion = find_champion(target)
+        groups = predict_all(chain, built, data, champion, line.request(chain, run))
+        profiles = read_profiles(profile_paths(target, line.params))
+        report = report_on(line.spec, groups, data, profiles, target)
+        verdict = decide(line.spec, report.candidates, champion.key if champion else None)
+        registration = register(chain, report, verdict, run.run_id)
+        return publish_report(run, chain, groups, report, verdict, registration, profiles, built, data)

@@ -1,0 +1,102 @@
+"""What a run shows: Prefect artifacts, MLflow figures, and the terminal's closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact
+from rich.table import Table
+
+from flows.building import reusable
+from tasks.caching import Built
+from tasks.progress import console
+from tasks.registering import Registration
+from tasks.tracking import TransferRun, tracking_uri
+from transfer.chain import Chain, Data
+from transfer.evaluation.figures import confusion_matrix, intervals, reliability
+from transfer.evaluation.markdown import chain_table, render
+from transfer.evaluation.report import Group, Report
+from transfer.evaluation.verdict import Verdict
+
+
+def show_chain(chain: Chain) -> None:
+    """The plan, as an artifact of the run and a line on the terminal."""
+    reused = reusable(chain)
+    create_markdown_artifact(chain_table(chain, reused), key="chain", description=f"{chain.target}: the plan")
+    console.print(
+        f"[bold]{chain.target}[/]  recipe {chain.recipe}, setting {chain.setting}: "
+        f"{len(chain.steps)} steps, {sum(reused.values())} of them reused"
+    )
+
+
+def publish_report(
+    run: TransferRun,
+    chain: Chain,
+    groups: Mapping[str, Group],
+    report: Report,
+    verdict: Verdict,
+    registration: Registration,
+    profiles: Mapping[str, Any],
+    built: Mapping[str, Built],
+    data: Data,
+) -> dict[str, str]:
+    """Record the outcome in MLflow and Prefect, print the closing table; returns the outcome in words."""
+    text = render(chain, report, verdict, profiles)
+    run.log(report.flat())
+    run.text(text, "report.md")
+    run.tag(
+        {
+            "transferline.verdict": verdict.decision,
+            "transferline.headline": verdict.headline,
+            "mlflow.note.content": text,
+            "transferline.versions": str(dict(registration.versions)),
+        }
+    )
+    run.tag(
+        {
+            f"stage.{b.checkpoint.key}": f"{'reused from' if b.reused else 'built in'} run {b.checkpoint.run_id}"
+            for b in built.values()
+        }
+    )
+    for role, pin in data.items():
+        run.dataset(f"{chain.target}-{role}", pin.md5, pin.path, role)
+    _figures(run, chain, groups, report)
+    create_markdown_artifact(text, key="report", description=f"{chain.target}: {verdict.headline}")
+    _print(run, chain, report, verdict, registration)
+    return {
+        "decision": verdict.decision,
+        "challenger": verdict.challenger,
+        "model": registration.model,
+        "champion": registration.champion or "",
+        "run": run.run_id,
+    }
+
+
+def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report: Report) -> None:
+    for role in ("challenger", "unadapted"):
+        shipped = groups[role].predictions[groups[role].shipped]
+        run.figure(confusion_matrix(shipped, f"{chain.target}: {role}"), f"figures/confusion-{role}.png")
+        run.figure(reliability(shipped, f"{chain.target}: {role}"), f"figures/reliability-{role}.png")
+    scores = {role: line.scores[report.metric] for role, line in report.lines.items()}
+    rows = {role: (i.value, i.low, i.high) for role, i in scores.items()}
+    run.figure(intervals(rows, report.metric, chain.target), "figures/scores.png")
+
+
+def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, registration: Registration) -> None:
+    table = Table(title=f"{chain.target}: {report.rows} test rows, 95 % intervals", title_justify="left")
+    for column in ("model", "seeds", report.metric, f"shipped {report.metric}", "calibration", "ms a text", "MB"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for role, line in report.lines.items():
+        scores = (str(line.scores[report.metric]), str(line.shipped[report.metric]))
+        numbers = (f"{line.calibration:.3f}", f"{line.latency_ms:.1f}", f"{line.megabytes:.0f}")
+        table.add_row(role, str(line.seeds), *scores, *numbers)
+    console.print(table)
+    console.print(f"[bold]verdict: {verdict.headline}[/]")
+    for reason in (*verdict.reasons, *report.notes):
+        console.print(f"  - {reason}")
+    versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())
+    champion = f"champion is version {registration.champion}" if registration.champion else "no champion yet"
+    console.print(f"registered model {registration.model}: {versions}; {champion}")
+    console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
+    console.print("look:  mlflow ui --backend-store-uri " + tracking_uri() + "   and   prefect server start")

@@ -1,0 +1,28 @@
+"""What a killed run leaves behind: Prefect's ephemeral server and DVC's stage go on without their parent.
+
+Every process that a run starts inherits TRANSFERLINE_PARENT. At the next start the ones whose parent is gone are ended, so
+that ten kills do not leave ten servers.
+"""
+
+from __future__ import annotations
+
+import psutil
+
+MARK = "TRANSFERLINE_PARENT"
+
+
+def end_orphans() -> int:
+    """End this user's marked processes whose parent run is dead; returns how many."""
+    ended = []
+    for process in psutil.process_iter(["pid", "ppid"]):
+        try:
+            parent = process.environ().get(MARK)
+            if parent and int(parent) != process.pid and not psutil.pid_exists(int(parent)):
+                process.terminate()
+                ended.append(process)
+        except (psutil.Error, ValueError, OSError):  # gone meanwhile, or another user's
+            continue
+    _, alive = psutil.wait_procs(ended, timeout=5)
+    for process in alive:
+        process.kill()
+    return len(ended)

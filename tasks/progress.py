@@ -1,0 +1,57 @@
+"""What a person sees while a run goes on: one line a step, and in between how far it has come."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from transfer.stage import Progress
+
+console = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
+QUIET_EVERY = 5.0  # seconds between two progress lines where no terminal is attached
+_last: dict[str, float] = {}
+
+
+def show_progress(
+    what: Progress | str, verb: str = "", key: str = "", summary: Mapping[str, float] | None = None
+) -> None:
+    """Show a running step's progress, or (given a title and a verb) that a step is done."""
+    if isinstance(what, str):
+        colour = "green" if verb == "reused" else "cyan"
+        figures = "" if verb == "reused" else "  " + _figures(summary or {})
+        console.print(f"  [{colour}]{verb:7}[/] {what:32} [dim]{key}[/]{figures}")
+        return
+    now = time.monotonic()
+    every = 0.5 if sys.stderr.isatty() else QUIET_EVERY
+    if now - _last.get(what.stage, -math.inf) < every and what.done < what.total:
+        return
+    _last[what.stage] = now
+    console.print(f"          {_line(what)}", end="\r" if sys.stderr.isatty() and what.done < what.total else "\n")
+
+
+def _line(progress: Progress) -> str:
+    share = 100 * progress.done / max(progress.total, 1)
+    left = f"{_duration(progress.left)} left" if math.isfinite(progress.left) and progress.done < progress.total else ""
+    speed = f"{progress.metrics['tokens_per_second']:,.0f} tokens/s" if "tokens_per_second" in progress.metrics else ""
+    shown = {k: v for k, v in progress.metrics.items() if k in _SHOWN}
+    parts = [f"{progress.stage}", f"{share:3.0f} %", f"{progress.done:g}/{progress.total:g} {progress.unit}"]
+    return "  ".join(part for part in (*parts, speed, _figures(shown), left) if part)
+
+
+_SHOWN = ("loss", "validation_accuracy", "validation_loss", "tokens")
+
+
+def _figures(figures: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={_number(value)}" for name, value in figures.items() if name != "score")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,28 @@
+"""Where a project's files lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """The project's folder: TRANSFERLINE_ROOT, else the nearest folder upwards that holds params.yaml."""
+    declared = os.environ.get("TRANSFERLINE_ROOT")
+    if declared:
+        return Path(declared).resolve()
+    here = Path.cwd().resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file()), here)
+
+
+def store() -> Path:
+    """Where checkpoints lie: TRANSFERLINE_STORE, else data/checkpoints."""
+    declared = os.environ.get("TRANSFERLINE_STORE")
+    return Path(declared).resolve() if declared else root() / "data" / "checkpoints"
+
+
+def locks() -> Path:
+    """Folder of the lock files."""
+    folder = store() / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,170 @@
+"""The registry: every candidate is registered once per key, whatever the verdict; only `champion` is gated."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.locking import held
+from tasks.project import store
+from tasks.tracking import client
+from transfer.chain import Chain
+from transfer.checkpoint import intact, read_lineage
+from transfer.evaluation.card import model_card
+from transfer.evaluation.report import Report
+from transfer.evaluation.verdict import Verdict
+
+EXTRA = "transferline"  # folder of the logged model that holds lineage.json and seen.npy
+REQUIREMENTS = ("torch", "transformers", "safetensors", "accelerate")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The registered version that the alias `champion` points to."""
+
+    key: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Versions of a target's model after a retrain."""
+
+    model: str
+    versions: Mapping[str, str]  # role -> version
+    champion: str | None
+
+
+@task(task_run_name="look up champion of {target}", cache_policy=NO_CACHE)
+def find_champion(target: str) -> Champion | None:
+    """The champion of a target, its checkpoint brought back from the registry where the store has lost it."""
+    version = _alias(target, "champion")
+    if version is None:
+        return None
+    key = version.tags["transferline.key"]
+    if not intact(store() / key):
+        _restore(version, store() / key)
+    return Champion(key, version.version)
+
+
+@task(task_run_name="register", cache_policy=NO_CACHE)
+def register(chain: Chain, report: Report, verdict: Verdict, run_id: str) -> Registration:
+    """Register challenger and promoted model once per key, and move the aliases that the verdict moves."""
+    wanted = {"challenger": report.candidates[0].key}
+    if verdict.decision == "promote":
+        wanted[verdict.role] = verdict.key
+    with held(f"registry-{chain.target}"):
+        versions = {role: _version_of(chain, role, key, report, verdict, run_id) for role, key in wanted.items()}
+        client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
+        if verdict.decision == "promote":
+            client().set_registered_model_alias(chain.target, "champion", versions[verdict.role])
+        champion = _alias(chain.target, "champion")
+    return Registration(chain.target, versions, champion.version if champion else None)
+
+
+def _alias(target: str, alias: str) -> Any:
+    """The version under an alias, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client().get_model_version_by_alias(target, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
+    """The registered version of a key; made if there is none."""
+    found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
+    if found:
+        return max(found, key=lambda version: int(version.version)).version
+    folder = store() / key
+    lineage = read_lineage(folder) or {}
+    card = model_card(chain, role, key, lineage, report, verdict)
+    uri = _log_model(folder, run_id, role, card)
+    if not _exists(chain.target):
+        client().create_registered_model(chain.target, description=f"Text classifier of the target {chain.target}")
+    tags = {"transferline.key": key, "transferline.role": role, "transferline.recipe": chain.recipe}
+    tags |= {f"transferline.data.{name}": md5 for name, md5 in lineage.get("data", {}).items()}
+    tags |= {f"transferline.{name}": str(lineage.get(name, "")) for name in ("digest", "commit", "created", "run")}
+    tags["transferline.parents"] = " ".join(lineage.get("parents", []))
+    # the tags come in the same request as the version: a kill leaves either both or neither
+    version = client().create_model_version(chain.target, uri, run_id=run_id, tags=tags, description=card)
+    return version.version
+
+
+def _exists(name: str) -> bool:
+    return bool(client().search_registered_models(f"name = '{name}'"))
+
+
+def _log_model(folder: Path, run_id: str, role: str, card: str) -> str:
+    """Log a checkpoint in MLflow's transformers flavour; returns the uri of the logged model."""
+    import mlflow
+    from huggingface_hub import ModelCard
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.transformers.log_model(
+            classifier,
+            name=role,
+            model_card=ModelCard(card),
+            signature=_signature(),
+            input_example=_example(),
+            model_config={"truncation": True, "max_length": tokenizer.model_max_length},
+            pip_requirements=_pinned(),
+        )
+        mlflow.log_text(card, f"{role}/model_card.md")
+        for name in ("lineage.json", "seen.npy"):
+            mlflow.log_artifact(str(folder / name), f"{role}/{EXTRA}")
+    return info.model_uri
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = Schema([ColSpec("string", "text")])
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]))
+
+
+def _example() -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({"text": ["a quiet, funny and moving film"]})
+
+
+def _pinned() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
+
+
+def _restore(version: Any, folder: Path) -> None:
+    """Bring a registered version's checkpoint back into the store: model and tokenizer from MLflow, lineage beside."""
+    import mlflow
+
+    scratch = store() / ".making" / f"restore-{folder.name}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    model = Path(mlflow.artifacts.download_artifacts(version.source, dst_path=str(scratch / "model")))
+    role = version.tags["transferline.role"]
+    extra = mlflow.artifacts.download_artifacts(
+        run_id=version.run_id, artifact_path=f"{role}/{EXTRA}", dst_path=str(scratch / "extra")
+    )
+    whole = scratch / "whole"
+    shutil.copytree(model / "model", whole)
+    shutil.copytree(model / "components" / "tokenizer", whole, dirs_exist_ok=True)
+    shutil.copytree(extra, whole, dirs_exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    whole.rename(folder)
+    shutil.rmtree(scratch, ignore_errors=True)

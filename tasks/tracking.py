@@ -1,0 +1,191 @@
+"""MLflow: one parent run a transfer run, one child a stage that was really built. It records; it decides nothing.
+
+Only the client is used, never the fluent "active run", so that stages in several threads do not write into each
+other's runs. Metrics are sent in batches: a single one costs tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tasks.locking import held
+from tasks.project import root
+from transfer.stage import Progress
+
+FLUSH_EVERY = 10.0  # seconds
+_client: Any = None
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else the project's own sqlite database."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+
+
+def client() -> Any:
+    """The one MLflow client of this process; the first call makes sure that the database has its tables."""
+    global _client
+    uri = tracking_uri()
+    if _client is None or _client.tracking_uri != uri:
+        import mlflow
+
+        for name in ("mlflow", "alembic"):  # they announce tables, hubs and licences that nobody asked about
+            logging.getLogger(name).setLevel(logging.ERROR)
+        (root() / "mlruns").mkdir(exist_ok=True)
+        mlflow.set_tracking_uri(uri)
+        with held("mlflow-schema"):  # several processes on an empty database would crash each other
+            _client = mlflow.MlflowClient(uri)
+            _client.search_experiments(max_results=1)
+    return _client
+
+
+def experiment(name: str) -> str:
+    """The id of an experiment, made if need be; artifacts of the embedded database lie under mlruns/artifacts."""
+    with held("mlflow-experiment"):
+        found = client().get_experiment_by_name(name)
+        if found is not None:
+            return found.experiment_id
+        local = tracking_uri().startswith("sqlite")
+        place = (root() / "mlruns" / "artifacts").as_uri() if local else None
+        return client().create_experiment(name, artifact_location=place)
+
+
+def commit() -> str:
+    """The project's git commit, marked where the work tree differs from it."""
+    git = ["git", "-C", str(root())]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if head.returncode:
+        return "no git commit"
+    status = [*git, "status", "--porcelain", "--untracked-files=no"]
+    changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout.strip()
+    return head.stdout.strip() + ("+changes" if changed else "")
+
+
+class _Run:
+    """A run that ends as FINISHED, FAILED or KILLED, whatever happens inside."""
+
+    def __init__(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> None:
+        process = {"transferline.pid": str(os.getpid()), "transferline.host": os.uname().nodename}
+        self.experiment_id = experiment_id
+        self.run_id: str = client().create_run(experiment_id, run_name=name, tags={**tags, **process}).info.run_id
+
+    def log(self, metrics: Mapping[str, float], step: int = 0, parameters: Mapping[str, str] | None = None) -> None:
+        """Metrics at a step, and parameters, in one request."""
+        from mlflow.entities import Metric, Param
+
+        now = int(1000 * time.time())
+        points = [Metric(name, float(value), now, step) for name, value in metrics.items()]
+        named = [Param(name, str(value)[:6000]) for name, value in (parameters or {}).items()]
+        client().log_batch(self.run_id, points, named)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        for name, value in tags.items():
+            client().set_tag(self.run_id, name, value)
+
+    def figure(self, figure: Any, name: str) -> None:
+        client().log_figure(self.run_id, figure, name)
+
+    def text(self, text: str, name: str) -> None:
+        client().log_text(self.run_id, text, name)
+
+    def dataset(self, name: str, md5: str, path: Path, role: str) -> None:
+        """A data input with DVC's identity for it."""
+        import mlflow.data.pandas_dataset
+        import pandas as pd
+        from mlflow.entities import DatasetInput, InputTag
+
+        head = pd.read_json(path, lines=True, nrows=50)
+        with warnings.catch_warnings():  # a local path suits two kinds of MLflow source that mean the same
+            warnings.simplefilter("ignore")
+            described = mlflow.data.pandas_dataset.from_pandas(head, source=str(path), name=name, digest=f"dvc-{md5}")
+        tags = [InputTag("mlflow.data.context", role), InputTag("dvc.md5", md5)]
+        client().log_inputs(self.run_id, [DatasetInput(described._to_mlflow_entity(), tags)])
+
+    def end(self, status: str) -> None:
+        client().set_terminated(self.run_id, status)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None:
+            self.tag({"transferline.error": f"{type(error).__name__}: {error}"[:5000]})
+        killed = kind is not None and not issubclass(kind, Exception)  # Ctrl-C and the like
+        self.end("KILLED" if killed else "FAILED" if error is not None else "FINISHED")
+
+
+class TransferRun(_Run):
+    """The parent run of one retrain."""
+
+    def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
+        close_dead_runs(experiment(target))
+        tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
+        super().__init__(experiment(target), title, {**tags, "transferline.kind": "retrain"})
+        self.log({}, 0, {"target": target, "recipe": recipe, "seeds": str(seeds)})
+
+    def __enter__(self) -> TransferRun:
+        return self
+
+
+class StageRun(_Run):
+    """The child run of one stage; buffers its metrics and draws its loss curve."""
+
+    def __init__(
+        self, parent: str, experiment_id: str, title: str, parameters: Mapping[str, str], data: Mapping[str, Path]
+    ) -> None:
+        super().__init__(experiment_id, title, {"mlflow.parentRunId": parent, "transferline.kind": "stage"})
+        self.title, self.rows, self.sent, self.flushed = title, list[dict[str, float]](), 0, time.monotonic()
+        self.log({}, 0, parameters)
+        for role, path in data.items():
+            if f"data.{role}" in parameters:
+                self.dataset(f"{path.parent.name}-{role}", parameters[f"data.{role}"], path, role)
+
+    def __enter__(self) -> StageRun:
+        return self
+
+    def report(self, progress: Progress) -> None:
+        """Take in a progress report; it reaches the server with the next batch."""
+        self.rows.append({"step": progress.done, **progress.metrics})
+        if time.monotonic() - self.flushed >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        from mlflow.entities import Metric
+
+        now = int(1000 * time.time())
+        points = [
+            Metric(name, float(value), now, int(row["step"]))
+            for row in self.rows[self.sent :]
+            for name, value in row.items()
+            if name != "step"
+        ]
+        for start in range(0, len(points), 1000):  # MLflow's largest batch
+            client().log_batch(self.run_id, points[start : start + 1000])
+        self.sent, self.flushed = len(self.rows), time.monotonic()
+
+    def finish(self, summary: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Send what is left, the summary, and the loss curve of a stage that has one."""
+        from transfer.evaluation.figures import loss_curve
+
+        self.flush()
+        self.log({f"final/{name}": value for name, value in summary.items()})
+        self.tag(tags)
+        if any("loss" in row for row in self.rows):
+            self.figure(loss_curve(self.rows, self.title), "figures/loss.png")
+
+
+def close_dead_runs(experiment_id: str) -> int:
+    """Mark as KILLED the runs of this machine whose process is gone without a word; returns how many."""
+    running = client().search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
+    closed = 0
+    for run in running:
+        pid, host = run.data.tags.get("transferline.pid"), run.data.tags.get("transferline.host")
+        if pid and host == os.uname().nodename and not psutil.pid_exists(int(pid)):
+            client().set_terminated(run.info.run_id, "KILLED")
+            closed += 1
+    return closed

@@ -1,0 +1,99 @@
+"""DVC: brings the data of a target to the version that params.yaml declares, and says which version that is.
+
+The gates run here (`prepare`, `corpus`). An unchanged project costs a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.locking import held
+from tasks.progress import console
+from tasks.project import root
+from transfer.chain import Data, Pin
+from transfer.errors import InputError
+from transfer.params import Params
+
+SPLITS = ("train", "validation", "test")
+
+
+@task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
+def pin_data(target: str, params: Params) -> Data:
+    """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data."""
+    stages = [f"prepare@{target}"]
+    domain = params.target(target).domain
+    if domain in params.domains:
+        stages.append(f"corpus@{domain}")
+    with held("dvc-repro"):  # DVC refuses a second repro at once; ours waits
+        _reproduce(stages)
+    return locked_data(target, params)
+
+
+def locked_data(target: str, params: Params) -> Data:
+    """What dvc.lock says of a target's files, without running anything. Raises InputError where it says nothing."""
+    spec = params.target(target)
+    places = {s: f"data/prepared/{spec.domain}/{target}/{s}.jsonl" for s in SPLITS}
+    if spec.domain in params.domains:
+        places["corpus"] = f"data/corpora/{spec.domain}/corpus.jsonl"
+    hashes = _hashes()
+    missing = [place for place in places.values() if place not in hashes]
+    if missing:
+        mend = f"Run `transferline run {target}`, or `dvc repro prepare@{target}`"
+        raise InputError(f"target {target!r}", f"dvc.lock does not know {', '.join(missing)} yet", mend)
+    return {role: Pin(root() / place, hashes[place]) for role, place in places.items()}
+
+
+def profile_paths(target: str, params: Params) -> dict[str, Path]:
+    """The profiles that `prepare` and `corpus` wrote."""
+    domain = params.target(target).domain
+    paths = {"target": root() / "data" / "prepared" / domain / target / "profile.json"}
+    if domain in params.domains:
+        paths["corpus"] = root() / "data" / "corpora" / domain / "profile.json"
+    return paths
+
+
+def _hashes() -> dict[str, str]:
+    """Path -> md5 of every out that dvc.lock knows."""
+    with _repo() as repo:
+        known = {out.def_path: out.hash_info.value for out in repo.index.outs}
+    return {path: md5 for path, md5 in known.items() if md5}
+
+
+def _repo() -> Any:
+    from dvc.repo import Repo
+
+    return Repo(str(root()))
+
+
+def _reproduce(stages: list[str]) -> None:
+    """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    pull = ["--pull", "--allow-missing"] if _has_remote() else []
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet", *pull, *stages]
+    if _unchanged(stages):
+        return
+    console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
+    done = subprocess.run(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        ours = [line for line in said if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus")]
+        what = (ours or said or ["dvc repro failed"])[0].rstrip(".")
+        raise InputError("data", what, "What was finished before is kept; run again once it is mended")
+
+
+def _unchanged(stages: list[str]) -> bool:
+    """Whether DVC finds nothing to do: asked in this process, which is faster than a repro by command."""
+    with _repo() as repo:
+        return not repo.status(targets=stages, with_deps=True)
+
+
+def _has_remote() -> bool:
+    with _repo() as repo:
+        return bool(repo.config.get("core", {}).get("remote"))

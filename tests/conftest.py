@@ -1,0 +1,59 @@
+"""Every test runs offline, quiet, on one thread, with Prefect and MLflow homes of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_HOME = tempfile.mkdtemp(prefix="transferline-tests-")
+os.environ.update(
+    {
+        "TRANSFERLINE_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",  # tiny models: a second thread only waits
+        "PREFECT_HOME": f"{_HOME}/prefect",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+    }
+)
+for _name in ("MLFLOW_TRACKING_URI", "TRANSFERLINE_STORE", "TRANSFERLINE_ROOT"):
+    os.environ.pop(_name, None)
+
+import flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
+from tests.project import make_project, write_tiny_bert  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random BERT."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_bert(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """One Prefect server for all tests that run flows in this process."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    # the heartbeat thread costs a second at the end of every flow
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny project, and this process inside it."""
+    root = make_project(tmp_path / "project")
+    monkeypatch.setenv("TRANSFERLINE_ROOT", str(root))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc" / "tmp" / "site"))
+    monkeypatch.chdir(root)
+    return root

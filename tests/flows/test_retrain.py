@@ -1,0 +1,181 @@
+"""The whole line on a tiny project, run as a user runs it: by the console command, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.project import declare, environment, make_project, write_reviews
+
+
+def transferline(project: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", *words]
+    return subprocess.run(
+        command, cwd=project, env=environment(project, **extra), capture_output=True, text=True, check=False
+    )
+
+
+def registry(project: Path) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{project / 'mlruns' / 'mlflow.db'}")
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A project whose default recipe ran once."""
+    project = make_project(tmp_path_factory.mktemp("line") / "project")
+    # the tiny bases lose to TF-IDF on purpose-made text: a margin as wide as can be lets one of them be promoted
+    declare(
+        project,
+        targets={"reviews": {"domain": "cinema", "data": "reviews.csv", "split": {"test": 0.3, "validation": 0.2}}},
+    )
+    return project, transferline(project, "run")
+
+
+def digests(project: Path) -> dict[str, str]:
+    return {
+        path.parent.name: json.loads(path.read_text())["digest"]
+        for path in (project / "data" / "checkpoints").glob("*-*/lineage.json")
+    }
+
+
+def test_the_line_works_whatever_the_verdict(line) -> None:
+    _, done = line
+    assert done.returncode == 0, done.stderr
+    for said in ("challenger", "unadapted", "scratch", "tfidf", "verdict:", "registered model reviews", "MLflow run"):
+        assert said in done.stderr
+
+
+def test_progress_is_shown_on_long_steps(line) -> None:
+    assert "tokens/s" in line[1].stderr
+    assert "loss=" in line[1].stderr
+
+
+def test_again_computes_nothing_and_says_so_of_every_stage(line) -> None:
+    project, _ = line
+    before = digests(project)
+    done = transferline(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "built " not in done.stderr
+    assert done.stderr.count("  reused ") == len(before)
+    assert digests(project) == before
+    versions = registry(project).search_model_versions("name = 'reviews'")
+    keys = [version.tags["transferline.key"] for version in versions]
+    assert len(keys) == len(set(keys))
+
+
+def test_the_tracker_holds_one_parent_and_a_child_for_every_stage_that_was_built(line) -> None:
+    project, _ = line
+    client = registry(project)
+    experiment = client.get_experiment_by_name("reviews")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    parents = [run for run in runs if run.data.tags["transferline.kind"] == "retrain"]
+    children = [run for run in runs if run.data.tags["transferline.kind"] == "stage"]
+    assert len(children) == len(digests(project))
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parents[-1].info.run_id}
+    tune = next(run for run in children if run.info.run_name == "challenger full seed 0")
+    assert len(client.get_metric_history(tune.info.run_id, "loss")) > 1
+    inputs = {i.dataset.name: {t.key: t.value for t in i.tags} for i in tune.inputs.dataset_inputs}
+    assert inputs["reviews-train"]["dvc.md5"] in (project / "dvc.lock").read_text()
+    assert tune.data.params["key"].startswith("tune-")
+    artifacts = {a.path for a in client.list_artifacts(parents[0].info.run_id, "figures")}
+    assert {"figures/confusion-challenger.png", "figures/reliability-challenger.png", "figures/scores.png"} <= artifacts
+    assert "figures/loss.png" in {a.path for a in client.list_artifacts(tune.info.run_id, "figures")}
+
+
+def test_the_registered_version_knows_where_it_comes_from(line) -> None:
+    project, _ = line
+    version = registry(project).get_model_version_by_alias("reviews", "challenger")
+    lineage = json.loads(
+        (project / "data" / "checkpoints" / version.tags["transferline.key"] / "lineage.json").read_text()
+    )
+    assert version.tags["transferline.digest"] == lineage["digest"]
+    assert version.tags["transferline.data.train"] == lineage["data"]["train"]
+    assert "## Verdict" in version.description
+
+
+FRESH = """
+import sys, json, mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/reviews@challenger")
+texts = [json.loads(line)["text"] for line in open(sys.argv[2])]
+out = model.predict(pd.DataFrame({"text": texts}))
+ours = sorted(name for name in sys.modules if name.split(".")[0] in ("transfer", "tasks", "flows"))
+print(json.dumps({"rows": out.to_dict("records"), "ours": ours}))
+"""
+
+
+def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
+    """Loaded by MLflow alone, in a process that imports nothing of ours."""
+    import pandas as pd
+
+    from transfer.chain import prediction_key
+
+    project, _ = line
+    uri = f"sqlite:///{project / 'mlruns' / 'mlflow.db'}"
+    version = registry(project).get_model_version_by_alias("reviews", "challenger")
+    test = project / "data" / "prepared" / "cinema" / "reviews" / "test.jsonl"
+    command = [sys.executable, "-c", FRESH, uri, str(test)]
+    done = subprocess.run(
+        command, cwd=project.parent, env=environment(project), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout.strip().splitlines()[-1])
+    served = printed["rows"]
+    assert not printed["ours"]
+    lock = (project / "dvc.lock").read_text()
+    key = version.tags["transferline.key"]
+    folders = (project / "data" / "checkpoints").glob("predict-*")
+    lineages = {f: json.loads((f / "lineage.json").read_text()) for f in folders}
+    folder = next(f for f, lineage in lineages.items() if lineage["parents"] == [key])
+    assert folder.name == prediction_key(key, lineages[folder]["data"]["test"])
+    assert lineages[folder]["data"]["test"] in lock
+    kept = pd.read_parquet(folder / "predictions.parquet")
+    assert [row["label"] for row in served] == kept["predicted"].tolist()
+    probabilities = [kept.loc[i, f"p:{row['label']}"] for i, row in enumerate(served)]
+    assert [row["score"] for row in served] == pytest.approx(probabilities, abs=1e-5)
+
+
+def test_plan_computes_nothing_and_says_what_would_be_reused(line) -> None:
+    project, _ = line
+    before = sorted(str(p) for p in project.rglob("*"))
+    done = transferline(project, "plan", "reviews", "default")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("reuse") == 12
+    other = transferline(project, "plan", "reviews", "masked").stdout
+    assert "build" in other
+    assert "reuse" in other  # the base and every control
+    assert sorted(str(p) for p in project.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "nothing"), "target 'nothing': not declared"),
+        (("run", "reviews", "magic"), "recipe 'magic': not declared"),
+        (("plan", "reviews", "magic"), "Declared are"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_exit_code_two(line, words: tuple[str, ...], said: str) -> None:
+    done = transferline(line[0], *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bad_data_fails_the_run_with_one_clear_message(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    write_reviews(project / "reviews.csv", 60)
+    with (project / "reviews.csv").open("ab") as file:
+        file.write(b"br\xffken,good\n")
+    done = transferline(project, "run")
+    assert done.returncode == 2
+    assert "line 62: byte 0xff is not UTF-8. Convert the file" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,77 @@
+"""DVC's side: identity, unchanged data, bad data, and a remote."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.project import root
+from tasks.versioning import locked_data, pin_data
+from tests.project import environment, write_reviews
+from transfer.errors import InputError
+from transfer.params import load_params
+
+
+def pin() -> dict[str, str]:
+    return {role: pin.md5 for role, pin in pin_data.fn("reviews", load_params(root() / "params.yaml")).items()}
+
+
+def dvc(project: Path, *words: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "dvc", *words], cwd=project, check=True, env=environment(project), capture_output=True
+    )
+
+
+def test_pins_are_what_dvc_lock_says_and_stay_while_nothing_changes(project: Path) -> None:
+    first = pin()
+    lock = (project / "dvc.lock").read_text()
+    assert set(first) == {"train", "validation", "test", "corpus"}
+    assert all(md5 in lock for md5 in first.values())
+    assert pin() == first
+
+
+def test_new_rows_change_what_they_touch(project: Path) -> None:
+    first = pin()
+    write_reviews(project / "reviews.csv", rows=400)
+    second = pin()
+    assert second["train"] != first["train"]
+    assert second["corpus"] == first["corpus"]  # the purge took nothing more away
+
+
+def test_bad_data_stops_with_the_row_and_loses_nothing(project: Path) -> None:
+    first = pin()
+    with (project / "reviews.csv").open("a", encoding="utf-8") as file:
+        file.write("a fine film without a label,\n")
+    with pytest.raises(InputError, match="reviews.csv, row 242: column 'label' is empty"):
+        pin()
+    write_reviews(project / "reviews.csv")
+    assert pin() == first
+
+
+def test_a_plan_before_any_data_says_what_to_run(project: Path) -> None:
+    with pytest.raises(InputError, match="transferline run reviews"):
+        locked_data("reviews", load_params(project / "params.yaml"))
+
+
+def test_data_goes_to_a_remote_and_comes_back(project: Path, tmp_path: Path) -> None:
+    first = pin()
+    dvc(project, "remote", "add", "-d", "store", str(tmp_path / "remote"))
+    dvc(project, "push")
+    shutil.rmtree(project / "data")
+    shutil.rmtree(project / ".dvc" / "cache")
+    dvc(project, "pull")
+    assert pin() == first
+    assert (project / "data" / "prepared" / "cinema" / "reviews" / "train.jsonl").exists()
+
+
+def test_with_a_remote_missing_data_is_pulled_not_made(project: Path, tmp_path: Path) -> None:
+    first = pin()
+    dvc(project, "remote", "add", "-d", "store", str(tmp_path / "remote"))
+    dvc(project, "push")
+    shutil.rmtree(project / "data")
+    shutil.rmtree(project / ".dvc" / "cache")
+    assert pin() == first

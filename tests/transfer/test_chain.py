@@ -1,0 +1,150 @@
+"""Identity: what makes a key, and what must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transfer.bases import FolderBase, PackageBase
+from transfer.chain import Chain, Pin, Recipe, plan, prediction_key
+from transfer.corpora.declared import TargetSpec
+from transfer.errors import InputError
+from transfer.objectives import Masked, SimCSE
+from transfer.parameter import Full, Probe
+from transfer.params import load_params
+from transfer.stage import canonical_json, make_key
+from transfer.training import Schedule
+
+BASE = PackageBase(method="package", package="p", release="1", folder="f", sha256="0" * 64)
+SPEC = TargetSpec(domain="film", data="x")
+ADAPTED = Recipe(base="b", adapt=(SimCSE(),), tune=Full())
+
+
+def pins(**md5s: str) -> dict[str, Pin]:
+    known = {"train": "t", "validation": "v", "test": "e", "corpus": "c", **md5s}
+    return {role: Pin(Path("/anywhere") / role, md5) for role, md5 in known.items() if md5}
+
+
+def chain(recipe: Recipe = ADAPTED, base: PackageBase | FolderBase = BASE, **md5s: str) -> Chain:
+    return plan("film-sentiment", SPEC, "r", recipe, base, pins(**md5s))
+
+
+def keys(made: Chain, role: str) -> tuple[str, ...]:
+    return made.roles[role]
+
+
+def test_keys_of_the_shipped_recipes_do_not_change_by_accident() -> None:
+    """If this fails, every cache of every user forks. Raise a stage's version where that is meant."""
+    params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
+    made = {}
+    for name, recipe in params.recipes.items():
+        planned = plan(
+            "film-sentiment", params.target("film-sentiment"), name, recipe, params.base(recipe.base), pins()
+        )
+        made[name] = keys(planned, "challenger")[0]
+        made[f"{name}/scratch"] = keys(planned, "scratch")[0]
+    assert made == GOLDEN
+
+
+GOLDEN: dict[str, str] = {
+    "default": "tune-34206a35a3bee9ec",
+    "default/scratch": "control-c45334878c3b78e4",
+    "adapted-probe": "tune-405ba8a6a4d670f1",
+    "adapted-probe/scratch": "control-d233c8be2a79a6e7",
+    "masked": "tune-6930d37ea2ccf27c",
+    "masked/scratch": "control-c45334878c3b78e4",
+    "full": "tune-1dcdeec6ef04c313",
+    "full/scratch": "control-c45334878c3b78e4",
+    "probe": "tune-35205874497fa12e",
+    "probe/scratch": "control-d233c8be2a79a6e7",
+}
+
+
+def test_a_value_equal_to_its_default_is_no_part_of_the_key() -> None:
+    assert Full(epochs=10).canonical() == Full().canonical() == {"method": "full", "version": 1}
+    assert Full(epochs=11).canonical() != Full().canonical()
+
+
+def test_what_has_no_canonical_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        make_key("tune", {"rate": float("nan")})
+    with pytest.raises(TypeError):
+        make_key("tune", {"path": Path("/tmp")})
+
+
+def test_canonical_json_does_not_depend_on_order() -> None:
+    assert canonical_json({"a": 1, "b": [1, 2]}) == canonical_json({"b": [1, 2], "a": 1})
+
+
+def test_test_data_enters_only_the_prediction_key() -> None:
+    before, after = chain(), chain(test="another")
+    assert [step.key for step in before] == [step.key for step in after]
+    model = keys(before, "challenger")[0]
+    assert prediction_key(model, "e") != prediction_key(model, "another")
+
+
+def test_a_new_corpus_retrains_the_adapted_models_only() -> None:
+    before, after = chain(), chain(corpus="more text")
+    assert keys(before, "challenger") != keys(after, "challenger")
+    for role in ("unadapted", "scratch", "tfidf"):
+        assert keys(before, role) == keys(after, role)
+
+
+def test_new_labels_leave_the_adapted_checkpoint_alone() -> None:
+    before, after = chain(), chain(train="more labels")
+    assert [s.key for s in before if s.kind == "adapt"] == [s.key for s in after if s.kind == "adapt"]
+    assert keys(before, "challenger") != keys(after, "challenger")
+
+
+def test_recipes_share_their_prefix() -> None:
+    one, two = chain(), chain(Recipe(base="b", adapt=(SimCSE(),), tune=Probe()))
+    assert {s.key for s in one if s.kind == "adapt"} == {s.key for s in two if s.kind == "adapt"}
+
+
+def test_the_unadapted_control_differs_from_the_challenger_in_its_parent_alone() -> None:
+    made = chain()
+    for challenger, control in zip(keys(made, "challenger"), keys(made, "unadapted"), strict=True):
+        one, two = made.step(challenger), made.step(control)
+        assert (one.stage, one.seed, one.data) == (two.stage, two.seed, two.data)
+        assert one.parents != two.parents
+
+
+def test_without_adaptation_the_challenger_is_its_own_control() -> None:
+    made = chain(Recipe(base="b", tune=Full()))
+    assert made.without_adaptation()
+    assert len(made.leaves()) == 3 + 3 + 1
+
+
+def test_parents_come_before_their_children() -> None:
+    seen: set[str] = set()
+    for step in chain(Recipe(base="b", adapt=(Masked(), SimCSE()), tune=Probe())):
+        assert set(step.parents) <= seen
+        seen.add(step.key)
+
+
+def test_a_method_without_randomness_is_built_once() -> None:
+    assert len(keys(chain(Recipe(base="b", tune=Probe())), "challenger")) == 1
+
+
+def test_a_schedule_is_part_of_the_identity() -> None:
+    other = Recipe(base="b", adapt=(SimCSE(),), tune=Full(schedule=Schedule(batch_size=16, rate=1e-5)))
+    assert keys(chain(), "challenger") != keys(chain(other), "challenger")
+
+
+def test_a_folders_identity_is_its_content_not_its_path(tiny: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tiny, copy)
+    one = FolderBase(method="folder", path=str(tiny)).resolved(Path("/"))
+    two = FolderBase(method="folder", path="elsewhere").resolved(tmp_path)
+    assert chain(base=one).steps[0].key == chain(base=two).steps[0].key
+    (copy / "config.json").write_text((copy / "config.json").read_text().replace("0.1", "0.2"))
+    three = FolderBase(method="folder", path="elsewhere").resolved(tmp_path)
+    assert chain(base=one).steps[0].key != chain(base=three).steps[0].key
+
+
+def test_adaptation_without_a_corpus_is_refused_with_the_mend() -> None:
+    with pytest.raises(InputError, match=r"has no corpus.*domains\.film"):
+        chain(corpus="")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from transfer.errors import InputError
+from transfer.problem import Domain, Setting, Task
+
+FILM, NEWS = Domain("film", corpus="a"), Domain("news", corpus="b")
+MOOD = Task("mood", frozenset({"good", "bad"}), "1")
+TOPIC = Task("topic", frozenset({"earn", "acq"}), "2")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ((FILM, MOOD), (FILM, MOOD), Setting.IDENTICAL),
+        ((NEWS, MOOD), (FILM, MOOD), Setting.DOMAIN_ADAPTATION),
+        ((FILM, TOPIC), (FILM, MOOD), Setting.INDUCTIVE),
+        ((Domain("pictures", space="image", corpus="c"), MOOD), (FILM, MOOD), Setting.HETEROGENEOUS),
+        ((Domain("a public base"), None), (FILM, MOOD), Setting.UNKNOWN),
+        ((FILM, None), (FILM, MOOD), Setting.UNKNOWN),
+        ((FILM, Task("mood", MOOD.labels, "another relation")), (FILM, MOOD), Setting.INDUCTIVE),
+    ],
+)
+def test_the_setting_follows_from_what_differs(source, target, expected) -> None:
+    assert Setting.derive(source, target) is expected
+
+
+@pytest.mark.parametrize("setting", list(Setting))
+def test_weights_may_be_carried_over_in_every_setting(setting: Setting) -> None:
+    setting.admit("parameter", "full")
+
+
+@pytest.mark.parametrize("setting", [Setting.UNKNOWN, Setting.HETEROGENEOUS, Setting.INDUCTIVE])
+def test_examples_are_not_weighed_where_their_relation_to_the_labels_differs(setting: Setting) -> None:
+    with pytest.raises(InputError, match="not admissible"):
+        setting.admit("instance", "density_ratio")
+
+
+def test_unknown_admits_parameter_transfer_only() -> None:
+    with pytest.raises(InputError, match="nothing is known"):
+        Setting.UNKNOWN.admit("feature", "coral")

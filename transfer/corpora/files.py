@@ -1,0 +1,34 @@
+"""Prepared files: one JSON object a line. Byte-stable across library versions, so that an md5 means the data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """The records of a prepared file, in order."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts of a prepared file, in order."""
+    return [record["text"] for record in read_jsonl(path)]
+
+
+def write_jsonl(path: Path, records: Iterable[dict]) -> None:
+    """One JSON object a line; the file appears when it is whole."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    part.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """A readable JSON file that appears when it is whole."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,153 @@
+"""DVC's second stage: a target's rows become train, validation and test, checked, and free of copies of the test.
+
+Run as `python -m transfer.corpora.prepare TARGET`. Every file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+from transfer.corpora.declared import Split, TargetSpec
+from transfer.corpora.files import write_json, write_jsonl
+from transfer.corpora.profile import describe
+from transfer.corpora.read import Row, read_rows, text_of
+from transfer.corpora.split import Example, assign, distinct, fingerprint, limit
+from transfer.errors import InputError
+from transfer.evaluation.leakage import Copies, find_copies
+from transfer.params import load_params
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+Splits = dict[Split, list[Example]]
+
+
+def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
+    """Write train.jsonl, validation.jsonl, test.jsonl and profile.json of a target to `out`."""
+    splits = make_splits(name, spec, root)
+    check_labels(name, spec, splits)
+    gate, contaminated = purge(name, spec, splits)
+    duplicates = {split: len(rows) - len(distinct(rows)) for split, rows in splits.items()}
+    for split in ("train", "validation"):  # the test stays whole
+        splits[split] = distinct(splits[split])
+    for split, most in spec.limit.items():
+        splits[split] = limit(splits[split], most)
+    check_labels(name, spec.model_copy(update={"least": 1}), splits)
+    out.mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        write_jsonl(out / f"{split}.jsonl", _records(splits[split]))
+    profile = {
+        "splits": {split: describe([e.text for e in rows], [e.label for e in rows]) for split, rows in splits.items()},
+        "duplicates": duplicates,
+        "gate": gate,
+        "contaminated_test_rows": contaminated,
+    }
+    write_json(out / "profile.json", profile)
+
+
+def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
+    """Read every declared split, and make the missing ones from the training rows by hash."""
+    data = root / spec.data
+    rows: Splits = {split: [_example(row, spec) for row in read_rows(data, how)] for split, how in spec.read.items()}
+    missing = [split for split in SPLITS if split not in rows]
+    if missing:
+        share = spec.split
+        pool = rows["train"]
+        made: Splits = {split: [] for split in (*missing, "train")}
+        for example in pool:
+            split = assign(example.unit, share)
+            made[split if split in made else "train"].append(example)
+        rows = {**rows, **made}
+    for split in SPLITS:
+        if not rows[split]:
+            raise InputError(f"target {name}", f"the {split} split is empty", "Give more rows or change `split`")
+    return {split: rows[split] for split in SPLITS}
+
+
+def _example(row: Row, spec: TargetSpec) -> Example:
+    text = text_of(row, spec.text, spec.html)
+    if spec.label not in row.values:
+        mend = f"Its columns are {sorted(row.values)}: name one of them in params.yaml"
+        raise InputError(row.file, f"there is no column {spec.label!r}", mend)
+    raw = "" if row.values[spec.label] is None else str(row.values[spec.label]).strip()
+    if not raw:
+        raise InputError(row.where, f"column {spec.label!r} is empty", "Label the row or drop it")
+    names = {str(value): label for value, label in spec.labels.items()}
+    if names and raw not in names:
+        raise InputError(row.where, f"label {raw!r} is not known", f"Known are {sorted(names)}: correct the row")
+    unit = text
+    if spec.group is not None:
+        if spec.group not in row.values:
+            mend = f"Its columns are {sorted(row.values)}: name one of them in params.yaml"
+            raise InputError(row.file, f"there is no column {spec.group!r}", mend)
+        unit = f"group {row.values[spec.group]}"
+    return Example(text, names.get(raw, raw), unit, row.where)
+
+
+def check_labels(name: str, spec: TargetSpec, splits: Splits) -> None:
+    """Raise InputError on a label that is too rare, or that training never sees."""
+    counts = Counter(example.label for rows in splits.values() for example in rows)
+    for label, count in sorted(counts.items()):
+        if count < spec.least:
+            what = f"label {label!r} has {count} examples, fewer than {spec.least}"
+            raise InputError(f"target {name}", what, "Add examples, merge the label, or lower `least`")
+    if len(counts) < 2:
+        raise InputError(f"target {name}", f"there is one label only, {next(iter(counts))!r}", "A task needs two")
+    trained = {example.label for example in splits["train"]}
+    for split in ("validation", "test"):
+        for example in splits[split]:
+            if example.label not in trained:
+                mend = "Add training examples of it, raise `limit.train`, or drop the row"
+                raise InputError(example.where, f"label {example.label!r} in {split} is never seen in training", mend)
+
+
+def purge(name: str, spec: TargetSpec, splits: Splits) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """The leak gate among labelled splits, in place. Returns counts a pair, and the test rows that were copied."""
+    counts: dict[str, dict[str, int]] = {}
+    contaminated: set[str] = set()
+    pairs: list[tuple[Split, Split]] = [("validation", "test"), ("train", "test"), ("train", "validation")]
+    for side, guarded in pairs:
+        texts = [example.text for example in splits[side]]
+        originals = [example.text for example in splits[guarded]]
+        copies = find_copies(texts, originals, spec.gate.near)
+        counts[f"{side} in {guarded}"] = copies.counts()
+        if copies and spec.gate.policy == "strict":
+            raise leak_error(f"target {name}", side, guarded, splits[side][_first(copies)].where, len(copies))
+        if guarded == "test":
+            contaminated |= {fingerprint(originals[i]) for i in copies.originals()}
+        splits[side] = [example for i, example in enumerate(splits[side]) if i not in copies]
+        if not splits[side]:
+            raise InputError(f"target {name}", f"every row of {side} is a copy of {guarded}", "Bring other data")
+    return counts, sorted(contaminated)
+
+
+def leak_error(who: str, side: str, guarded: str, where: str, count: int) -> InputError:
+    """What the strict gate says."""
+    what = f"{count} rows of {side} are copies of {guarded} rows"
+    return InputError(f"{who}, {where}", what, "Remove them, or set gate.policy to purge")
+
+
+def _first(copies: Copies) -> int:
+    return min([*copies.exact, *copies.near])
+
+
+def _records(rows: Iterable[Example]) -> Iterable[dict[str, str]]:
+    return ({"id": fingerprint(row.text), "text": row.text, "label": row.label} for row in rows)
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point of the DVC stage."""
+    name = arguments[0]
+    try:
+        spec = load_params(Path("params.yaml")).target(name)
+        prepare(name, spec, Path(), Path("data/prepared") / spec.domain / name)
+    except InputError as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Evidence: predictions, metrics, paired statistics, leaks, calibration, and the verdict over them."""

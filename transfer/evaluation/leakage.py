@@ -1,0 +1,73 @@
+"""Copies between data sets: exact ones by fingerprint, near ones by MinHash.
+
+MinHash (Broder 1997) estimates the Jaccard similarity of two sets of shingles; locality-sensitive hashing finds the
+pairs above a threshold without comparing all. Shingles are word triples: long enough that two film reviews do not
+collide by idiom, short enough for single sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transfer.corpora.split import fingerprint
+
+PERMUTATIONS = 128
+SHINGLE = 3
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which of `texts` are copies of which protected text, by index: {index in texts: index in protected}."""
+
+    exact: dict[int, int]
+    near: dict[int, int]
+
+    def __len__(self) -> int:
+        return len(self.exact) + len(self.near)
+
+    def __contains__(self, index: int) -> bool:
+        return index in self.exact or index in self.near
+
+    def counts(self) -> dict[str, int]:
+        return {"exact": len(self.exact), "near": len(self.near)}
+
+    def originals(self) -> set[int]:
+        """The protected texts that were copied."""
+        return set(self.exact.values()) | set(self.near.values())
+
+
+def shingles(text: str) -> list[bytes]:
+    """Word triples of a text, case folded; a text of fewer words is one shingle."""
+    words = text.casefold().split()
+    count = max(1, len(words) - SHINGLE + 1)
+    return sorted({" ".join(words[i : i + SHINGLE]).encode() for i in range(count)})
+
+
+def find_copies(texts: Sequence[str], protected: Sequence[str], near: float) -> Copies:
+    """Every text that is, exactly or nearly, one of the protected texts."""
+    names = {fingerprint(text): index for index, text in reversed(list(enumerate(protected)))}
+    exact = {i: names[f] for i, text in enumerate(texts) if (f := fingerprint(text)) in names}
+    rest = [i for i in range(len(texts)) if i not in exact]
+    if near >= 1.0 or not rest or not protected:
+        return Copies(exact, {})
+    return Copies(exact, _near(texts, rest, protected, near))
+
+
+def _near(texts: Sequence[str], rest: Sequence[int], protected: Sequence[str], threshold: float) -> dict[int, int]:
+    """Near copies: candidates by LSH, kept where the estimated similarity reaches the threshold."""
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+    sketches = list(MinHash.generator((shingles(text) for text in protected), num_perm=PERMUTATIONS))
+    for i, sketch in enumerate(sketches):
+        index.insert(i, sketch)
+    found: dict[int, int] = {}
+    for i, sketch in zip(
+        rest, MinHash.generator((shingles(texts[i]) for i in rest), num_perm=PERMUTATIONS), strict=True
+    ):
+        close = [(sketch.jaccard(sketches[j]), -j) for j in index.query(sketch)]
+        best = max(close, default=(0.0, 0))
+        if best[0] >= threshold:
+            found[i] = -best[1]
+    return found

@@ -1,0 +1,96 @@
+"""A report in markdown: for the Prefect artifact, the MLflow run and a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transfer.chain import Chain
+from transfer.evaluation.report import Report
+from transfer.evaluation.verdict import Verdict
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def chain_table(chain: Chain, reused: Mapping[str, bool]) -> str:
+    """Every step of a chain with its key, parents and what will happen to it."""
+    rows = []
+    for step in chain:
+        parents = ", ".join(step.parents) or "-"
+        rows.append([step.title, f"`{step.key}`", parents, "reuse" if reused.get(step.key) else "build"])
+    return table(["step", "key", "from", "plan"], rows)
+
+
+def render(chain: Chain, report: Report, verdict: Verdict, profiles: Mapping[str, Any]) -> str:
+    """The whole report."""
+    parts = [f"# {chain.target}: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons), ""]
+    parts += [f"Setting: {chain.setting}. Recipe: {chain.recipe}. Test: {report.rows} rows, looked at through "]
+    parts[-1] += f"{report.looks} models so far. Intervals are 95 %, over seeds and examples."
+    parts += ["", "## Scores", "", scores_table(report), "", "## Each label (challenger as shipped)", ""]
+    classes = [
+        [label, *(f"{figures[n]:.3f}" for n in ("precision", "recall", "f1")), f"{figures['support']:.0f}"]
+        for label, figures in report.classes.items()
+    ]
+    parts += [table(["label", "precision", "recall", "F1", "rows"], classes), "", *_data(profiles), *_clean(report)]
+    parts += [f"> {note}" for note in report.notes]
+    return "\n".join(parts) + "\n"
+
+
+def scores_table(report: Report) -> str:
+    """Roles in rows; scores with intervals, spread, calibration, latency and size in columns."""
+    rows = []
+    for role, line in report.lines.items():
+        rows.append(
+            [
+                role,
+                str(line.seeds),
+                str(line.scores["accuracy"]),
+                str(line.scores["macro_f1"]),
+                f"{line.spread:.3f}",
+                str(line.shipped[report.metric]),
+                f"{line.calibration:.3f}",
+                f"{line.latency_ms:.1f}",
+                f"{line.megabytes:.1f}",
+            ]
+        )
+    spread = f"sd of {report.metric}"
+    shipped = f"shipped {report.metric}"
+    header = ["model", "seeds", "accuracy", "macro-F1", spread, shipped, "calibration error", "ms a text", "MB"]
+    return table(header, rows)
+
+
+def _data(profiles: Mapping[str, Any]) -> list[str]:
+    """What the data is: rows, lengths, labels, duplicates, and what the leak gate took away."""
+    target, corpus = profiles.get("target") or {}, profiles.get("corpus") or {}
+    rows = []
+    for split, figures in target.get("splits", {}).items():
+        labels = ", ".join(f"{label} {count}" for label, count in figures["labels"].items())
+        duplicates = str(target["duplicates"][split])
+        rows.append([split, str(figures["rows"]), f"{figures['words']['median']:.0f}", labels, duplicates])
+    if corpus:
+        figures = corpus["corpus"]
+        rows.append(["corpus", str(figures["rows"]), f"{figures['words']['median']:.0f}", "-", "-"])
+    gate = [
+        [pair, str(counts["exact"]), str(counts["near"])]
+        for pair, counts in {**target.get("gate", {}), **corpus.get("gate", {})}.items()
+    ]
+    return [
+        "## Data",
+        "",
+        table(["split", "rows", "median words", "labels", "duplicates"], rows),
+        "",
+        "Copies found by the leak gate, and removed from the side named first:",
+        "",
+        table(["pair", "exact", "near"], gate),
+        "",
+    ]
+
+
+def _clean(report: Report) -> list[str]:
+    if not report.clean:
+        return ["No row of the test had a copy in the corpus or in training.", ""]
+    return [f"- {report.metric} on {part} test rows: {interval}" for part, interval in report.clean.items()] + [""]

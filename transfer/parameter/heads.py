@@ -1,0 +1,120 @@
+"""From a pretrained folder to a classifier that transformers alone can load and serve.
+
+Most classification heads look at the first token. Sentence encoders carry their meaning in the *mean* over tokens, and a
+probe on the first token loses much of it. transformers has no switch for that in BERT-type models, and code of our own would
+have to travel with every served model. So mean pooling is written in the architecture's own terms, as one more
+layer whose weights are set by hand:
+
+* queries and keys are zero: attention is uniform over the tokens that are not padding;
+* values are the identity, and the output projection is `_LOUD` times the identity: after the residual connection and the
+  layer norm (which ignores scale) what stands at every position is LayerNorm(mean of the tokens), up to 1 / _LOUD;
+* the feed-forward part is zero, so the second layer norm only repeats the first.
+
+The layer is never trained. The served model is an ordinary BERT with one layer more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from transfer.errors import InputError
+
+Pooling = Literal["mean", "first"]
+
+_POST_NORM = ("bert", "roberta", "xlm-roberta", "camembert", "electra")  # families whose layer has this shape
+_NATIVE = {"modernbert": ("classifier_pooling", "mean"), "xlnet": ("summary_type", "mean")}
+_LOUD = 1e4  # the residual's share becomes 1e-4, under bf16's resolution and far over fp32's
+_GENTLE = 0.5  # the head's own dense layer starts as half the identity: tanh stays nearly linear on normalised input
+
+
+def load_classifier(folder: Path, labels: list[str], pooling: Pooling, seed: int, pretrained: bool = True) -> Any:
+    """A sequence classifier over `labels` on the weights of `folder`, or of the same shape with random ones.
+
+    Its new parameters start from `seed`. Raises InputError where the family has no mean pooling.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
+    appended = pooling == "mean" and _ask_for_mean(config, folder.name)
+    torch.manual_seed(seed)
+    if pretrained:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    else:
+        model = AutoModelForSequenceClassification.from_config(config)
+    model.always_frozen = _set_mean_layer(model) if appended else frozenset()
+    return model
+
+
+def _ask_for_mean(config: Any, name: str) -> bool:
+    """Make `config` pool by the mean; True where that takes a layer of our making."""
+    family = config.model_type
+    if family in _NATIVE:
+        setattr(config, *_NATIVE[family])
+        return False
+    if family not in _POST_NORM:
+        mend = "Set `pooling: first` in this recipe's `tune`"
+        raise InputError(f"base {name}", f"mean pooling is not there for {family!r} models", mend)
+    config.num_hidden_layers += 1
+    return True
+
+
+def _set_mean_layer(model: Any) -> frozenset[str]:
+    """Turn the last encoder layer into mean pooling, frozen; returns the names of its parameters."""
+    import torch
+
+    layer = model.base_model.encoder.layer[-1]
+    width = model.config.hidden_size
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+            parameter.requires_grad_(False)
+        layer.attention.self.value.weight.copy_(torch.eye(width))
+        layer.attention.output.dense.weight.copy_(_LOUD * torch.eye(width))
+        for norm in (layer.attention.output.LayerNorm, layer.output.LayerNorm):
+            norm.weight.fill_(1.0)
+        for module in layer.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        _gentle(model)
+    owned = {id(parameter) for parameter in layer.parameters()}
+    return frozenset(name for name, parameter in model.named_parameters() if id(parameter) in owned)
+
+
+def _gentle(model: Any) -> None:
+    """Start the dense layer between encoder and output near the identity: it was learnt for another input, or never."""
+    import torch
+
+    dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
+    dense = dense if dense is not None else getattr(model.classifier, "dense", None)
+    if dense is not None and dense.weight.shape[0] == dense.weight.shape[1]:
+        dense.weight.copy_(_GENTLE * torch.eye(dense.weight.shape[0]))
+        dense.bias.zero_()
+
+
+def output_layer(model: Any) -> Any:
+    """The last linear layer, from the head's features to the labels."""
+    import torch
+
+    candidates = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.num_labels]
+    if not candidates:
+        raise ValueError(f"{type(model).__name__} has no linear layer to its {model.num_labels} labels")
+    return candidates[-1]
+
+
+def head_parameters(model: Any) -> set[int]:
+    """ids of the parameters outside the encoder, its pooler counted with the head."""
+    encoder = {id(p) for name, p in model.base_model.named_parameters() if not name.startswith("pooler.")}
+    return {id(p) for p in model.parameters()} - encoder

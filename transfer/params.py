@@ -1,0 +1,80 @@
+"""params.yaml: the one file a user edits. Read, checked, and refused with the place of the mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from transfer.bases import Base
+from transfer.chain import Recipe
+from transfer.corpora.declared import DomainSpec, Source, TargetSpec
+from transfer.errors import InputError
+
+Declared = TypeVar("Declared")
+
+
+class Params(BaseModel):
+    """Everything that is declared: where data comes from, what it is for, and how models are made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default_target: str
+    sources: dict[str, Source]  # {} where there are none: dvc.yaml reads the block too
+    domains: dict[str, DomainSpec]
+    targets: dict[str, TargetSpec]
+    bases: dict[str, Base]
+    recipes: dict[str, Recipe]
+
+    def target(self, name: str) -> TargetSpec:
+        return _named(self.targets, name, "target")
+
+    def recipe(self, name: str) -> Recipe:
+        return _named(self.recipes, name, "recipe")
+
+    def base(self, name: str) -> Base:
+        return _named(self.bases, name, "base")
+
+
+def load_params(path: Path) -> Params:
+    """Params of a file; InputError with file, place and mend where it is wrong."""
+    try:
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "there is no such file", "Run from the project's folder") from None
+    except yaml.YAMLError as error:
+        raise InputError(path, f"not YAML ({str(error).splitlines()[-1].strip()})", "Mend the file") from error
+    try:
+        params = Params.model_validate(declared)
+    except ValidationError as error:
+        raise InputError(path, *_explain(error)) from error
+    _check_references(path, params)
+    return params
+
+
+def _explain(error: ValidationError) -> tuple[str, str]:
+    lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+    return "; ".join(lines), "Correct these entries; docs/reference.md lists what each block may say"
+
+
+def _check_references(path: Path, params: Params) -> None:
+    for name, target in params.targets.items():
+        if target.recipe not in params.recipes:
+            _refuse(path, f"targets.{name}.recipe", target.recipe, params.recipes)
+    for name, recipe in params.recipes.items():
+        if recipe.base not in params.bases:
+            _refuse(path, f"recipes.{name}.base", recipe.base, params.bases)
+    if params.default_target not in params.targets:
+        _refuse(path, "default_target", params.default_target, params.targets)
+
+
+def _refuse(path: Path, place: str, value: str, known: dict) -> None:
+    raise InputError(f"{path}, {place}", f"{value!r} is not declared", f"Declared are {sorted(known)}")
+
+
+def _named(known: dict[str, Declared], name: str, what: str) -> Declared:
+    if name not in known:
+        raise InputError(f"{what} {name!r}", "not declared in params.yaml", f"Declared are {sorted(known)}")
+    return known[name]

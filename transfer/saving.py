@@ -1,0 +1,112 @@
+"""The saved state of a training run: whole or not there.
+
+    state/at-00000120/    weights, optimiser moments, progress.json: renamed into place when complete
+    state/best-00000096.safetensors    the weights of the best validation so far
+
+Only safetensors and JSON: nothing that is loaded can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Saved:
+    """How far a run had come, and its history."""
+
+    step: int
+    history: dict[str, Any]
+
+
+def save(state: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, saved: Saved) -> None:
+    """Save a run whole; earlier states go once this one is in place."""
+    from safetensors.torch import save_file
+
+    state.mkdir(parents=True, exist_ok=True)
+    part = state / f"part-{saved.step:08d}"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    save_file(_weights(model), part / "weights.safetensors")
+    moments = {
+        f"{index}.{name}": value.detach().cpu().contiguous()
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+    save_file(moments, part / "moments.safetensors")
+    (part / "progress.json").write_text(json.dumps(vars(saved)), encoding="utf-8")
+    final = state / f"at-{saved.step:08d}"
+    shutil.rmtree(final, ignore_errors=True)
+    part.rename(final)
+    for old in [*state.glob("at-*"), *state.glob("part-*")]:
+        if old != final:
+            shutil.rmtree(old)
+    keep = best_path(state, int(saved.history["best_step"]))
+    for old in state.glob("best-*"):
+        if old != keep:
+            old.unlink()
+
+
+def newest(state: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Saved | None:
+    """Load the newest saved state into model and optimiser, or None where there is none."""
+    from safetensors.torch import load_file
+
+    found = sorted(state.glob("at-*"))
+    if not found:
+        return None
+    folder = found[-1]
+    raw = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    _load_weights(model, load_file(folder / "weights.safetensors"))
+    per_parameter: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in load_file(folder / "moments.safetensors").items():
+        index, name = key.split(".", 1)
+        per_parameter.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": per_parameter})
+    return Saved(raw["step"], raw["history"])
+
+
+def best_path(state: Path, step: int) -> Path:
+    return state / f"best-{step:08d}.safetensors"
+
+
+def save_best(state: Path, step: int, model: torch.nn.Module) -> None:
+    """Keep the weights of the best validation so far. The previous best stays until a saved state has moved on."""
+    from safetensors.torch import save_file
+
+    state.mkdir(parents=True, exist_ok=True)
+    part = state / "best.part"
+    save_file(_weights(model), part)
+    part.replace(best_path(state, step))
+
+
+def load_best(state: Path, step: int, model: torch.nn.Module) -> None:
+    from safetensors.torch import load_file
+
+    _load_weights(model, load_file(best_path(state, step)))
+
+
+def forget(state: Path) -> None:
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What training changes: parameters that are not frozen for good (tied ones once), on the CPU."""
+    frozen: frozenset[str] = getattr(model, "always_frozen", frozenset())
+    named = ((n, p) for n, p in model.named_parameters() if n not in frozen)
+    return {name: parameter.detach().cpu().contiguous() for name, parameter in named}
+
+
+def _load_weights(model: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    import torch
+
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            parameters[name].copy_(tensor)

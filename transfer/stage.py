@@ -1,0 +1,102 @@
+"""Stage: one frozen model that is at once the config, the identity and the code of a method."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from transfer.problem import Transfer
+from transfer.runtime import Runtime
+
+Kind = Literal["base", "adapt", "tune", "control", "predict"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long step has come: what the loop tells whoever listens."""
+
+    stage: str
+    done: float
+    total: float
+    unit: str
+    rate: float  # units a second; 0 where not known yet
+    metrics: Mapping[str, float]
+
+    @property
+    def left(self) -> float:
+        """Seconds left at the present rate; infinite before the first measurement."""
+        return (self.total - self.done) / self.rate if self.rate > 0 else float("inf")
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a stage is given to build with: files in, an empty folder out, and a folder that survives a kill."""
+
+    data: Mapping[str, Path]
+    seed: int
+    out: Path
+    state: Path
+    runtime: Runtime
+    report: Callable[[Progress], None]
+    parent: Path | None = None
+    name: str = ""
+
+    def needs_parent(self) -> Path:
+        """The parent's folder; a stage that transfers something cannot be built without one."""
+        if self.parent is None:
+            raise ValueError(f"{self.name or 'stage'}: built without a parent checkpoint")
+        return self.parent
+
+
+class Stage(BaseModel):
+    """Base of every method. Subclasses add `method: Literal[...]`, their settings, and `build`.
+
+    `version` is raised when what the stage computes changes; `reads` names the data roles that enter its key;
+    `transfer` says what it carries over, from which the setting decides whether it is admissible.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    kind: ClassVar[Kind]
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ()
+    transfer: ClassVar[Transfer] = "parameter"
+    long: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        """A nested block that is given in part keeps this method's own defaults for the rest."""
+        if not isinstance(given, dict):
+            return given
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        nested = {name: value for name, value in defaults.items() if isinstance(value, BaseModel)}
+        return {
+            name: {**nested[name].model_dump(), **value} if name in nested and isinstance(value, dict) else value
+            for name, value in given.items()
+        }
+
+    def canonical(self) -> dict[str, Any]:
+        """What identifies this stage: method, version, and every value that differs from its default."""
+        values = self.model_dump(mode="json", exclude_defaults=True)
+        return {"method": getattr(self, "method", type(self).__name__), "version": self.version, **values}
+
+    def build(self, work: Work) -> dict[str, float]:
+        """Compute the stage into `work.out`; returns its summary figures (validation score, tokens, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
+
+
+def canonical_json(value: object) -> str:
+    """One text for one value: sorted keys, no spaces; NaN and whatever JSON does not know raise."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def make_key(kind: str, value: object) -> str:
+    """`<kind>-<first 16 hex digits of the sha256 of the canonical form>`: 64 bits, ample for a team's lifetime."""
+    return f"{kind}-{hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]}"

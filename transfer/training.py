@@ -1,0 +1,233 @@
+"""THE training loop. Every method that trains goes through `train`; none brings its own.
+
+What makes a killed and resumed run equal to an uninterrupted one, bit for bit on a CPU:
+
+* the order of examples is a function of (seed, epoch), the masks of (seed, epoch, example), and dropout of
+  (seed, step): no generator's state has to survive, it is derived again;
+* weights, optimiser moments and the early-stopping record are saved together, whole or not at all (saving.py);
+* the rate is a function of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from transfer.clock import Clock
+from transfer.runtime import Runtime
+from transfer.saving import Saved, best_path, forget, load_best, newest, save, save_best
+from transfer.stage import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+BUCKET = 16  # batches whose examples are sorted by length together: little padding, still random
+
+
+class Schedule(BaseModel):
+    """How long and how fast a method learns. Part of its identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    rate: Annotated[float, Field(gt=0)] = 5e-5
+    """peak learning rate"""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """share of the steps over which the rate rises; it then falls to zero in a line"""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    """largest norm of the gradient"""
+
+    def factor(self, step: int, steps: int) -> float:
+        """Share of the peak rate at 0-based `step` of `steps`."""
+        rising = max(1, round(self.warmup * steps))
+        if step < rising:
+            return (step + 1) / rising
+        return max(0.0, (steps - step) / max(1, steps - rising))
+
+
+class Learner(Protocol):
+    """What the loop trains: a model, examples, and their loss."""
+
+    model: torch.nn.Module
+    lengths: list[int]  # tokens of each example
+
+    def groups(self, rate: float) -> list[dict]:
+        """Parameter groups for the optimiser, each with its own peak `lr`."""
+
+    def before_step(self, step: int, steps: int) -> None:
+        """Chance to freeze or unfreeze; must depend on its arguments alone."""
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        """A batch of tensors, a function of its arguments and the seed alone."""
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Mean loss of a batch, a scalar."""
+
+    def validate(self) -> dict[str, float]:
+        """Figures on held-out data; `score` (higher is better) decides early stopping where there is patience."""
+
+
+@dataclass
+class History:
+    """What a run leaves: one row a report, one a validation. Survives a kill with the state."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_score: float = float("-inf")
+    best_step: int = 0
+    stale: int = 0  # validations since the best
+
+
+def train(
+    learner: Learner,
+    schedule: Schedule,
+    steps: int,
+    seed: int,
+    runtime: Runtime,
+    state: Path,
+    report: Callable[[Progress], None],
+    name: str = "train",
+    patience: int | None = None,
+) -> History:
+    """Train `learner.model` in place for `steps` steps, resuming from `state` where an earlier try was killed.
+
+    With `patience` the model is validated after every epoch, training stops after so many epochs without a better
+    score, and the best epoch's weights are the ones that stay.
+    """
+    import torch
+
+    accelerator = _accelerator(runtime)
+    model = runtime.place(learner.model)
+    optimizer = torch.optim.AdamW(learner.groups(schedule.rate), lr=schedule.rate, weight_decay=schedule.weight_decay)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    history = History()
+    clock = Clock(runtime.save_every)
+
+    def tell(row: dict[str, float]) -> None:
+        report(Progress(name, row["step"], steps, "steps", clock.steps_per_second, row))
+
+    saved = newest(state, model, optimizer)
+    first = 0
+    if saved is not None:
+        first, history = saved.step, History(**saved.history)
+        for row in history.rows:  # whoever listens now was not there when these were told
+            tell(row)
+    per_epoch = -(-len(learner.lengths) // schedule.batch_size)
+    model.train()
+    for step, epoch, indices in _batches(learner.lengths, schedule.batch_size, seed, first, steps):
+        factor = schedule.factor(step, steps)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * factor
+        learner.before_step(step, steps)
+        torch.manual_seed(_mix(seed, step))
+        loss = _backward(accelerator, learner, indices, epoch, runtime.micro_batch)
+        norm = accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        clock.count(sum(learner.lengths[i] for i in indices))
+        done = step + 1
+        if clock.wants_report() or done == steps or step == first:
+            figures = {
+                "loss": loss,
+                "learning_rate": peaks[0] * factor,
+                "gradient_norm": float(norm),
+                **clock.figures(),
+            }
+            history.rows.append({"step": done, **figures})
+            tell(history.rows[-1])
+        if patience is not None and done % per_epoch == 0:
+            _validate(learner, history, done, state, tell)
+            model.train()
+            if history.stale >= patience:
+                break
+        if clock.wants_save() and done < steps:
+            save(state, model, optimizer, Saved(done, vars(history)))
+    if patience is not None and best_path(state, history.best_step).exists():
+        load_best(state, history.best_step, model)
+    model.eval()
+    return history
+
+
+def finish(state: Path) -> None:
+    """Forget the saved states of a run whose checkpoint is safe."""
+    forget(state)
+
+
+def _accelerator(runtime: Runtime) -> Any:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # one process trains many models, each its own way
+    precision = "bf16" if runtime.precision == "bf16" else "no"
+    return Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision)
+
+
+def _backward(accelerator: Any, learner: Learner, indices: Sequence[int], epoch: int, micro: int | None) -> float:
+    """Gradients of one batch, in micro-batches that fit the device; returns the mean loss."""
+    total = 0.0
+    size = micro or len(indices)
+    for start in range(0, len(indices), size):
+        part = indices[start : start + size]
+        share = len(part) / len(indices)
+        batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
+        with accelerator.autocast():
+            loss = learner.loss(batch) * share
+        accelerator.backward(loss)
+        total += float(loss.detach())
+    return total
+
+
+def _validate(
+    learner: Learner,
+    history: History,
+    done: int,
+    state: Path,
+    tell: Callable[[dict[str, float]], None],
+) -> None:
+    """Measure on held-out data, remember the best weights, and say so."""
+    learner.model.eval()
+    figures = learner.validate()
+    history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}})
+    if figures["score"] > history.best_score:
+        history.best_score, history.best_step, history.stale = figures["score"], done, 0
+        save_best(state, done, learner.model)
+    else:
+        history.stale += 1
+    tell(history.rows[-1])
+
+
+def _batches(
+    lengths: Sequence[int], size: int, seed: int, first: int, steps: int
+) -> Iterator[tuple[int, int, list[int]]]:
+    """(step, epoch, indices) from step `first` on, epoch after epoch, until `steps`."""
+    per_epoch = -(-len(lengths) // size)
+    step = first
+    while step < steps:
+        epoch = step // per_epoch
+        for indices in epoch_batches(lengths, size, seed, epoch)[step % per_epoch :]:
+            if step >= steps:
+                return
+            yield step, epoch, indices
+            step += 1
+
+
+def epoch_batches(lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Every example once, in batches of like length, in an order that depends on (seed, epoch) alone."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    window = size * BUCKET
+    batches: list[list[int]] = []
+    for start in range(0, len(order), window):
+        near = sorted(order[start : start + window].tolist(), key=lambda i: (lengths[i], i))
+        batches += [near[i : i + size] for i in range(0, len(near), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _mix(seed: int, step: int) -> int:
+    """A seed for one step that no other (seed, step) of a sensible run shares."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
