@@ -46,7 +46,7 @@ def test_bad_data_stops_with_the_row_and_loses_nothing(project: Path) -> None:
     first = pin()
     with (project / "reviews.csv").open("a", encoding="utf-8") as file:
         file.write("a fine film without a label,\n")
-    with pytest.raises(InputError, match="reviews.csv, row 242: column 'label' is empty"):
+    with pytest.raises(InputError, match=r"reviews\.csv, row 242: column 'label' is empty"):
         pin()
     write_reviews(project / "reviews.csv")
     assert pin() == first
