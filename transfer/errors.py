@@ -6,4 +6,7 @@ class InputError(ValueError):
 
     def __init__(self, where: object, what: str, mend: str) -> None:
         self.where, self.what, self.mend = str(where), what, mend
-        super().__init__(f"{where}: {what}. {mend}")
+        super().__init__(where, what, mend)  # all of them: an exception travels between processes by its arguments
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.mend}"

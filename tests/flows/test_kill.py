@@ -1,0 +1,124 @@
+"""Kill it anywhere, nothing is lost: SIGKILL at random moments, then the same end as a run that was left alone."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.orphans import MARK
+from tests.flows.test_retrain import digests, registry, transferline
+from tests.project import environment, make_project
+
+
+def start(project: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "flows.cli", "run"]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, cwd=project, env=environment(project), stdout=quiet, stderr=quiet)
+
+
+def kill_after(project: Path, seconds: float) -> bool:
+    """Start a run and SIGKILL it after some seconds; whether it was still running."""
+    process = start(project)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def left_behind(project: Path) -> list[psutil.Process]:
+    """Processes of this project whose run is dead."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mine = process.environ().get("TRANSFERLINE_ROOT") == str(project)
+            parent = process.environ().get(MARK, "")
+        except (psutil.Error, OSError):
+            continue
+        if mine and parent and not psutil.pid_exists(int(parent)):
+            found.append(process)
+    return found
+
+
+def check_end(project: Path, reference: Path) -> None:
+    """The project must look as if nobody had ever touched it."""
+    store = project / "data" / "checkpoints"
+    assert digests(project) == digests(reference)
+    assert {p.name for p in store.glob("*-*") if not (p / "record.json").exists()} == set()
+    assert not list((store / ".making").iterdir())
+    assert not list((store / ".state").iterdir())
+    keys = [v.tags["transferline.key"] for v in registry(project).search_model_versions("name = 'reviews'")]
+    assert len(keys) == len(set(keys)) == len(registry(reference).search_model_versions("name = 'reviews'"))
+    client = registry(project)
+    runs = client.search_runs([client.get_experiment_by_name("reviews").experiment_id], max_results=1000)
+    assert "RUNNING" not in {run.info.status for run in runs}
+    time.sleep(2)  # servers that are ending may end
+    assert not left_behind(project)
+
+
+def reference_of(folder: Path) -> Path:
+    reference = make_project(folder / "reference")
+    done = transferline(reference, "run")
+    assert done.returncode == 0, done.stderr
+    return reference
+
+
+def test_killed_twice_and_run_again_ends_as_if_never_killed(tmp_path: Path) -> None:
+    started = time.monotonic()
+    reference = reference_of(tmp_path)
+    whole = time.monotonic() - started
+    project = make_project(tmp_path / "project")
+    killed = [kill_after(project, share * whole) for share in (0.45, 0.55)]
+    assert any(killed)
+    done = transferline(project, "run")
+    assert done.returncode == 0, done.stderr
+    check_end(project, reference)
+
+
+@pytest.mark.slow
+def test_killed_ten_times_at_random_and_run_again_ends_as_if_never_killed(tmp_path: Path) -> None:
+    started = time.monotonic()
+    reference = reference_of(tmp_path)
+    whole = time.monotonic() - started
+    project = make_project(tmp_path / "project")
+    rng = random.Random(time.time_ns())
+    moments = [rng.uniform(0.05, 0.95) * whole for _ in range(10)]
+    killed = [kill_after(project, moment) for moment in moments]
+    assert sum(killed) >= 5, f"moments {moments} of {whole}"
+    done = transferline(project, "run")
+    assert done.returncode == 0, done.stderr
+    check_end(project, reference)
+
+
+def test_two_runs_at_once_build_everything_once(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    processes = [start(project) for _ in range(2)]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    client = registry(project)
+    runs = client.search_runs([client.get_experiment_by_name("reviews").experiment_id], max_results=1000)
+    children = [run.data.params["key"] for run in runs if run.data.tags["transferline.kind"] == "stage"]
+    assert len(children) == len(set(children)) == len(digests(project))
+    keys = [v.tags["transferline.key"] for v in client.search_model_versions("name = 'reviews'")]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_deleted_checkpoint_is_rebuilt_to_the_same_digest(tmp_path: Path) -> None:
+    import shutil
+
+    project = reference_of(tmp_path)
+    before = digests(project)
+    adapted = next(key for key in before if key.startswith("adapt-"))
+    shutil.rmtree(project / "data" / "checkpoints" / adapted)
+    done = transferline(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("  built ") == 1
+    assert digests(project) == before
