@@ -61,7 +61,7 @@ def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun) -> dict[
     for step in chain:
         paths = {role: data[role].path for role, _ in step.data}
         request = Request(step, paths, common.runtime, common.run_id, common.experiment, common.tags)
-        built[step.key] = call(STAGES[step.kind], request)
+        built[step.key] = call(STAGES[step.kind], request, [built[key] for key in step.parents])
     return built
 
 

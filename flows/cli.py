@@ -26,12 +26,12 @@ def run(
 ) -> None:
     """Retrain a target: data, adaptation, tuning, controls, verdict, registration."""
     from flows.building import open_line
-    from flows.environment import hush_input_errors
+    from flows.environment import quiet_console
 
     line = open_line(target or _default(), recipe, seeds, device, precision)  # wrong names cost nothing
     from flows.retrain import retrain
 
-    hush_input_errors()
+    quiet_console()
     retrain(line.target, line.recipe, seeds, device, precision)
 
 

@@ -9,7 +9,6 @@ from tasks.project import root
 
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     # the first flow on a new database takes longer than Prefect's own 20 s on a small machine
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -35,12 +34,13 @@ class _NoTraceOfInputErrors(logging.Filter):
         return not (ours or "InputError" in str(record.msg) or "InputError" in str(record.args))
 
 
-def hush_input_errors() -> None:
-    """Keep input errors out of Prefect's console output; its server still gets them."""
+def quiet_console() -> None:
+    """Keep Prefect's console to warnings, and input errors out of it; its server still gets everything."""
     from prefect.logging.handlers import PrefectConsoleHandler
 
     for handler in logging.getLogger().handlers:  # Prefect sets its console up on the root logger
         if isinstance(handler, PrefectConsoleHandler):
+            handler.setLevel(logging.WARNING)
             handler.addFilter(_NoTraceOfInputErrors())
 
 

@@ -7,15 +7,17 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 from rich.table import Table
+from slugify import slugify
 
 from flows.building import reusable
 from tasks.caching import Built
-from tasks.progress import console
+from tasks.progress import console, log
 from tasks.registering import Registration
-from tasks.tracking import TransferRun, tracking_uri
+from tasks.tracking import TransferRun, installed, tracking_uri
 from transfer.chain import Chain, Data
 from transfer.evaluation.figures import confusion_matrix, intervals, reliability
 from transfer.evaluation.markdown import chain_table, render
+from transfer.evaluation.markdown import table as markdown_table
 from transfer.evaluation.report import Group, Report
 from transfer.evaluation.verdict import Verdict
 
@@ -23,7 +25,9 @@ from transfer.evaluation.verdict import Verdict
 def show_chain(chain: Chain) -> None:
     """The plan, as an artifact of the run and a line on the terminal."""
     reused = reusable(chain)
-    create_markdown_artifact(chain_table(chain, reused), key="chain", description=f"{chain.target}: the plan")
+    create_markdown_artifact(
+        chain_table(chain, reused), key=f"chain-{slugify(chain.target)}", description=f"{chain.target}: the plan"
+    )
     console.print(
         f"[bold]{chain.target}[/]  recipe {chain.recipe}, setting {chain.setting}: "
         f"{len(chain.steps)} steps, {sum(reused.values())} of them reused"
@@ -42,9 +46,11 @@ def publish_report(
     data: Data,
 ) -> dict[str, str]:
     """Record the outcome in MLflow and Prefect, print the closing table; returns the outcome in words."""
-    text = render(chain, report, verdict, profiles)
+    text = render(chain, report, verdict, profiles) + _stages(run, chain, built)
+    log(verdict.headline)
     run.log(report.flat())
     run.text(text, "report.md")
+    run.text(installed(), "environment.txt")
     run.tag(
         {
             "transferline.verdict": verdict.decision,
@@ -53,16 +59,12 @@ def publish_report(
             "transferline.versions": str(dict(registration.versions)),
         }
     )
-    run.tag(
-        {
-            f"stage.{b.checkpoint.key}": f"{'reused from' if b.reused else 'built in'} run {b.checkpoint.run_id}"
-            for b in built.values()
-        }
-    )
     for role, pin in data.items():
         run.dataset(f"{chain.target}-{role}", pin.md5, pin.path, role)
     _figures(run, chain, groups, report)
-    create_markdown_artifact(text, key="report", description=f"{chain.target}: {verdict.headline}")
+    create_markdown_artifact(
+        text, key=f"report-{slugify(chain.target)}", description=f"{chain.target}: {verdict.headline}"
+    )
     _print(run, chain, report, verdict, registration)
     return {
         "decision": verdict.decision,
@@ -71,6 +73,16 @@ def publish_report(
         "champion": registration.champion or "",
         "run": run.run_id,
     }
+
+
+def _stages(run: TransferRun, chain: Chain, built: Mapping[str, Built]) -> str:
+    """Which stage was built or reused, with a link to the MLflow run that built it."""
+    rows = []
+    for step in chain:
+        one = built[step.key]
+        link = f"[{one.checkpoint.run_id[:8]}](#/experiments/{run.experiment_id}/runs/{one.checkpoint.run_id})"
+        rows.append([step.title, f"`{step.key}`", "reused from" if one.reused else "built in", link])
+    return "\n## Stages\n\n" + markdown_table(["stage", "key", "", "MLflow run"], rows) + "\n"
 
 
 def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report: Report) -> None:

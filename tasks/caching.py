@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.transactions import IsolationLevel
 
 from tasks.locking import FlockLockManager
-from tasks.progress import show_progress
+from tasks.progress import ProgressArtifact, show_progress
 from tasks.project import root, store
 from tasks.tracking import StageRun
 from transfer.chain import Step
@@ -54,10 +54,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Built:
-    """A checkpoint, and whether it was there already."""
+    """A checkpoint, whether it was there already, and Prefect's state of the task that says so."""
 
     checkpoint: Checkpoint
     reused: bool
+    state: Any = None
 
 
 def stage_task(function: Callable[[Request], Checkpoint]) -> Task:
@@ -73,16 +74,18 @@ def stage_task(function: Callable[[Request], Checkpoint]) -> Task:
     )(function)
 
 
-def call(stage: Task, request: Request) -> Built:
-    """Run a stage task, or take what is there. Says which on the terminal."""
+def call(stage: Task, request: Request, after: Sequence[Built] = ()) -> Built:
+    """Run a stage task, or take what is there; `after` are its parents. Says which on the terminal."""
     store().mkdir(parents=True, exist_ok=True)
-    state: Any = stage.with_options(result_storage=store())(request, return_state=True)
+    state: Any = stage.with_options(result_storage=store())(
+        request, return_state=True, wait_for=[parent.state for parent in after]
+    )
     checkpoint = state.result()  # raises what the stage raised
     if not committed(request.key):
         raise OSError(f"{request.title}: its record could not be written to {store()}; is the disk full?")
     reused = state.name == "Cached"
     show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
-    return Built(checkpoint, reused)
+    return Built(checkpoint, reused, state)
 
 
 def committed(key: str) -> bool:
@@ -106,10 +109,13 @@ def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]])
     state.mkdir(parents=True, exist_ok=True)
     parents = [store() / key for key in request.step.parents]
     with StageRun(request.run_id, request.experiment, request.title, _parameters(request), request.data) as run:
+        bar = ProgressArtifact(request.title) if request.step.stage.long else None
 
         def report(progress: Progress) -> None:
             run.report(progress)
             show_progress(progress)
+            if bar is not None:
+                bar.show(progress)
 
         work = Work(
             data=request.data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -57,19 +57,22 @@ def predict_all(
     for role, keys in chain.roles.items():
         scores = [built[key].checkpoint.summary["score"] for key in keys]
         shipped = max(range(len(keys)), key=lambda i: (scores[i], -i))  # chosen on validation, never on the test
-        groups[role] = _group(role, keys, shipped, data, common)
+        groups[role] = _group(role, [built[key] for key in keys], shipped, data, common)
     if champion is not None:
-        groups["champion"] = _group("champion", (champion.key,), 0, data, common)
+        groups["champion"] = _group("champion", [Built(champion.checkpoint, True)], 0, data, common)
     return groups
 
 
-def _group(role: str, keys: tuple[str, ...], shipped: int, data: Data, common: Request) -> Group:
+def _group(role: str, models: Sequence[Built], shipped: int, data: Data, common: Request) -> Group:
     predicted = []
-    for number, key in enumerate(keys):
-        seed = number if len(keys) > 1 else None
-        step = PredictStep("predict", Predict(), (key,), (("test", data["test"].md5),), seed, f"predict {role}")
+    keys = tuple(model.checkpoint.key for model in models)
+    for number, model in enumerate(models):
+        seed = number if len(models) > 1 else None
+        parents = (model.checkpoint.key,)
+        step = PredictStep("predict", Predict(), parents, (("test", data["test"].md5),), seed, f"predict {role}")
         request = replace(common, step=step, data={"test": data["test"].path})
-        predicted.append(call(predict_test, request).checkpoint)
+        after = [model] if model.state is not None else []
+        predicted.append(call(predict_test, request, after).checkpoint)
     folders = [store() / p.key for p in predicted]
     return Group(
         role,

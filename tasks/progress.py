@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
@@ -24,6 +25,7 @@ def show_progress(
         colour = "green" if verb == "reused" else "cyan"
         figures = "" if verb == "reused" else "  " + _figures(summary or {})
         console.print(f"  [{colour}]{verb:7}[/] {what:32} [dim]{key}[/]{figures}")
+        log(f"{verb} {what} {key}{figures}")
         return
     now = time.monotonic()
     every = 0.5 if sys.stderr.isatty() else QUIET_EVERY
@@ -31,6 +33,40 @@ def show_progress(
         return
     _last[what.stage] = now
     console.print(f"          {_line(what)}", end="\r" if sys.stderr.isatty() and what.done < what.total else "\n")
+
+
+def log(text: str) -> None:
+    """Say something on the page of the Prefect run that this happens in, if it happens in one."""
+    from prefect.exceptions import MissingContextError
+    from prefect.logging import get_run_logger
+
+    try:
+        get_run_logger().info(text)
+    except MissingContextError:  # called as a plain function
+        return
+
+
+class ProgressArtifact:
+    """A long stage's progress bar on its page in the Prefect UI; each change is a request, so it moves in steps."""
+
+    STEP = 10.0  # percent
+
+    def __init__(self, title: str) -> None:
+        self.title, self.shown = title, 0.0
+        self.id: Any = None
+
+    def show(self, progress: Progress) -> None:
+        """Move the bar if the stage has come far enough since the last time."""
+        from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+        share = 100 * progress.done / max(progress.total, 1)
+        if self.id is None:
+            self.id = create_progress_artifact(share, description=self.title)
+        elif share - self.shown >= self.STEP or share >= 100:
+            update_progress_artifact(self.id, share)
+        else:
+            return
+        self.shown = share
 
 
 def _line(progress: Progress) -> str:
@@ -50,7 +86,9 @@ def _figures(figures: Mapping[str, float]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.3f}"
+    if float(value).is_integer() and abs(value) >= 10:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from tasks.locking import held
 from tasks.project import store
 from tasks.tracking import client
 from transfer.chain import Chain
-from transfer.checkpoint import intact, read_lineage
+from transfer.checkpoint import Checkpoint, intact, read_lineage
 from transfer.evaluation.card import model_card
 from transfer.evaluation.report import Report
 from transfer.evaluation.verdict import Verdict
@@ -28,8 +28,12 @@ REQUIREMENTS = ("torch", "transformers", "safetensors", "accelerate")
 class Champion:
     """The registered version that the alias `champion` points to."""
 
-    key: str
+    checkpoint: Checkpoint
     version: str
+
+    @property
+    def key(self) -> str:
+        return self.checkpoint.key
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def find_champion(target: str) -> Champion | None:
     key = version.tags["transferline.key"]
     if not intact(store() / key):
         _restore(version, store() / key)
-    return Champion(key, version.version)
+    lineage = read_lineage(store() / key) or {}
+    return Champion(Checkpoint(key=key, digest=lineage.get("digest", "")), version.version)
 
 
 @task(task_run_name="register", cache_policy=NO_CACHE)
@@ -117,7 +122,7 @@ def _log_model(folder: Path, run_id: str, role: str, card: str) -> str:
         info = mlflow.transformers.log_model(
             classifier,
             name=role,
-            model_card=ModelCard(card),
+            model_card=ModelCard(f"---\npipeline_tag: text-classification\nlibrary_name: transformers\n---\n{card}"),
             signature=_signature(),
             input_example=_example(),
             model_config={"truncation": True, "max_length": tokenizer.model_max_length},

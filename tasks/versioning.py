@@ -18,6 +18,7 @@ from tasks.locking import held
 from tasks.progress import console
 from tasks.project import root
 from transfer.chain import Data, Pin
+from transfer.corpora.files import NEWS
 from transfer.errors import InputError
 from transfer.params import Params
 
@@ -80,9 +81,14 @@ def _reproduce(stages: list[str]) -> None:
     if _unchanged(stages):
         return
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
-    done = subprocess.run(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
+    said: list[str] = []
+    with subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in filter(None, (raw.strip() for raw in process.stderr)):
+            said.append(line)
+            if line.startswith(NEWS):
+                console.print(f"          {line.removeprefix(NEWS)}")
+    if process.returncode:
         ours = [line for line in said if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus")]
         what = (ours or said or ["dvc repro failed"])[0].rstrip(".")
         raise InputError("data", what, "What was finished before is kept; run again once it is mended")

@@ -63,7 +63,7 @@ def write_corpus(path: Path, rows: int = 200, seed: int = 1) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32) -> None:
+def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32, positions: int = 64) -> None:
     """A randomly initialised BERT with a word vocabulary, as `save_pretrained` writes it."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
@@ -78,7 +78,7 @@ def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32) -> None:
         num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=2 * width,
-        max_position_embeddings=64,
+        max_position_embeddings=positions,
     )
     BertModel(config).save_pretrained(folder)
     BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)

@@ -78,6 +78,16 @@ def test_a_branch_name_is_no_revision() -> None:
         HubBase(method="hub", id="org/model", revision="main")
 
 
+def test_a_hub_model_is_taken_from_the_cache_by_its_commit(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    shutil.copytree(tiny, tmp_path / "hub" / "models--org--model" / "snapshots" / ("b" * 40))
+    job = work(tmp_path)
+    HubBase(method="hub", id="org/model", revision="b" * 40).build(job)
+    assert (job.out / "model.safetensors").read_bytes() == (tiny / "model.safetensors").read_bytes()
+
+
 def test_the_hub_is_not_reached_offline(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be had"):
         HubBase(method="hub", id="org/model", revision="a" * 40).build(work(tmp_path))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from transfer.corpora.declared import DomainSpec
-from transfer.corpora.files import read_texts, write_json, write_jsonl
+from transfer.corpora.files import read_texts, tell, write_json, write_jsonl
 from transfer.corpora.prepare import leak_error
 from transfer.corpora.profile import describe
 from transfer.corpora.read import Row, read_rows, text_of
@@ -25,6 +25,7 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
     rows = {fingerprint(text): text for row in read_rows(root / spec.data, spec.read) if (text := _text(row, spec))}
     # The lowest hashes stay under a limit: the same rows, whatever arrives later.
     chosen = [rows[key] for key in sorted(rows)][: spec.limit]
+    tell(f"corpus {name}: {len(chosen):,} texts, looking for copies of test and validation rows")
     gate: dict[str, dict[str, int]] = {}
     contaminated: dict[str, list[str]] = {}
     for target in sorted(p for p in prepared.iterdir() if p.is_dir()):

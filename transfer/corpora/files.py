@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+NEWS = "news: "  # begins a line by which a data stage says on stderr how far it is
+
+
+def tell(text: str) -> None:
+    """Say how far a data stage is, to whoever started it."""
+    print(f"{NEWS}{text}", file=sys.stderr, flush=True)
 
 
 def read_jsonl(path: Path) -> list[dict]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from transfer.corpora.declared import Split, TargetSpec
-from transfer.corpora.files import write_json, write_jsonl
+from transfer.corpora.files import tell, write_json, write_jsonl
 from transfer.corpora.profile import describe
 from transfer.corpora.read import Row, read_rows, text_of
 from transfer.corpora.split import Example, assign, distinct, fingerprint, limit
@@ -27,6 +27,7 @@ Splits = dict[Split, list[Example]]
 def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and profile.json of a target to `out`."""
     splits = make_splits(name, spec, root)
+    tell(f"prepare {name}: {sum(map(len, splits.values())):,} rows read, looking for copies between the splits")
     check_labels(name, spec, splits)
     gate, contaminated = purge(name, spec, splits)
     duplicates = {split: len(rows) - len(distinct(rows)) for split, rows in splits.items()}

