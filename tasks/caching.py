@@ -100,11 +100,12 @@ def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]])
     A whole folder without a record (its run was killed between the two) is adopted, not built again.
     """
     folder = store() / request.key
-    lineage = read_lineage(folder)
-    if lineage is not None and intact(folder):
-        return Checkpoint(key=request.key, digest=lineage["digest"], summary=lineage["summary"], run_id=lineage["run"])
     out, state = store() / ".making" / request.key, store() / ".state" / request.key
     shutil.rmtree(out, ignore_errors=True)
+    lineage = read_lineage(folder)
+    if lineage is not None and intact(folder):
+        shutil.rmtree(state, ignore_errors=True)
+        return Checkpoint(key=request.key, digest=lineage["digest"], summary=lineage["summary"], run_id=lineage["run"])
     out.mkdir(parents=True)
     state.mkdir(parents=True, exist_ok=True)
     parents = [store() / key for key in request.step.parents]

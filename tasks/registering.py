@@ -15,12 +15,13 @@ from tasks.locking import held
 from tasks.project import store
 from tasks.tracking import client
 from transfer.chain import Chain
-from transfer.checkpoint import Checkpoint, intact, read_lineage
+from transfer.checkpoint import RECORD, Checkpoint, intact, read_lineage
+from transfer.errors import InputError
 from transfer.evaluation.card import model_card
 from transfer.evaluation.report import Report
 from transfer.evaluation.verdict import Verdict
 
-EXTRA = "transferline"  # folder of the logged model that holds lineage.json and seen.npy
+EXTRA = "transferline"  # artifact folder beside a logged model: lineage, fingerprints, config and tokenizer
 REQUIREMENTS = ("torch", "transformers", "safetensors", "accelerate")
 
 
@@ -51,7 +52,10 @@ def find_champion(target: str) -> Champion | None:
     version = _alias(target, "champion")
     if version is None:
         return None
-    key = version.tags["transferline.key"]
+    key = version.tags.get("transferline.key", "")
+    if not key:
+        mend = "Move the alias to a version that transferline registered, or delete it"
+        raise InputError(f"models:/{target}@champion", f"version {version.version} was not made by transferline", mend)
     if not intact(store() / key):
         _restore(version, store() / key)
     lineage = read_lineage(store() / key) or {}
@@ -129,8 +133,9 @@ def _log_model(folder: Path, run_id: str, role: str, card: str) -> str:
             pip_requirements=_pinned(),
         )
         mlflow.log_text(card, f"{role}/model_card.md")
-        for name in ("lineage.json", "seen.npy"):
-            mlflow.log_artifact(str(folder / name), f"{role}/{EXTRA}")
+        for path in sorted(folder.iterdir()):  # all but the weights, byte for byte: with them a checkpoint comes back
+            if path.suffix != ".safetensors" and path.name != RECORD:
+                mlflow.log_artifact(str(path), f"{role}/{EXTRA}")
     return info.model_uri
 
 
@@ -155,7 +160,10 @@ def _pinned() -> list[str]:
 
 
 def _restore(version: Any, folder: Path) -> None:
-    """Bring a registered version's checkpoint back into the store: model and tokenizer from MLflow, lineage beside."""
+    """Bring a registered version's checkpoint back into the store: weights of the logged model, the rest from beside it.
+
+    Raises OSError where what comes back is not what was registered.
+    """
     import mlflow
 
     scratch = store() / ".making" / f"restore-{folder.name}"
@@ -167,9 +175,13 @@ def _restore(version: Any, folder: Path) -> None:
         run_id=version.run_id, artifact_path=f"{role}/{EXTRA}", dst_path=str(scratch / "extra")
     )
     whole = scratch / "whole"
-    shutil.copytree(model / "model", whole)
-    shutil.copytree(model / "components" / "tokenizer", whole, dirs_exist_ok=True)
-    shutil.copytree(extra, whole, dirs_exist_ok=True)
+    shutil.copytree(extra, whole)
+    for path in (model / "model").glob("*.safetensors"):
+        shutil.copyfile(path, whole / path.name)
+    if not intact(whole):
+        raise OSError(
+            f"models:/{version.name}/{version.version} came back with another digest than it was registered with"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     whole.rename(folder)
     shutil.rmtree(scratch, ignore_errors=True)

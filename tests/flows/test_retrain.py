@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.project import declare, environment, make_project, write_reviews
+from transfer.checkpoint import intact
 
 
 def transferline(project: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -153,6 +154,25 @@ def test_plan_computes_nothing_and_says_what_would_be_reused(line) -> None:
     assert "build" in other
     assert "reuse" in other  # the base and every control
     assert sorted(str(p) for p in project.rglob("*")) == before
+
+
+def test_a_champion_whose_checkpoint_is_gone_comes_back_from_the_registry(tmp_path: Path) -> None:
+    """New data, an old champion, and a store that has lost it."""
+    import shutil
+
+    project = make_project(tmp_path / "project")
+    assert transferline(project, "run", "reviews", "full").returncode == 0
+    client = registry(project)
+    version = client.get_model_version_by_alias("reviews", "challenger")
+    client.set_registered_model_alias("reviews", "champion", version.version)
+    again = transferline(project, "run", "reviews", "full")
+    assert "verdict: unchanged" in again.stderr
+    write_reviews(project / "reviews.csv", 300, seed=5)
+    shutil.rmtree(project / "data" / "checkpoints")
+    done = transferline(project, "run", "reviews", "full")
+    assert done.returncode == 0, done.stderr
+    assert "challenger against champion" in done.stderr
+    assert intact(project / "data" / "checkpoints" / version.tags["transferline.key"])
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tasks.orphans import MARK
 from tasks.project import root
 from tasks.versioning import locked_data, pin_data
 from tests.project import environment, write_reviews
+from transfer.corpora.files import read_texts
 from transfer.errors import InputError
 from transfer.params import load_params
 
@@ -55,6 +61,38 @@ def test_bad_data_stops_with_the_row_and_loses_nothing(project: Path) -> None:
 def test_a_plan_before_any_data_says_what_to_run(project: Path) -> None:
     with pytest.raises(InputError, match="transferline run reviews"):
         locked_data("reviews", load_params(project / "params.yaml"))
+
+
+def test_a_corpus_is_purged_against_every_target_of_its_domain(project: Path) -> None:
+    """Also against one that nobody asked for in this run."""
+    leaked = (project / "corpus.txt").read_text().splitlines()[:40]
+    with (project / "second.csv").open("w", encoding="utf-8") as file:
+        file.write("text,label\n" + "".join(f"{text},{'ab'[i % 2]}\n" for i, text in enumerate(leaked)))
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["targets"]["second"] = {"domain": "cinema", "data": "second.csv", "split": {"test": 0.4, "validation": 0.3}}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    pin()
+    corpus = set(read_texts(project / "data" / "corpora" / "cinema" / "corpus.jsonl"))
+    for split in ("test", "validation"):
+        held_back = set(read_texts(project / "data" / "prepared" / "cinema" / "second" / f"{split}.jsonl"))
+        assert held_back
+        assert not held_back & corpus
+
+
+def test_a_killed_repro_leaves_data_that_the_next_one_completes(project: Path) -> None:
+    environment_ = environment(project, **{MARK: str(os.getpid())})
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet", "corpus@cinema"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for moment in (0.8, 1.4, 2.0):
+        process = subprocess.Popen(command, cwd=project, env={**environment_, "PATH": path}, start_new_session=True)
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    after = pin()
+    shutil.rmtree(project / "data")
+    shutil.rmtree(project / ".dvc" / "cache")
+    (project / "dvc.lock").unlink()
+    assert pin() == after
 
 
 def test_data_goes_to_a_remote_and_comes_back(project: Path, tmp_path: Path) -> None:
