@@ -13,10 +13,12 @@ from tasks.tracking import TransferRun, commit
 from transfer.bases import FolderBase
 from transfer.chain import Chain, Data, plan
 from transfer.corpora.declared import TargetSpec
+from transfer.errors import InputError
 from transfer.params import Params, load_params
 from transfer.runtime import Runtime
 
 STAGES = {"base": collect_base, "adapt": adapt, "tune": tune, "control": control}
+LEAST_SEEDS = 3  # fewer say nothing about the spread
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     spec = params.target(target)
     chosen = recipe or spec.recipe
     params.recipe(chosen)
+    if seeds is not None and seeds < LEAST_SEEDS:
+        raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
 

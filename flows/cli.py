@@ -20,7 +20,7 @@ RecipeName = Annotated[str | None, typer.Argument(help="A recipe of params.yaml;
 def run(
     target: Target = None,
     recipe: RecipeName = None,
-    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3 for a verdict.", min=1)] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
     precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
 ) -> None:

@@ -61,17 +61,19 @@ class Built:
     state: Any = None
 
 
-def stage_task(function: Callable[[Request], Checkpoint]) -> Task:
-    """Make a Prefect task of a function that builds a request's step, cached under the step's key."""
+def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | None = None) -> Task:
+    """A Prefect task that builds a request's step, cached under the step's key."""
     policy = CacheKeyFnPolicy(cache_key_fn=_record_of).configure(
         lock_manager=FlockLockManager(), isolation_level=IsolationLevel.SERIALIZABLE
     )
     return task(
+        name=name,
+        description=about,
         task_run_name="{request.title}",
         cache_policy=policy,
         persist_result=True,
         result_serializer="json",
-    )(function)
+    )(build or build_step)
 
 
 def call(stage: Task, request: Request, after: Sequence[Built] = ()) -> Built:
@@ -81,7 +83,7 @@ def call(stage: Task, request: Request, after: Sequence[Built] = ()) -> Built:
         request, return_state=True, wait_for=[parent.state for parent in after]
     )
     checkpoint = state.result()  # raises what the stage raised
-    if not committed(request.key):
+    if not _readable(store() / request.key / RECORD):
         raise OSError(f"{request.title}: its record could not be written to {store()}; is the disk full?")
     reused = state.name == "Cached"
     show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
@@ -92,6 +94,11 @@ def committed(key: str) -> bool:
     """Whether a checkpoint is there, whole, with its record."""
     folder = store() / key
     return _readable(folder / RECORD) and intact(folder)
+
+
+def build_step(request: Request) -> Checkpoint:
+    """Build a request's step as its stage says."""
+    return build_checkpoint(request, request.step.stage.build)
 
 
 def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkpoint:

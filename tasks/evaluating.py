@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.caching import Built, Request, build_checkpoint, call, stage_task
+from tasks.caching import Built, Request, call, stage_task
 from tasks.project import store
 from tasks.registering import Champion
 from transfer.chain import PREDICT_VERSION, Chain, Data, Step, prediction_key
-from transfer.checkpoint import Checkpoint, read_lineage
+from transfer.checkpoint import read_lineage
 from transfer.corpora.declared import TargetSpec
 from transfer.evaluation.predict import predict, read_predictions
 from transfer.evaluation.report import Group, Report, make_report
@@ -43,10 +43,7 @@ class PredictStep(Step):
         return prediction_key(self.parents[0], dict(self.data)["test"])
 
 
-@stage_task
-def predict_test(request: Request) -> Checkpoint:
-    """Predict the test with one model."""
-    return build_checkpoint(request, request.step.stage.build)
+predict_test = stage_task("predict", "Predict the test with one model.")
 
 
 def predict_all(

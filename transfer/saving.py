@@ -92,10 +92,6 @@ def load_best(state: Path, step: int, model: torch.nn.Module) -> None:
     _load_weights(model, load_file(best_path(state, step)))
 
 
-def forget(state: Path) -> None:
-    shutil.rmtree(state, ignore_errors=True)
-
-
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """What training changes: parameters that are not frozen for good (tied ones once), on the CPU."""
     frozen: frozenset[str] = getattr(model, "always_frozen", frozenset())

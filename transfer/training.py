@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from transfer.clock import Clock
 from transfer.runtime import Runtime
-from transfer.saving import Saved, best_path, forget, load_best, newest, save, save_best
+from transfer.saving import Saved, best_path, load_best, newest, save, save_best
 from transfer.stage import Progress
 
 if TYPE_CHECKING:
@@ -151,11 +151,6 @@ def train(
         load_best(state, history.best_step, model)
     model.eval()
     return history
-
-
-def finish(state: Path) -> None:
-    """Forget the saved states of a run whose checkpoint is safe."""
-    forget(state)
 
 
 def _accelerator(runtime: Runtime) -> Any:

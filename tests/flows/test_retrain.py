@@ -181,6 +181,7 @@ def test_a_champion_whose_checkpoint_is_gone_comes_back_from_the_registry(tmp_pa
         (("run", "nothing"), "target 'nothing': not declared"),
         (("run", "reviews", "magic"), "recipe 'magic': not declared"),
         (("plan", "reviews", "magic"), "Declared are"),
+        (("run", "reviews", "--seeds", "1"), "too few for a verdict"),
     ],
 )
 def test_a_wrong_name_is_refused_with_exit_code_two(line, words: tuple[str, ...], said: str) -> None:

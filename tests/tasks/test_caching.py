@@ -12,7 +12,7 @@ from prefect import flow
 from tasks import caching
 from tasks.caching import Request, build_checkpoint, call, committed, stage_task
 from transfer.chain import Step
-from transfer.checkpoint import RECORD, Checkpoint, digest_of, intact
+from transfer.checkpoint import RECORD, digest_of, intact
 from transfer.parameter import Probe
 from transfer.runtime import Runtime
 from transfer.stage import Work
@@ -51,18 +51,13 @@ def make(work: Work) -> dict[str, float]:
     return {"score": 1.0}
 
 
-@stage_task
-def build(request: Request) -> Checkpoint:
-    return build_checkpoint(request, make)
+def broken(work: Work) -> dict[str, float]:
+    (work.out / "weights.txt").write_text("half")
+    raise RuntimeError("out of memory")
 
 
-@stage_task
-def fail(request: Request) -> Checkpoint:
-    def broken(work: Work) -> dict[str, float]:
-        (work.out / "weights.txt").write_text("half")
-        raise RuntimeError("out of memory")
-
-    return build_checkpoint(request, broken)
+build = stage_task("build", "a stage that works", lambda request: build_checkpoint(request, make))
+fail = stage_task("fail", "a stage that does not", lambda request: build_checkpoint(request, broken))
 
 
 def request(seed: int = 0) -> Request:

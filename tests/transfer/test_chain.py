@@ -48,12 +48,12 @@ def test_keys_of_the_shipped_recipes_do_not_change_by_accident() -> None:
 
 
 GOLDEN: dict[str, str] = {
-    "default": "tune-34206a35a3bee9ec",
+    "default": "tune-be2892d3ee9e4c15",
     "default/scratch": "control-c45334878c3b78e4",
+    "contrastive": "tune-34206a35a3bee9ec",
+    "contrastive/scratch": "control-c45334878c3b78e4",
     "adapted-probe": "tune-405ba8a6a4d670f1",
     "adapted-probe/scratch": "control-d233c8be2a79a6e7",
-    "masked": "tune-6930d37ea2ccf27c",
-    "masked/scratch": "control-c45334878c3b78e4",
     "full": "tune-1dcdeec6ef04c313",
     "full/scratch": "control-c45334878c3b78e4",
     "probe": "tune-35205874497fa12e",

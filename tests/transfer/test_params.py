@@ -30,7 +30,7 @@ def test_the_shipped_file_is_right() -> None:
         ("metric: accuracy", "metric: luck", "targets.film-sentiment.metric"),
         ("margin: 0.01", "margn: 0.01", "targets.film-sentiment.margn"),
         ("base: minilm", "base: maxilm", "recipes.*base.*'maxilm' is not declared"),
-        ("method: simcse", "method: magic", "recipes.default.adapt.0"),
+        ("method: masked", "method: magic", "recipes.default.adapt.0"),
         ("sha256: d4", "sha256: xx", "sources.movie-reviews"),
         ("domains:", "domains: [", "not YAML"),
     ],

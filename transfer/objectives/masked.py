@@ -195,6 +195,6 @@ def head_only(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 
     def apply(hidden: torch.Tensor) -> torch.Tensor:
         given.hidden = hidden.unsqueeze(0)
-        return shell(input_ids=torch.zeros(hidden.shape[:1], dtype=torch.long).unsqueeze(0)).logits[0]
+        return shell(input_ids=torch.zeros((1, len(hidden)), dtype=torch.long, device=hidden.device)).logits[0]
 
     return apply

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.corpora.files import read_jsonl
+from transfer.stage import Work
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,23 @@ class Labelled:
         """Padded inputs of some examples, without labels."""
         chosen = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
         return dict(self.tokenizer.pad(chosen, return_tensors="pt"))
+
+
+def load_splits(work: Work, labels: Sequence[str], max_tokens: int) -> tuple[Any, Labelled, Labelled]:
+    """The parent's tokenizer, which truncates at `max_tokens`, and with it the training and validation examples."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(work.needs_parent(), model_max_length=max_tokens)
+    train, validation = (Labelled(work.data[split], tokenizer, labels, max_tokens) for split in ("train", "validation"))
+    return tokenizer, train, validation
+
+
+def save_classifier(model: Any, tokenizer: Any, validation: Labelled, out: Path) -> dict[str, float]:
+    """Save a tuned classifier; returns its figures on validation, `score` among them."""
+    figures = measure(model, validation)
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return {"validation_accuracy": figures["accuracy"], "validation_loss": figures["loss"], "score": figures["score"]}
 
 
 def labels_of(path: Path) -> list[str]:
@@ -68,13 +86,17 @@ class ClassificationLearner:
         return self.model(**batch).loss
 
     def validate(self) -> dict[str, float]:
-        """Accuracy and cross entropy; the score ranks by accuracy and breaks ties by the loss."""
-        logits = predict_logits(self.model, self.validation)
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        loss = float(-log_p[np.arange(len(log_p)), self.validation.labels].mean())
-        accuracy = float((logits.argmax(axis=1) == self.validation.labels).mean())
-        return {"accuracy": accuracy, "loss": loss, "score": accuracy - 1e-6 * min(loss, 1e3)}
+        return measure(self.model, self.validation)
+
+
+def measure(model: Any, examples: Labelled) -> dict[str, float]:
+    """Accuracy and cross entropy; `score` ranks by accuracy and breaks ties by the loss."""
+    logits = predict_logits(model, examples)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    loss = float(-log_p[np.arange(len(log_p)), examples.labels].mean())
+    accuracy = float((logits.argmax(axis=1) == examples.labels).mean())
+    return {"accuracy": accuracy, "loss": loss, "score": accuracy - 1e-6 * min(loss, 1e3)}
 
 
 def predict_logits(model: Any, examples: Labelled, size: int = 64) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from transfer.parameter.classification import ClassificationLearner, Labelled, labels_of
+from transfer.parameter.classification import ClassificationLearner, labels_of, load_splits, save_classifier
 from transfer.parameter.heads import Pooling, head_parameters, load_classifier
 from transfer.stage import Kind, Stage, Work
 from transfer.training import Schedule, train
@@ -42,23 +42,10 @@ class Full(Stage):
 
     def fit(self, model: Any, labels: list[str], work: Work) -> dict[str, float]:
         """Train a classifier, whatever its weights came from, and save it to `work.out`."""
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(work.needs_parent(), model_max_length=self.max_tokens)
-        splits = {s: Labelled(work.data[s], tokenizer, labels, self.max_tokens) for s in ("train", "validation")}
-        learner = ClassificationLearner(
-            model, splits["train"], splits["validation"], head_parameters(model), self.head_rate
-        )
+        tokenizer, examples, validation = load_splits(work, labels, self.max_tokens)
+        learner = ClassificationLearner(model, examples, validation, head_parameters(model), self.head_rate)
         steps = self.epochs * -(-len(learner.lengths) // self.schedule.batch_size)
         history = train(
             learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name, self.patience
         )
-        figures = learner.validate()
-        model.save_pretrained(work.out)
-        tokenizer.save_pretrained(work.out)
-        return {
-            "validation_accuracy": figures["accuracy"],
-            "validation_loss": figures["loss"],
-            "score": figures["score"],
-            "best_step": float(history.best_step),
-        }
+        return {**save_classifier(model, tokenizer, validation, work.out), "best_step": float(history.best_step)}

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.parameter.classification import ClassificationLearner, Labelled, labels_of, predict_logits
-from transfer.parameter.heads import Pooling, head_parameters, load_classifier, output_layer
+from transfer.parameter.classification import Labelled, labels_of, load_splits, predict_logits, save_classifier
+from transfer.parameter.heads import Pooling, load_classifier, output_layer
 from transfer.problem import Transfer
 from transfer.stage import Kind, Progress, Stage, Work
 
@@ -33,39 +33,28 @@ class Probe(Stage):
     pooling: Pooling = "mean"
 
     def build(self, work: Work) -> dict[str, float]:
-        from transformers import AutoTokenizer
-
         labels = labels_of(work.data["train"])
-        parent = work.needs_parent()
-        model = load_classifier(parent, labels, self.pooling, work.seed).eval()
+        model = load_classifier(work.needs_parent(), labels, self.pooling, work.seed).eval()
         model.to(work.runtime.device)
-        tokenizer = AutoTokenizer.from_pretrained(parent, model_max_length=self.max_tokens)
-        splits = {s: Labelled(work.data[s], tokenizer, labels, self.max_tokens) for s in ("train", "validation")}
-        features = {s: head_features(model, examples) for s, examples in splits.items()}
-        chosen, weights, bias = self._solve(features, splits, work)
+        tokenizer, train, validation = load_splits(work, labels, self.max_tokens)
+        strength, weights, bias = self._solve(model, train, validation, work)
         _install(model, weights, bias)
-        learner = ClassificationLearner(model, splits["train"], splits["validation"], head_parameters(model), 1.0)
-        figures = learner.validate()
-        model.save_pretrained(work.out)
-        tokenizer.save_pretrained(work.out)
-        return {
-            "validation_accuracy": figures["accuracy"],
-            "validation_loss": figures["loss"],
-            "score": figures["score"],
-            "strength": chosen,
-        }
+        return {**save_classifier(model, tokenizer, validation, work.out), "strength": strength}
 
-    def _solve(self, features: dict, splits: dict[str, Labelled], work: Work) -> tuple[float, np.ndarray, np.ndarray]:
+    def _solve(
+        self, encoder: Any, train: Labelled, validation: Labelled, work: Work
+    ) -> tuple[float, np.ndarray, np.ndarray]:
         """The best strength on validation (ties: the more regularised) with its weights (labels, width) and bias."""
         from sklearn.linear_model import LogisticRegression
 
-        mean = features["train"].mean(axis=0)
-        scale = float(np.sqrt(features["train"].var(axis=0).mean())) or 1.0
+        learnt, held_out = head_features(encoder, train), head_features(encoder, validation)
+        mean = learnt.mean(axis=0)
+        scale = float(np.sqrt(learnt.var(axis=0).mean())) or 1.0
         best: tuple[float, float, Any] | None = None
         for number, strength in enumerate(sorted(self.strengths), start=1):
             model = LogisticRegression(C=strength, max_iter=5000)
-            model.fit((features["train"] - mean) / scale, splits["train"].labels)
-            score = float(model.score((features["validation"] - mean) / scale, splits["validation"].labels))
+            model.fit((learnt - mean) / scale, train.labels)
+            score = float(model.score((held_out - mean) / scale, validation.labels))
             if best is None or score > best[0]:
                 best = (score, strength, model)
             done = {"validation_accuracy": score, "strength": strength}
