@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
@@ -111,4 +114,21 @@ def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, reg
     champion = f"champion is version {registration.champion}" if registration.champion else "no champion yet"
     console.print(f"registered model {registration.model}: {versions}; {champion}")
     console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
-    console.print("look:  mlflow ui --backend-store-uri " + tracking_uri() + "   and   prefect server start")
+    for line in _where_to_look(run):
+        console.print(line)
+
+
+def _where_to_look(run: TransferRun) -> list[str]:
+    """How to open both pages: the servers that run already, or the commands that start them on the embedded databases."""
+    page = f"#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    bin_folder = Path(sys.executable).parent
+    here = bin_folder.relative_to(Path.cwd()) if bin_folder.is_relative_to(Path.cwd()) else bin_folder
+    uri = tracking_uri()
+    if uri.startswith("http"):
+        look = [f"look:  {uri.rstrip('/')}/{page}"]
+    else:
+        database = uri.replace(f"sqlite:///{Path.cwd()}/", "sqlite:///")
+        look = [f"look:  {here}/mlflow ui --backend-store-uri {database}    then http://127.0.0.1:5000/{page}"]
+    api = os.environ.get("PREFECT_API_URL")
+    prefect = api.removesuffix("/api") if api else f"{here}/prefect server start    then http://127.0.0.1:4200/runs"
+    return [*look, f"       {prefect}"]

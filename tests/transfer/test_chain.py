@@ -48,7 +48,7 @@ def test_keys_of_the_shipped_recipes_do_not_change_by_accident() -> None:
 
 
 GOLDEN: dict[str, str] = {
-    "default": "tune-be2892d3ee9e4c15",
+    "default": "tune-6930d37ea2ccf27c",
     "default/scratch": "control-c45334878c3b78e4",
     "contrastive": "tune-34206a35a3bee9ec",
     "contrastive/scratch": "control-c45334878c3b78e4",
