@@ -39,5 +39,5 @@ def retrain(
         profiles = read_profiles(profile_paths(target, line.params))
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
-        registration = register(chain, report, verdict, run.run_id)
+        registration = register(chain, report, verdict, run.run_id, champion)
         return publish_report(run, chain, groups, report, verdict, registration, profiles, built, data)

@@ -114,8 +114,8 @@ def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, reg
     champion = f"champion is version {registration.champion}" if registration.champion else "no champion yet"
     console.print(f"registered model {registration.model}: {versions}; {champion}")
     console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
-    for line in _where_to_look(run):
-        console.print(line)
+    for hint in _where_to_look(run):
+        console.print(hint)
 
 
 def _where_to_look(run: TransferRun) -> list[str]:

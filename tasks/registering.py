@@ -63,8 +63,12 @@ def find_champion(target: str) -> Champion | None:
 
 
 @task(task_run_name="register", cache_policy=NO_CACHE)
-def register(chain: Chain, report: Report, verdict: Verdict, run_id: str) -> Registration:
-    """Register challenger and promoted model once per key, and move the aliases that the verdict moves."""
+def register(chain: Chain, report: Report, verdict: Verdict, run_id: str, judged: Champion | None) -> Registration:
+    """Register challenger and promoted model once per key, and move the aliases that the verdict moves.
+
+    `judged` is the champion that the verdict was reached against. Raises RuntimeError where another run has promoted
+    a third model meanwhile: the verdict says nothing about that one.
+    """
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
@@ -72,9 +76,17 @@ def register(chain: Chain, report: Report, verdict: Verdict, run_id: str) -> Reg
         versions = {role: _version_of(chain, role, key, report, verdict, run_id) for role, key in wanted.items()}
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
         if verdict.decision == "promote":
+            _check_still_champion(chain.target, judged, verdict)
             client().set_registered_model_alias(chain.target, "champion", versions[verdict.role])
         champion = _alias(chain.target, "champion")
     return Registration(chain.target, versions, champion.version if champion else None)
+
+
+def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict) -> None:
+    now = _alias(target, "champion")
+    key = now.tags.get("transferline.key", "") if now is not None else None
+    if key not in (judged.key if judged else None, verdict.key):
+        raise RuntimeError(f"{target}: {key} became champion while this run was judged; run again, it costs seconds")
 
 
 def _alias(target: str, alias: str) -> Any:

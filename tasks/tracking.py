@@ -41,7 +41,10 @@ def client() -> Any:
         for name in ("mlflow", "alembic"):  # they announce tables, hubs and licences that nobody asked about
             logging.getLogger(name).setLevel(logging.ERROR)
         (root() / "mlruns").mkdir(exist_ok=True)
+        declared = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(uri)
+        if declared is None:  # MLflow writes the variable itself; left there it would pass for the user's own word
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
         with held("mlflow-schema"):  # several processes on an empty database would crash each other
             _client = mlflow.MlflowClient(uri)
             _client.search_experiments(max_results=1)

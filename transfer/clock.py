@@ -11,7 +11,9 @@ class Clock:
     """Speed, and when to report and to save."""
 
     def __init__(self, save_every: float) -> None:
-        self.start = self.reported = self.saved = time.monotonic()
+        self.start = self.reported = time.monotonic()
+        # the first state is saved early: a run that is killed again and again, each time soon, still moves on
+        self.saved = self.start - save_every * 2 / 3
         self.save_every, self.tokens, self.steps = save_every, 0, 0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from transfer.corpora.declared import DomainSpec, Source, TargetSpec
 from transfer.errors import InputError
 
 Declared = TypeVar("Declared")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Params(BaseModel):
@@ -60,6 +62,10 @@ def _explain(error: ValidationError) -> tuple[str, str]:
 
 
 def _check_references(path: Path, params: Params) -> None:
+    for block in ("sources", "domains", "targets", "bases", "recipes"):
+        for name in getattr(params, block):
+            if not _NAME.fullmatch(name):  # names become folders, model names, and words of a shell command
+                raise InputError(f"{path}, {block}", f"{name!r} is no name", "Use letters, digits, - and _ only")
     for name, target in params.targets.items():
         if target.recipe not in params.recipes:
             _refuse(path, f"targets.{name}.recipe", target.recipe, params.recipes)

@@ -33,6 +33,7 @@ def test_the_shipped_file_is_right() -> None:
         ("method: masked", "method: magic", "recipes.default.adapt.0"),
         ("sha256: d4", "sha256: xx", "sources.movie-reviews"),
         ("domains:", "domains: [", "not YAML"),
+        ("  news-topics:", "  news; rm -rf x:", r"targets: 'news; rm -rf x' is no name"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
