@@ -162,7 +162,7 @@ def _signature() -> Any:
 def _example() -> Any:
     import pandas as pd
 
-    return pd.DataFrame({"text": ["a quiet, funny and moving film"]})
+    return pd.DataFrame({"text": ["a wonderful film, beautifully acted"]})
 
 
 def _pinned() -> list[str]:
