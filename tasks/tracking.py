@@ -59,7 +59,7 @@ def experiment(name: str) -> str:
             return found.experiment_id
         local = tracking_uri().startswith("sqlite")
         place = (root() / "mlruns" / "artifacts").as_uri() if local else None
-        # the kind makes MLflow's page open on the runs and not on traces of agents
+        # the kind marks the experiment as model training; the page that it opens on is still the browser's own setting
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return client().create_experiment(name, artifact_location=place, tags=tags)
 

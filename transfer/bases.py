@@ -24,7 +24,7 @@ class _Base(Stage):
 
     def collect(self, work: Work) -> Path:
         """Bring the model's files to a folder of this machine; returns that folder."""
-        raise NotImplementedError(type(self).__name__)
+        raise NotImplementedError(type(self).__name__)  # abstract on purpose: each kind of base brings its own
 
     def build(self, work: Work) -> dict[str, float]:
         source = self.collect(work)

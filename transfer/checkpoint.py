@@ -23,7 +23,7 @@ _NOT_CONTENT = {LINEAGE, RECORD}
 
 
 class Checkpoint(BaseModel):
-    """Key, digest and summary of a finished stage. `folder(store)` says where its files lie."""
+    """Key, digest and summary of a finished stage. Its files lie in the store's folder of that key."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,9 +31,6 @@ class Checkpoint(BaseModel):
     digest: str
     summary: dict[str, float] = {}
     run_id: str = ""  # the tracker's run that built it; no part of its identity
-
-    def folder(self, store: Path) -> Path:
-        return store / self.key
 
 
 def digest_of(folder: Path) -> str:

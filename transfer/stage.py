@@ -89,6 +89,7 @@ class Stage(BaseModel):
 
     def build(self, work: Work) -> dict[str, float]:
         """Compute the stage into `work.out`; returns its summary figures (validation score, tokens, ...)."""
+        # abstract on purpose: every method says how it is built, and there is no sensible default
         raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
 
 
