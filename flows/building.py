@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from tasks.caching import Built, Request, call, committed
-from tasks.evaluating import with_runtime
+from prefect.task_runners import TaskRunner
+
+from tasks.caching import Built, build_all, committed
 from tasks.finetuning import control, tune
 from tasks.pretraining import adapt, collect_base
 from tasks.project import root, store
+from tasks.requests import Request
 from tasks.tracking import TransferRun, commit
 from transfer.bases import FolderBase
 from transfer.chain import Chain, Data, plan
@@ -42,8 +45,7 @@ class Line:
 
     def request(self, chain: Chain, run: TransferRun) -> Request:
         """What all requests of this retrain have in common (its step is replaced for each)."""
-        runtime = with_runtime(self.runtime)
-        return Request(chain.steps[0], {}, runtime, run.run_id, run.experiment_id, {"commit": commit()})
+        return Request(chain.steps[0], {}, self.runtime, run.run_id, run.experiment_id, {"commit": commit()})
 
 
 def open_line(target: str, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:
@@ -58,15 +60,12 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
 
 
-def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun) -> dict[str, Built]:
+def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun, runner: TaskRunner[Any]) -> dict[str, Built]:
     """Build every step of a chain, or take what is there; key -> what came of it."""
     common = line.request(chain, run)
-    built: dict[str, Built] = {}
-    for step in chain:
-        paths = {role: data[role].path for role, _ in step.data}
-        request = Request(step, paths, common.runtime, common.run_id, common.experiment, common.tags)
-        built[step.key] = call(STAGES[step.kind], request, [built[key] for key in step.parents])
-    return built
+    places = {step.key: {role: data[role].path for role, _ in step.data} for step in chain}
+    wanted = [(STAGES[step.kind], replace(common, step=step, data=places[step.key])) for step in chain]
+    return build_all(wanted, runner)
 
 
 def reusable(chain: Chain) -> dict[str, bool]:

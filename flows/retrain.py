@@ -13,6 +13,7 @@ from flows.building import Line, build_chain, open_line
 from flows.showing import publish_report, show_chain
 from tasks.evaluating import decide, predict_all, read_profiles, report_on
 from tasks.orphans import end_orphans
+from tasks.placing import open_runner
 from tasks.registering import find_champion, register
 from tasks.tracking import TransferRun
 from tasks.versioning import pin_data, profile_paths
@@ -32,10 +33,13 @@ def retrain(
     data = pin_data(target, line.params)
     chain = line.plan(data)
     show_chain(chain)
-    with TransferRun(target, chain.recipe, line.seeds, f"{target} {chain.recipe}") as run:
-        built = build_chain(line, chain, data, run)
+    with (
+        open_runner(line.runtime) as runner,
+        TransferRun(target, chain.recipe, line.seeds, f"{target} {chain.recipe}") as run,
+    ):
+        built = build_chain(line, chain, data, run, runner)
         champion = find_champion(target)
-        groups = predict_all(chain, built, data, champion, line.request(chain, run))
+        groups = predict_all(chain, built, data, champion, line.request(chain, run), runner)
         profiles = read_profiles(profile_paths(target, line.params))
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)

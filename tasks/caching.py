@@ -9,47 +9,26 @@ Two runs that want one key: the first holds the key's lock and builds, the other
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import queue
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import Task, task
 from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.transactions import IsolationLevel
 
 from tasks.locking import FlockLockManager
-from tasks.progress import ProgressArtifact, show_progress
-from tasks.project import root, store
-from tasks.tracking import StageRun
-from transfer.chain import Step
-from transfer.checkpoint import RECORD, Checkpoint, intact, publish, read_lineage
-from transfer.evaluation.seen import write_seen
-from transfer.runtime import Runtime
-from transfer.stage import Progress, Work
-
-
-@dataclass(frozen=True)
-class Request:
-    """One step to be built: the step, where its data lies, and under which transfer run."""
-
-    step: Step
-    data: Mapping[str, Path]
-    runtime: Runtime
-    run_id: str = ""
-    experiment: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        return self.step.key
-
-    @property
-    def title(self) -> str:
-        return self.step.title
+from tasks.placing import build_step, gpus_per_stage, most_starts, placement
+from tasks.progress import show_progress
+from tasks.project import shared_uri, store
+from tasks.requests import Request
+from tasks.sharing import fetch, offer
+from transfer.checkpoint import RECORD, Checkpoint, intact
 
 
 @dataclass(frozen=True)
@@ -76,16 +55,67 @@ def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | N
     )(build or build_step)
 
 
-def call(stage: Task, request: Request, after: Sequence[Built] = ()) -> Built:
-    """Run a stage task, or take what is there; `after` are its parents. Says which on the terminal."""
+def build_all(
+    wanted: Sequence[tuple[Task, Request]], runner: TaskRunner[Any], built: Mapping[str, Built] | None = None
+) -> dict[str, Built]:
+    """Build requests, parents first, as many at once as the runner takes, or take what is there; key -> what came of it.
+
+    A step is handed over only when its parents are done: one that waits must not hold a device. When one fails, what is
+    under way is finished (and kept), then its error is raised.
+    """
     store().mkdir(parents=True, exist_ok=True)
-    state: Any = stage.with_options(result_storage=store())(
-        request, return_state=True, wait_for=[parent.state for parent in after]
-    )
-    checkpoint = state.result()  # raises what the stage raised
+    done = dict(built or {})
+    waiting = {request.key: (stage, request) for stage, request in wanted if request.key not in done}
+    running: dict[str, Any] = {}
+    finished: queue.Queue[str] = queue.Queue()
+    failed: BaseException | None = None
+    while running or (waiting and failed is None):
+        ready = [key for key, (_, request) in waiting.items() if all(p in done for p in request.step.parents)]
+        for key in ready if failed is None else []:
+            stage, request = waiting.pop(key)
+            running[key] = (request, _submit(runner, stage, request, [done[p] for p in request.step.parents]))
+            running[key][1].add_done_callback(lambda _, key=key: finished.put(key))
+        key = finished.get()
+        request, future = running.pop(key)
+        try:
+            done[key] = _collect(request, future)
+        except Exception as error:  # noqa: BLE001 - raised below, when what else was under way is finished
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return done
+
+
+def call(stage: Task, request: Request) -> Built:
+    """Build one request now, in the order of the caller."""
+    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
+    with runner:
+        return build_all([(stage, request)], runner)[request.key]
+
+
+def _submit(runner: TaskRunner[Any], stage: Task, request: Request, parents: Sequence[Built]) -> Any:
+    task_ = stage.with_options(result_storage=store())
+    after = [parent.state for parent in parents if parent.state is not None]
+    with contextlib.ExitStack() as options:
+        if placement() == "ray":
+            from tasks.ray_cluster import remote
+
+            gpu = request.step.stage.gpu and request.runtime.device != "cpu"
+            options.enter_context(remote(gpu, gpus_per_stage(), most_starts()))
+        return runner.submit(task_, {"request": request}, wait_for=after)
+
+
+def _collect(request: Request, future: Any) -> Built:
+    """What became of a submitted step; raises what the stage raised. Says on the terminal what happened."""
+    future.wait()
+    state = future.state
+    checkpoint = state.result()
+    if shared_uri() is not None and not (store() / request.key / RECORD).exists():
+        fetch(request.key)
     if not _readable(store() / request.key / RECORD):
         raise OSError(f"{request.title}: its record could not be written to {store()}; is the disk full?")
     reused = state.name == "Cached"
+    offer(request.key)
     show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
     return Built(checkpoint, reused, state)
 
@@ -96,69 +126,13 @@ def committed(key: str) -> bool:
     return _readable(folder / RECORD) and intact(folder)
 
 
-def build_step(request: Request) -> Checkpoint:
-    """Build a request's step as its stage says."""
-    return build_checkpoint(request, request.step.stage.build)
-
-
-def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkpoint:
-    """Run `make` in a scratch folder and publish what it wrote under the request's key.
-
-    A whole folder without a record (its run was killed between the two) is adopted, not built again.
-    """
-    folder = store() / request.key
-    out, state = store() / ".making" / request.key, store() / ".state" / request.key
-    shutil.rmtree(out, ignore_errors=True)
-    lineage = read_lineage(folder)
-    if lineage is not None and intact(folder):
-        shutil.rmtree(state, ignore_errors=True)
-        return Checkpoint(key=request.key, digest=lineage["digest"], summary=lineage["summary"], run_id=lineage["run"])
-    out.mkdir(parents=True)
-    state.mkdir(parents=True, exist_ok=True)
-    parents = [store() / key for key in request.step.parents]
-    with StageRun(request.run_id, request.experiment, request.title, _parameters(request), request.data) as run:
-        bar = ProgressArtifact(request.title) if request.step.stage.long else None
-
-        def report(progress: Progress) -> None:
-            run.report(progress)
-            show_progress(progress)
-            if bar is not None:
-                bar.show(progress)
-
-        work = Work(
-            data=request.data,
-            seed=request.step.seed or 0,
-            out=out,
-            state=state,
-            runtime=request.runtime,
-            report=report,
-            parent=parents[0] if parents else None,
-            name=request.title,
-        )
-        summary = make(work)
-        if request.step.kind in ("adapt", "tune", "control"):
-            write_seen(out, request.data, parents)
-        lineage = {
-            **request.step.identity,
-            "key": request.key,
-            "title": request.title,
-            "summary": summary,
-            "run": run.run_id,
-            "runtime": request.runtime.describe(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            **request.tags,
-        }
-        digest = publish(out, folder, lineage)
-        run.finish(summary, {"transferline.key": request.key, "transferline.digest": digest})
-    shutil.rmtree(state, ignore_errors=True)
-    return Checkpoint(key=request.key, digest=digest, summary=summary, run_id=run.run_id)
-
-
 def _record_of(_: object, parameters: dict[str, Any]) -> str:
     """The cache key of a request; takes away the record of a checkpoint whose files are not what was committed."""
     key = parameters["request"].key
     folder = store() / key
     record = folder / RECORD
+    if not record.exists():
+        fetch(key)
     if record.exists() and not intact(folder):
         record.unlink()
     return f"{key}/{RECORD}"
@@ -170,12 +144,3 @@ def _readable(path: Path) -> bool:
     except (OSError, json.JSONDecodeError):
         return False
     return True
-
-
-def _parameters(request: Request) -> dict[str, str]:
-    stage = request.step.stage.model_dump(mode="json")
-    flat = {f"stage.{name}": str(value) for name, value in stage.items()}
-    data = {f"data.{role}": md5 for role, md5 in request.step.data}
-    machine = {f"runtime.{name}": value for name, value in request.runtime.describe().items()}
-    where = {"key": request.key, "parents": " ".join(request.step.parents), "seed": str(request.step.seed)}
-    return {**where, **flat, **data, **machine, "project": root().name}

@@ -3,82 +3,64 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import TaskRunner
 
-from tasks.caching import Built, Request, call, stage_task
+from tasks.caching import Built, build_all, stage_task
 from tasks.project import store
 from tasks.registering import Champion
-from transfer.chain import PREDICT_VERSION, Chain, Data, Step, prediction_key
+from tasks.requests import Request
+from transfer.chain import Chain, Data, predict_step
 from transfer.checkpoint import read_lineage
 from transfer.corpora.declared import TargetSpec
-from transfer.evaluation.predict import predict, read_predictions
+from transfer.evaluation.predict import read_predictions
 from transfer.evaluation.report import Group, Report, make_report
 from transfer.evaluation.verdict import Candidate, Verdict, judge
-from transfer.runtime import Runtime
-from transfer.stage import Kind, Stage, Work
-
-
-class Predict(Stage):
-    """A model's predictions on one test. Its key holds the model's key and the test's md5, nothing else."""
-
-    kind: ClassVar[Kind] = "predict"
-    method: Literal["predict"] = "predict"
-    version: ClassVar[int] = PREDICT_VERSION
-
-    def build(self, work: Work) -> dict[str, float]:
-        return predict(work.needs_parent(), work.data["test"], work.runtime, work.out)
-
-
-class PredictStep(Step):
-    """A step whose key is the prediction key."""
-
-    @property
-    def key(self) -> str:
-        return prediction_key(self.parents[0], dict(self.data)["test"])
-
 
 predict_test = stage_task("predict", "Predict the test with one model.")
 
 
 def predict_all(
-    chain: Chain, built: Mapping[str, Built], data: Data, champion: Champion | None, common: Request
+    chain: Chain,
+    built: Mapping[str, Built],
+    data: Data,
+    champion: Champion | None,
+    common: Request,
+    runner: TaskRunner[Any],
 ) -> dict[str, Group]:
     """Predictions of every leaf of a chain and of the champion, as groups by role."""
-    groups = {}
-    for role, keys in chain.roles.items():
-        scores = [built[key].checkpoint.summary["score"] for key in keys]
-        shipped = max(range(len(keys)), key=lambda i: (scores[i], -i))  # chosen on validation, never on the test
-        groups[role] = _group(role, [built[key] for key in keys], shipped, data, common)
+    roles = {role: list(keys) for role, keys in chain.roles.items()}
     if champion is not None:
-        groups["champion"] = _group("champion", [Built(champion.checkpoint, True)], 0, data, common)
+        roles["champion"] = [champion.key]
+        built = {champion.key: Built(champion.checkpoint, True), **built}
+    steps = {
+        (role, key): predict_step(key, data["test"].md5, role, seed if len(keys) > 1 else None)
+        for role, keys in roles.items()
+        for seed, key in enumerate(keys)
+    }
+    where = {"test": data["test"].path}
+    wanted = [(predict_test, replace(common, step=step, data=where)) for step in steps.values()]
+    predicted = build_all(wanted, runner, built)
+    groups = {}
+    for role, keys in roles.items():
+        scores = [built[key].checkpoint.summary.get("score", 0.0) for key in keys]
+        shipped = max(range(len(keys)), key=lambda i: (scores[i], -i))  # chosen on validation, never on the test
+        mine = [predicted[steps[role, key].key].checkpoint for key in keys]
+        groups[role] = Group(
+            role,
+            tuple(keys),
+            tuple(read_predictions(store() / checkpoint.key) for checkpoint in mine),
+            tuple(store() / key for key in keys),
+            shipped,
+            mine[shipped].summary,
+        )
     return groups
-
-
-def _group(role: str, models: Sequence[Built], shipped: int, data: Data, common: Request) -> Group:
-    predicted = []
-    keys = tuple(model.checkpoint.key for model in models)
-    for number, model in enumerate(models):
-        seed = number if len(models) > 1 else None
-        parents = (model.checkpoint.key,)
-        step = PredictStep("predict", Predict(), parents, (("test", data["test"].md5),), seed, f"predict {role}")
-        request = replace(common, step=step, data={"test": data["test"].path})
-        after = [model] if model.state is not None else []
-        predicted.append(call(predict_test, request, after).checkpoint)
-    folders = [store() / p.key for p in predicted]
-    return Group(
-        role,
-        keys,
-        tuple(read_predictions(folder) for folder in folders),
-        tuple(store() / key for key in keys),
-        shipped,
-        predicted[shipped].summary,
-    )
 
 
 @task(task_run_name="report", cache_policy=NO_CACHE)
@@ -108,10 +90,3 @@ def count_looks(test_md5: str) -> int:
 def read_profiles(paths: Mapping[str, Path]) -> dict[str, Any]:
     """The profiles that the data stages wrote."""
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
-
-
-def with_runtime(runtime: Runtime) -> Runtime:
-    """The runtime decided for this machine, its switches set."""
-    resolved = runtime.resolve()
-    resolved.apply()
-    return resolved

@@ -16,9 +16,15 @@ def root() -> Path:
 
 
 def store() -> Path:
-    """Where checkpoints lie: TRANSFERLINE_STORE, else data/checkpoints."""
-    declared = os.environ.get("TRANSFERLINE_STORE")
-    return Path(declared).resolve() if declared else root() / "data" / "checkpoints"
+    """Where checkpoints lie on this machine: TRANSFERLINE_STORE where that is a folder, else data/checkpoints."""
+    declared = os.environ.get("TRANSFERLINE_STORE", "").removeprefix("file://")
+    return Path(declared).resolve() if declared and "://" not in declared else root() / "data" / "checkpoints"
+
+
+def shared_uri() -> str | None:
+    """The store that machines without a common disk share: TRANSFERLINE_STORE where that is a URI such as s3://."""
+    declared = os.environ.get("TRANSFERLINE_STORE", "").removeprefix("file://")
+    return declared if "://" in declared else None
 
 
 def locks() -> Path:

@@ -12,20 +12,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from transfer.bases import FolderBase, HubBase, PackageBase
+from transfer.bases import Base, FolderBase, HubBase, PackageBase
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
+from transfer.evaluation.predict import Predict
 from transfer.objectives import Adaptation
 from transfer.parameter import Full, Tuning
 from transfer.problem import Domain, Setting, Task
 from transfer.stage import Kind, Stage, make_key
 
 ADAPTATION_SEED = 0  # one adapted checkpoint serves every seed of the tuning
-PREDICT_VERSION = 1  # raised when what `predict` computes changes
+
+Control = Scratch | Tfidf
+_METHODS: Mapping[Kind, Any] = {
+    "base": Base,
+    "adapt": Adaptation,
+    "tune": Tuning,
+    "control": Control,
+    "predict": Predict,
+}
 
 
 class Recipe(BaseModel):
@@ -69,7 +78,7 @@ class Step:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The canonical form that the key is the hash of."""
+        """The canonical form of what this step is made from."""
         whole: dict[str, Any] = {
             "stage": self.stage.canonical(),
             "parents": list(self.parents),
@@ -79,6 +88,10 @@ class Step:
 
     @property
     def key(self) -> str:
+        """The hash of the identity; of a prediction, that of the model's key and the test's md5 and nothing else."""
+        if self.kind == "predict":
+            test = dict(self.data)["test"]
+            return make_key("predict", {"model": self.parents[0], "test": test, "version": self.stage.version})
         return make_key(self.kind, self.identity)
 
     @property
@@ -158,7 +171,18 @@ def plan(
 
 def prediction_key(model: str, test_md5: str) -> str:
     """Key of a model's predictions on a test: the only place where test data enters a key."""
-    return make_key("predict", {"model": model, "test": test_md5, "version": PREDICT_VERSION})
+    return predict_step(model, test_md5).key
+
+
+def predict_step(model: str, test_md5: str, role: str = "", seed: int | None = None) -> Step:
+    """The step that predicts a test with the model of a key."""
+    return Step("predict", Predict(), (model,), (("test", test_md5),), seed, f"predict {role}")
+
+
+def read_stage(kind: Kind, declared: Mapping[str, Any]) -> Stage:
+    """The stage that `stage.model_dump(mode="json")` described. Raises ValidationError on what is none."""
+    reader: TypeAdapter[Any] = TypeAdapter(_METHODS[kind])
+    return reader.validate_python(declared)
 
 
 def _seeds(stage: Stage, wanted: range) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class Runtime(BaseModel):
         return {
             "device": self.device,
             "gpu": gpu,
+            "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "all"),
             "precision": self.precision,
             "threads": str(torch.get_num_threads()),
             "matmul": torch.get_float32_matmul_precision(),

@@ -58,7 +58,8 @@ class Stage(BaseModel):
     """Base of every method. Subclasses add `method: Literal[...]`, their settings, and `build`.
 
     `version` is raised when what the stage computes changes; `reads` names the data roles that enter its key;
-    `transfer` says what it carries over, from which the setting decides whether it is admissible.
+    `transfer` says what it carries over, from which the setting decides whether it is admissible; `long` stages show a
+    progress bar; `gpu` stages are given a device of their own where the machine has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -68,6 +69,7 @@ class Stage(BaseModel):
     reads: ClassVar[tuple[str, ...]] = ()
     transfer: ClassVar[Transfer] = "parameter"
     long: ClassVar[bool] = False
+    gpu: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from tasks import caching
-from tasks.caching import Request, build_checkpoint, call, committed, stage_task
+from tasks import building
+from tasks.building import build_checkpoint
+from tasks.caching import call, committed, stage_task
+from tasks.requests import Request
 from transfer.chain import Step
 from transfer.checkpoint import RECORD, digest_of, intact
 from transfer.parameter import Probe
@@ -39,7 +41,7 @@ class NoRun:
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TRANSFERLINE_STORE", str(tmp_path))
-    monkeypatch.setattr(caching, "StageRun", NoRun)
+    monkeypatch.setattr(building, "StageRun", NoRun)
     COUNT.clear()
     return tmp_path
 

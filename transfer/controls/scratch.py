@@ -19,6 +19,7 @@ class Scratch(Stage):
     kind: ClassVar[Kind] = "control"
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     long: ClassVar[bool] = True
+    gpu: ClassVar[bool] = True
     random: ClassVar[bool] = True
 
     method: Literal["scratch"] = "scratch"

@@ -10,15 +10,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from transfer.controls.tfidf import MODEL, predict_tfidf
 from transfer.corpora.files import read_jsonl
 from transfer.runtime import Runtime, exactly
+from transfer.stage import Kind, Stage, Work
 
 FILE = "predictions.parquet"
 LATENCY_CALLS = 20
+
+
+class Predict(Stage):
+    """A model's predictions on one test. Its key holds the model's key and the test's md5, nothing else."""
+
+    kind: ClassVar[Kind] = "predict"
+    gpu: ClassVar[bool] = True
+
+    method: Literal["predict"] = "predict"
+
+    def build(self, work: Work) -> dict[str, float]:
+        return predict(work.needs_parent(), work.data["test"], work.runtime, work.out)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class SimCSE(Stage):
     kind: ClassVar[Kind] = "adapt"
     reads: ClassVar[tuple[str, ...]] = ("corpus",)
     long: ClassVar[bool] = True
+    gpu: ClassVar[bool] = True
 
     method: Literal["simcse"] = "simcse"
     temperature: Annotated[float, Field(gt=0)] = 0.05

@@ -36,6 +36,7 @@ class Masked(Stage):
     kind: ClassVar[Kind] = "adapt"
     reads: ClassVar[tuple[str, ...]] = ("corpus",)
     long: ClassVar[bool] = True
+    gpu: ClassVar[bool] = True
 
     method: Literal["masked"] = "masked"
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.15

@@ -23,6 +23,7 @@ class Full(Stage):
     kind: ClassVar[Kind] = "tune"
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     long: ClassVar[bool] = True
+    gpu: ClassVar[bool] = True
     random: ClassVar[bool] = True
 
     method: Literal["full"] = "full"

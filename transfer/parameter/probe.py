@@ -22,6 +22,7 @@ class Probe(Stage):
     """Frozen features and a logistic regression."""
 
     kind: ClassVar[Kind] = "tune"
+    gpu: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     transfer: ClassVar[Transfer] = "parameter"
     random: ClassVar[bool] = False

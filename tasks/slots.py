@@ -1,0 +1,88 @@
+"""GPU slots of one machine: one flock file a device, freed by the kernel however its holder ends.
+
+Every process of this user that wants a device goes through these files, whichever project or flow run it belongs to, so that
+never more stages compute at once than there are devices, and each has one of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from transfer.errors import InputError
+
+POLL = 0.2  # seconds between two looks for a free device
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One device that is ours for a while: its name, as CUDA_VISIBLE_DEVICES wants it, and the open lock."""
+
+    device: str
+    descriptor: int
+
+
+def devices() -> list[str]:
+    """Names of the devices that stages may use.
+
+    TRANSFERLINE_GPU_SLOTS (a number, or names with commas) decides; left out, CUDA_VISIBLE_DEVICES does, else what torch
+    finds. Raises InputError on a number that is none.
+    """
+    declared = os.environ.get("TRANSFERLINE_GPU_SLOTS", "").strip()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if declared and not declared.isdecimal():
+        names = [name.strip() for name in declared.split(",")]
+        if not all(names):
+            mend = "Give a number of devices, or their names with commas between"
+            raise InputError("TRANSFERLINE_GPU_SLOTS", f"{declared!r} names no devices", mend)
+        return names
+    if visible is not None:
+        found = [name.strip() for name in visible.split(",") if name.strip()]
+    elif declared:
+        found = [str(number) for number in range(int(declared))]
+    else:
+        import torch
+
+        found = [str(number) for number in range(torch.cuda.device_count())]
+    return found[: int(declared)] if declared else found
+
+
+@contextmanager
+def slot(names: list[str] | None = None) -> Iterator[Slot]:
+    """Wait for a free device and hold it for the length of a block. Raises InputError where there is none at all."""
+    wanted = devices() if names is None else names
+    if not wanted:
+        mend = "Choose device cpu, or set TRANSFERLINE_GPU_SLOTS"
+        raise InputError("device", "this machine has no GPU for stages", mend)
+    taken = _take(wanted)
+    while taken is None:
+        time.sleep(POLL)
+        taken = _take(wanted)
+    try:
+        yield taken
+    finally:
+        os.close(taken.descriptor)
+
+
+def _take(names: list[str]) -> Slot | None:
+    for name in names:
+        descriptor = os.open(_folder() / f"gpu-{name.replace('/', '_')}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return Slot(name, descriptor)
+        os.close(descriptor)
+    return None
+
+
+def _folder() -> Path:
+    """A folder of this machine, never of a shared disk: devices are the machine's."""
+    declared = os.environ.get("TRANSFERLINE_SLOTS")
+    folder = Path(declared) if declared else Path(tempfile.gettempdir()) / f"transferline-slots-{os.getuid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

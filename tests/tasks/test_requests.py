@@ -1,0 +1,32 @@
+"""A request means the same on the other side of a pipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.requests import Request
+from tests.project import SOURCE
+from transfer.chain import Chain, Pin, plan
+from transfer.params import load_params
+from transfer.runtime import Runtime
+
+PARAMS = load_params(SOURCE / "params.yaml")
+
+
+def chain_of(recipe: str) -> Chain:
+    spec = PARAMS.target("film-sentiment")
+    data = {role: Pin(Path(f"{role}.jsonl"), f"md5-of-{role}") for role in ("train", "validation", "test", "corpus")}
+    declared = PARAMS.recipe(recipe)
+    return plan("film-sentiment", spec, recipe, declared, PARAMS.base(declared.base), data)
+
+
+@pytest.mark.parametrize("recipe", sorted(PARAMS.recipes))
+def test_every_step_of_every_recipe_survives_the_way_through_json(recipe: str) -> None:
+    for step in chain_of(recipe):
+        request = Request(step, {"train": Path("a.jsonl")}, Runtime(), "run", "7", {"commit": "c"})
+        again = Request.from_json(json.loads(json.dumps(request.to_json())))
+        assert again == request
+        assert again.key == request.key
