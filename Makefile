@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-slow lint types format clean-env
+.PHONY: run serve test test-slow lint types format clean-env
 
 # First touch of memory is slow on many machines: glibc keeps what it has freed (1.2 to 1.5 times the training speed).
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 MALLOC_TOP_PAD_=268435456
 
 run: $(STAMP)
 	@$(KEEP_MEMORY) $(BIN)/transferline run $(ARGS)
+
+# exec: Ctrl-C reaches it, and it ends what it has started
+serve: $(STAMP)
+	@exec $(BIN)/transferline serve $(ARGS)
 
 test: $(STAMP) lint types
 	@$(BIN)/python -m pytest $(ARGS)

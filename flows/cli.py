@@ -7,9 +7,24 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows import operating
+
 app = typer.Typer(
     help="Transfer learning for text as a production line.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+app.add_typer(operating.data, name="data")
+for _command in (
+    operating.serve,
+    operating.deploy,
+    operating.watch,
+    operating.predict,
+    operating.models,
+    operating.lineage,
+    operating.promote,
+    operating.rollback,
+    operating.gc,
+):
+    app.command()(_command)
 Target = Annotated[str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -23,8 +38,18 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
     precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Retrain every target; a failing one stops no other.")
+    ] = False,
 ) -> None:
     """Retrain a target: data, adaptation, tuning, controls, verdict, registration."""
+    if everything:
+        from flows.environment import quiet_console
+        from flows.fleet import retrain_all
+
+        quiet_console()
+        retrain_all(device=device, precision=precision)
+        return
     from flows.building import open_line
     from flows.environment import quiet_console
 

@@ -12,6 +12,11 @@ _QUIET = {
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     # the first flow on a new database takes longer than Prefect's own 20 s on a small machine
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # a server that restarts is waited for: 2 + 4 + ... + 256 seconds
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    # a tracking server that is away is not waited for: entries are kept and sent later (tasks/outbox.py)
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -9,10 +9,12 @@ from typing import Literal
 
 from prefect import flow
 
-from flows.building import Line, build_chain, open_line
+from flows.approving import approve
+from flows.building import build_chain, open_line
+from flows.choices import OWN, RecipeChoice, Target, recipe_of
 from flows.showing import publish_report, show_chain
+from flows.starting import begin
 from tasks.evaluating import decide, predict_all, read_profiles, report_on
-from tasks.orphans import end_orphans
 from tasks.placing import open_runner
 from tasks.registering import find_champion, register
 from tasks.tracking import TransferRun
@@ -21,15 +23,23 @@ from tasks.versioning import pin_data, profile_paths
 
 @flow(name="retrain", flow_run_name="retrain {target}", validate_parameters=True)
 def retrain(
-    target: str,
-    recipe: str | None = None,
+    target: Target,
+    recipe: RecipeChoice = OWN,
     seeds: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
-    """Retrain a target by a recipe; returns the decision, the model, its versions and the MLflow run."""
-    end_orphans()
-    line: Line = open_line(target, recipe, seeds, device, precision)
+    """Retrain a target by a recipe; returns the decision, the model, its versions and the MLflow run.
+
+    Args:
+        target: what to retrain, a name from params.yaml
+        recipe: how; `own` is the recipe that params.yaml names for the target
+        seeds: seeds of the tuning, at least 3; empty: as the target says
+        device: where to compute; auto takes a GPU where there is one
+        precision: of training; auto is bf16 where the hardware computes it
+    """
+    begin()
+    line = open_line(target, recipe_of(recipe), seeds, device, precision)
     data = pin_data(target, line.params)
     chain = line.plan(data)
     show_chain(chain)
@@ -43,5 +53,6 @@ def retrain(
         profiles = read_profiles(profile_paths(target, line.params))
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
-        registration = register(chain, report, verdict, run.run_id, champion)
+        approval = approve(line, report, verdict, run)
+        registration = register(chain, report, verdict, run.run_id, champion, approval)
         return publish_report(run, chain, groups, report, verdict, registration, profiles, built, data)

@@ -16,6 +16,7 @@ from flows.building import reusable
 from tasks.caching import Built
 from tasks.progress import console, log
 from tasks.registering import Registration
+from tasks.telling import tell
 from tasks.tracking import TransferRun, installed, tracking_uri
 from transfer.chain import Chain, Data
 from transfer.evaluation.figures import confusion_matrix, intervals, reliability
@@ -69,8 +70,10 @@ def publish_report(
         text, key=f"report-{slugify(chain.target)}", description=f"{chain.target}: {verdict.headline}"
     )
     _print(run, chain, report, verdict, registration)
+    tell("verdict", chain.target, verdict.headline, decision=verdict.decision, run=run.run_id)
     return {
         "decision": verdict.decision,
+        "headline": verdict.headline,
         "challenger": verdict.challenger,
         "model": registration.model,
         "champion": registration.champion or "",

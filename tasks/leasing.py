@@ -18,10 +18,10 @@ LEASE = 60.0  # seconds; a holder that was killed blocks the others no longer th
 
 
 @contextmanager
-def exclusive(name: str) -> Iterator[None]:
-    """Hold `name` alone for the length of a block, among all processes that share the store."""
+def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
+    """Hold `name` alone for the length of a block, among all processes that share the store (`everywhere`: the server)."""
     with held(name):
-        if shared_uri() is None or not os.environ.get("PREFECT_API_URL"):
+        if not (everywhere or shared_uri()) or not os.environ.get("PREFECT_API_URL"):
             yield
             return
         from prefect.client.orchestration import get_client

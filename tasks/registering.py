@@ -11,8 +11,12 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.locking import held
+from tasks import outbox
+from tasks.leasing import exclusive
+from tasks.outbox import patiently
 from tasks.project import store
+from tasks.promoting import Approval, move_champion, version_of_alias
+from tasks.sharing import fetch
 from tasks.tracking import client
 from transfer.chain import Chain
 from transfer.checkpoint import RECORD, Checkpoint, intact, read_lineage
@@ -49,56 +53,64 @@ class Registration:
 @task(task_run_name="look up champion of {target}", cache_policy=NO_CACHE)
 def find_champion(target: str) -> Champion | None:
     """The champion of a target, its checkpoint brought back from the registry where the store has lost it."""
-    version = _alias(target, "champion")
+    return patiently(lambda: _find_champion(target), "looking up the champion")
+
+
+def _find_champion(target: str) -> Champion | None:
+    version = version_of_alias(target, "champion")
     if version is None:
         return None
-    key = version.tags.get("transferline.key", "")
-    if not key:
-        mend = "Move the alias to a version that transferline registered, or delete it"
-        raise InputError(f"models:/{target}@champion", f"version {version.version} was not made by transferline", mend)
-    if not intact(store() / key):
-        _restore(version, store() / key)
+    key = bring_back(version)
     lineage = read_lineage(store() / key) or {}
     return Champion(Checkpoint(key=key, digest=lineage.get("digest", "")), version.version)
 
 
+def bring_back(version: Any) -> str:
+    """The key of a registered version, whose checkpoint is in the store afterwards: from the registry where need be."""
+    key = version.tags.get("transferline.key", "")
+    if not key:
+        mend = "Name a version that transferline registered"
+        raise InputError(f"models:/{version.name}/{version.version}", "it was not made by transferline", mend)
+    if not intact(store() / key) and not (fetch(key) and intact(store() / key)):
+        _restore(version, store() / key)
+    return key
+
+
 @task(task_run_name="register", cache_policy=NO_CACHE)
-def register(chain: Chain, report: Report, verdict: Verdict, run_id: str, judged: Champion | None) -> Registration:
+def register(
+    chain: Chain, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
+) -> Registration:
     """Register challenger and promoted model once per key, and move the aliases that the verdict moves.
 
-    `judged` is the champion that the verdict was reached against. Raises RuntimeError where another run has promoted
-    a third model meanwhile: the verdict says nothing about that one.
+    `judged` is the champion that the verdict was reached against; `champion` moves only with the approval. Raises RuntimeError
+    where another run has promoted a third model meanwhile: the verdict says nothing about that one.
     """
+    outbox.drain(client(), wait=True)  # the run must be known before a version can point to it
+    run = outbox.real_id(run_id)
+    return patiently(lambda: _register(chain, report, verdict, run, judged, approval), "registering")
+
+
+def _register(
+    chain: Chain, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
+) -> Registration:
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
-    with held(f"registry-{chain.target}"):
+    with exclusive(f"registry-{chain.target}", everywhere=True):
         versions = {role: _version_of(chain, role, key, report, verdict, run_id) for role, key in wanted.items()}
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
-        if verdict.decision == "promote":
+        if verdict.decision == "promote" and approval.given:
             _check_still_champion(chain.target, judged, verdict)
-            client().set_registered_model_alias(chain.target, "champion", versions[verdict.role])
-        champion = _alias(chain.target, "champion")
+            move_champion(chain.target, versions[verdict.role], approval.reason or verdict.headline, approval.by)
+        champion = version_of_alias(chain.target, "champion")
     return Registration(chain.target, versions, champion.version if champion else None)
 
 
 def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict) -> None:
-    now = _alias(target, "champion")
+    now = version_of_alias(target, "champion")
     key = now.tags.get("transferline.key", "") if now is not None else None
     if key not in (judged.key if judged else None, verdict.key):
         raise RuntimeError(f"{target}: {key} became champion while this run was judged; run again, it costs seconds")
-
-
-def _alias(target: str, alias: str) -> Any:
-    """The version under an alias, or None."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client().get_model_version_by_alias(target, alias)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
 
 
 def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
@@ -109,7 +121,7 @@ def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verd
     folder = store() / key
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
-    uri = _log_model(folder, run_id, role, card)
+    model_id = _log_model(folder, run_id, role, card)
     if not _exists(chain.target):
         client().create_registered_model(chain.target, description=f"Text classifier of the target {chain.target}")
     tags = {"transferline.key": key, "transferline.role": role, "transferline.recipe": chain.recipe}
@@ -117,7 +129,10 @@ def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verd
     tags |= {f"transferline.{name}": str(lineage.get(name, "")) for name in ("digest", "commit", "created", "run")}
     tags["transferline.parents"] = " ".join(lineage.get("parents", []))
     # the tags come in the same request as the version: a kill leaves either both or neither
-    version = client().create_model_version(chain.target, uri, run_id=run_id, tags=tags, description=card)
+    source = f"models:/{model_id}"
+    version = client().create_model_version(
+        chain.target, source, run_id=run_id, tags=tags, description=card, model_id=model_id
+    )
     return version.version
 
 
@@ -126,7 +141,7 @@ def _exists(name: str) -> bool:
 
 
 def _log_model(folder: Path, run_id: str, role: str, card: str) -> str:
-    """Log a checkpoint in MLflow's transformers flavour; returns the uri of the logged model."""
+    """Log a checkpoint in MLflow's transformers flavour; returns the id of the logged model."""
     import mlflow
     from huggingface_hub import ModelCard
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -141,22 +156,22 @@ def _log_model(folder: Path, run_id: str, role: str, card: str) -> str:
             model_card=ModelCard(f"---\npipeline_tag: text-classification\nlibrary_name: transformers\n---\n{card}"),
             signature=_signature(),
             input_example=_example(),
-            model_config={"truncation": True, "max_length": tokenizer.model_max_length},
+            model_config={"truncation": True, "max_length": tokenizer.model_max_length, "top_k": None},
             pip_requirements=_pinned(),
         )
         mlflow.log_text(card, f"{role}/model_card.md")
         for path in sorted(folder.iterdir()):  # all but the weights, byte for byte: with them a checkpoint comes back
             if path.suffix != ".safetensors" and path.name != RECORD:
                 mlflow.log_artifact(str(path), f"{role}/{EXTRA}")
-    return info.model_uri
+    return info.model_id
 
 
 def _signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = Schema([ColSpec("string", "text")])
-    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]))
+    # what comes out has a column a label, the likeliest first, each with `label` and `score`
+    return ModelSignature(inputs=Schema([ColSpec("string", "text")]))
 
 
 def _example() -> Any:

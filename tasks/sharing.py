@@ -1,6 +1,6 @@
 """A store that many machines share by URI (s3://..., gs://..., any fsspec file system), with a local copy on each.
 
-TRANSFERLINE_STORE names it. A checkpoint is copied there file by file with its record last, as it is committed locally; a
+TRANSFERLINE_STORE names it. A checkpoint is copied there file by file, lineage and record last; a
 machine that lacks a key fetches it and checks it against its digest. Saved states of training travel too, so that a
 stage killed on one worker goes on where it stood on another. Without a URI all of this does nothing.
 """
@@ -24,7 +24,7 @@ def fetch(key: str) -> bool:
     if place is None:
         return False
     files, base = place
-    if not files.exists(f"{base}/{RECORD}"):
+    if not files.exists(f"{base}/{LINEAGE}"):
         return False
     scratch = store() / ".making" / f"fetch-{key}"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -43,13 +43,22 @@ def fetch(key: str) -> bool:
 
 def offer(key: str) -> None:
     """Copy a committed checkpoint to the shared store, record last."""
+    _copy(key, RECORD)
+
+
+def offer_built(key: str) -> None:
+    """Copy a built checkpoint that its requester has yet to commit: whole, without a record."""
+    _copy(key, LINEAGE)
+
+
+def _copy(key: str, last: str) -> None:
     place = _place(key)
     if place is None:
         return
     files, base = place
-    if files.exists(f"{base}/{RECORD}") and _same(files, base, store() / key):
-        return
     folder = store() / key
+    if files.exists(f"{base}/{last}") and _same(files, base, folder):
+        return
     paths = sorted(p for p in folder.rglob("*") if p.is_file())
     for path in sorted(paths, key=lambda p: (p.name == RECORD, p.name == LINEAGE)):
         _put(files, path, f"{base}/{path.relative_to(folder).as_posix()}")

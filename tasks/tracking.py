@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import time
+import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any
 
 import psutil
 
+from tasks import outbox
 from tasks.locking import held
+from tasks.progress import console
 from tasks.project import root
 from transfer.stage import Progress
 
@@ -45,6 +48,9 @@ def client() -> Any:
         mlflow.set_tracking_uri(uri)
         if declared is None:  # MLflow writes the variable itself; left there it would pass for the user's own word
             os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if uri.startswith("http"):  # a server keeps its own tables, and may be away just now
+            _client = mlflow.MlflowClient(uri)
+            return _client
         with held("mlflow-schema"):  # several processes on an empty database would crash each other
             _client = mlflow.MlflowClient(uri)
             _client.search_experiments(max_results=1)
@@ -83,7 +89,7 @@ def installed() -> str:
 
 
 class _Run:
-    """A run that ends as FINISHED, FAILED or KILLED, whatever happens inside."""
+    """A run that ends as FINISHED, FAILED or KILLED, whatever happens inside. What it logs goes through the outbox."""
 
     def __init__(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> None:
         process = {
@@ -93,42 +99,56 @@ class _Run:
             "mlflow.source.name": "transferline",
         }
         self.experiment_id = experiment_id
-        self.run_id: str = client().create_run(experiment_id, run_name=name, tags={**tags, **process}).info.run_id
+        self._run_id = outbox.create(client(), experiment_id, name, {**tags, **process})
+
+    @property
+    def run_id(self) -> str:
+        """The server's id; a provisional one as long as the server is away."""
+        return outbox.real_id(self._run_id)
+
+    def _send(self, do: str, **what: Any) -> None:
+        outbox.send(client(), {"do": do, "run": self._run_id, **what})
 
     def log(self, metrics: Mapping[str, float], step: int = 0, parameters: Mapping[str, str] | None = None) -> None:
         """Metrics at a step, and parameters, in one request."""
-        from mlflow.entities import Metric, Param
-
         now = int(1000 * time.time())
-        points = [Metric(name, float(value), now, step) for name, value in metrics.items()]
-        named = [Param(name, str(value)[:6000]) for name, value in (parameters or {}).items()]
-        client().log_batch(self.run_id, points, named)
+        points = [[name, float(value), now, step] for name, value in metrics.items()]
+        named = {name: str(value)[:6000] for name, value in (parameters or {}).items()}
+        self._send("batch", metrics=points, parameters=named)
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        for name, value in tags.items():
-            client().set_tag(self.run_id, name, value)
+        self._send("tags", tags=dict(tags))
 
     def figure(self, figure: Any, name: str) -> None:
-        client().log_figure(self.run_id, figure, name)
+        path = self._keep(name)
+        figure.savefig(path)
+        self._send("file", path=str(path), to=str(Path(name).parent))
 
     def text(self, text: str, name: str) -> None:
-        client().log_text(self.run_id, text, name)
+        path = self._keep(name)
+        path.write_text(text, encoding="utf-8")
+        self._send("file", path=str(path), to=None)
 
     def dataset(self, name: str, md5: str, path: Path, role: str) -> None:
         """A data input with DVC's identity for it."""
         import mlflow.data.pandas_dataset
         import pandas as pd
-        from mlflow.entities import DatasetInput, InputTag
 
         head = pd.read_json(path, lines=True, nrows=50)
         with warnings.catch_warnings():  # a local path suits two kinds of MLflow source that mean the same
             warnings.simplefilter("ignore")
             described = mlflow.data.pandas_dataset.from_pandas(head, source=str(path), name=name, digest=f"dvc-{md5}")
-        tags = [InputTag("mlflow.data.context", role), InputTag("dvc.md5", md5)]
-        client().log_inputs(self.run_id, [DatasetInput(described._to_mlflow_entity(), tags)])
+        entity = dict(described._to_mlflow_entity())
+        self._send("dataset", dataset=entity, tags={"mlflow.data.context": role, "dvc.md5": md5})
 
     def end(self, status: str) -> None:
-        client().set_terminated(self.run_id, status)
+        self._send("end", status=status, time=int(1000 * time.time()))
+
+    def _keep(self, name: str) -> Path:
+        """Where a file waits until it is sent."""
+        place = outbox.folder() / "files" / uuid.uuid4().hex
+        place.mkdir(parents=True)
+        return place / Path(name).name
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None:
@@ -141,13 +161,20 @@ class TransferRun(_Run):
     """The parent run of one retrain."""
 
     def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
-        close_dead_runs(experiment(target))
+        where = outbox.patiently(lambda: experiment(target), "the run")
+        outbox.drain(client())  # what runs before this one could not say
+        close_dead_runs(where)
         tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
-        super().__init__(experiment(target), title, {**tags, "transferline.kind": "retrain"})
+        super().__init__(where, title, {**tags, "transferline.kind": "retrain"})
         self.log({}, 0, {"target": target, "recipe": recipe, "seeds": str(seeds)})
 
     def __enter__(self) -> TransferRun:
         return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        super().__exit__(kind, error, trace)
+        if not outbox.drain(client(), wait=error is None):
+            console.print("  [yellow]waiting[/] logs are kept in the store's .outbox; the next run sends them")
 
 
 class StageRun(_Run):
@@ -173,17 +200,15 @@ class StageRun(_Run):
             self.flush()
 
     def flush(self) -> None:
-        from mlflow.entities import Metric
-
         now = int(1000 * time.time())
         points = [
-            Metric(name, float(value), now, int(row["step"]))
+            [name, float(value), now, int(row["step"])]
             for row in self.rows[self.sent :]
             for name, value in row.items()
             if name != "step"
         ]
-        for start in range(0, len(points), 1000):  # MLflow's largest batch
-            client().log_batch(self.run_id, points[start : start + 1000])
+        if points:
+            self._send("batch", metrics=points, parameters={})
         self.sent, self.flushed = len(self.rows), time.monotonic()
 
     def finish(self, summary: Mapping[str, float], tags: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,25 @@ def pin_data(target: str, params: Params) -> Data:
     if domain in params.domains:
         stages.append(f"corpus@{domain}")
     with held("dvc-repro"):  # DVC refuses a second repro at once; ours waits
-        _reproduce(stages)
+        try:
+            reproduce(stages)
+        except InputError:
+            reproduce(stages[:1])  # raises where it is this target's data that is bad
+            # another target's is: the corpus is purged against the tests that there are, and again when that one is mended
+            reproduce(stages[1:], ["--single-item"])
     return locked_data(target, params)
+
+
+@task(task_run_name="pin data of {targets}", cache_policy=NO_CACHE)
+def pin_all(targets: list[str], params: Params) -> None:
+    """Reproduce the data stages of many targets in one go; what one target's data refuses is left for its own run to say."""
+    stages = [f"prepare@{target}" for target in targets]
+    stages += [f"corpus@{d}" for d in dict.fromkeys(params.target(t).domain for t in targets) if d in params.domains]
+    with held("dvc-repro"):
+        try:
+            reproduce(stages, ["--keep-going"])
+        except InputError as error:
+            console.print(f"  [yellow]data   [/] {error.what}")
 
 
 def locked_data(target: str, params: Params) -> Data:
@@ -73,12 +91,12 @@ def _repo() -> Any:
     return Repo(str(root()))
 
 
-def _reproduce(stages: list[str]) -> None:
+def reproduce(stages: list[str], options: Sequence[str] = ()) -> None:
     """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    pull = ["--pull", "--allow-missing"] if _has_remote() else []
-    command = [sys.executable, "-m", "dvc", "repro", "--quiet", *pull, *stages]
-    if _unchanged(stages):
+    pull = ["--pull", "--allow-missing"] if has_remote() else []
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
+    if not stages or _unchanged(stages):
         return
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
     said: list[str] = []
@@ -100,6 +118,6 @@ def _unchanged(stages: list[str]) -> bool:
         return not repo.status(targets=stages, with_deps=True)
 
 
-def _has_remote() -> bool:
+def has_remote() -> bool:
     with _repo() as repo:
         return bool(repo.config.get("core", {}).get("remote"))

@@ -120,7 +120,8 @@ def declare(root: Path, **changes: object) -> None:
 def make_project(root: Path) -> Path:
     """A git and DVC project that works: the shipped dvc.yaml, tiny everything else."""
     root.mkdir(parents=True, exist_ok=True)
-    shutil.copy(SOURCE / "dvc.yaml", root / "dvc.yaml")
+    for name in ("dvc.yaml", "prefect.yaml"):
+        shutil.copy(SOURCE / name, root / name)
     shutil.copy(SOURCE / ".gitignore", root / ".gitignore")
     (root / ".dvc").mkdir()
     shutil.copy(SOURCE / ".dvc" / "config", root / ".dvc" / "config")

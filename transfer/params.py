@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transfer.bases import Base
 from transfer.chain import Recipe
@@ -18,10 +18,42 @@ Declared = TypeVar("Declared")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
+class Watch(BaseModel):
+    """How the incoming, unlabelled stream of a target is watched for drift."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    stream: str
+    """file or folder of incoming texts; .csv, .jsonl, .parquet or .txt"""
+    text: str = "text"
+    """column of the text"""
+    threshold: Annotated[float, Field(gt=0, le=2)] = 0.5
+    """proxy A-distance (0 to 2) above which the stream counts as drifted"""
+    cron: str | None = None
+    timezone: str = "UTC"
+    retrain: bool = False
+    """whether a drift alarm starts a retrain by itself"""
+
+
+class Operation(BaseModel):
+    """How one target is run unattended. Changes no key and touches no data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    cron: str | None = None
+    """when to retrain"""
+    timezone: str = "UTC"
+    recipe: str | None = None
+    """for scheduled retrains; the target's own where left out"""
+    approval: bool = False
+    """a person must agree before the champion alias moves"""
+    watch: Watch | None = None
+
+
 class Params(BaseModel):
     """Everything that is declared: where data comes from, what it is for, and how models are made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     default_target: str
     sources: dict[str, Source]  # {} where there are none: dvc.yaml reads the block too
@@ -29,12 +61,19 @@ class Params(BaseModel):
     targets: dict[str, TargetSpec]
     bases: dict[str, Base]
     recipes: dict[str, Recipe]
+    operations: dict[str, Operation] = {}
+    """target -> how it is run unattended"""
+    notify: tuple[str, ...] = ()
+    """Prefect notification blocks, `type/name`, that are told of verdicts, failures and drift"""
 
     def target(self, name: str) -> TargetSpec:
         return _named(self.targets, name, "target")
 
     def recipe(self, name: str) -> Recipe:
         return _named(self.recipes, name, "recipe")
+
+    def operation(self, target: str) -> Operation:
+        return self.operations.get(target, Operation())
 
     def base(self, name: str) -> Base:
         return _named(self.bases, name, "base")
@@ -72,6 +111,11 @@ def _check_references(path: Path, params: Params) -> None:
     for name, recipe in params.recipes.items():
         if recipe.base not in params.bases:
             _refuse(path, f"recipes.{name}.base", recipe.base, params.bases)
+    for name, operation in params.operations.items():
+        if name not in params.targets:
+            _refuse(path, f"operations.{name}", name, params.targets)
+        if operation.recipe is not None and operation.recipe not in params.recipes:
+            _refuse(path, f"operations.{name}.recipe", operation.recipe, params.recipes)
     if params.default_target not in params.targets:
         _refuse(path, "default_target", params.default_target, params.targets)
 

@@ -1,0 +1,68 @@
+"""Batch prediction: a file or folder of texts in, a table of labels and probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from slugify import slugify
+
+from flows.choices import Target
+from flows.scoring import read_texts, score
+from flows.starting import begin
+from tasks.progress import console
+from tasks.project import root
+
+
+@flow(name="predict", flow_run_name="predict {source} with {target}", validate_parameters=True)
+def predict(
+    target: Target,
+    source: str,
+    output: str = "predictions.parquet",
+    text: str = "text",
+    version: str = "champion",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> dict[str, str]:
+    """Label every text of a file or folder with a registered model; returns where the table lies and how many rows it has.
+
+    Args:
+        target: whose model to use
+        source: file or folder of texts (.csv, .tsv, .jsonl, .parquet, .txt)
+        output: table to write, .parquet, .csv or .jsonl
+        text: column of the text
+        version: alias or number of the registered version
+        device: where to compute
+    """
+    begin()
+    rows, texts = read_texts(source, text)
+    number, scored = score(f"{target}@{version}", texts, device)
+    table = pd.DataFrame({"file": [r.file for r in rows], "row": [r.number for r in rows], "text": texts})
+    table["label"] = scored.predicted
+    for index, label in enumerate(scored.labels):
+        table[f"p:{label}"] = scored.probabilities[:, index]
+    place = root() / output
+    _write(table, place)
+    counts = table["label"].value_counts()
+    summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
+    create_table_artifact(
+        summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {number}"
+    )
+    console.print(f"{len(table)} texts labelled by {target} version {number}: {place}")
+    return {"output": str(place), "rows": str(len(table)), "version": number}
+
+
+def _write(table: pd.DataFrame, place: Path) -> None:
+    """Whole or not at all: readers may be waiting for the file."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part")
+    match place.suffix:
+        case ".csv":
+            table.to_csv(part, index=False)
+        case ".jsonl":
+            table.to_json(part, orient="records", lines=True, force_ascii=False)
+        case _:
+            table.to_parquet(part, index=False)
+    part.replace(place)

@@ -1,0 +1,26 @@
+"""The champion alias back to the previous champion, in one step, with a reason."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from slugify import slugify
+
+from flows.choices import Target
+from tasks.promoting import rollback as roll_back
+from tasks.telling import tell
+
+
+@flow(name="rollback", flow_run_name="rollback {target}", validate_parameters=True)
+def rollback(target: Target, reason: str) -> dict[str, str]:
+    """Point a target's champion alias to the champion before; returns both versions.
+
+    Args:
+        target: whose champion to roll back
+        reason: why; it is recorded at the registered model
+    """
+    before, now = roll_back(target, reason, by="the rollback flow")
+    text = f"{target}: champion is version {now} again, after version {before}. Reason: {reason}"
+    create_markdown_artifact(text, key=f"rollback-{slugify(target)}", description=text)
+    tell("rollback", target, text)
+    return {"from": before, "to": now}

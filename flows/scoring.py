@@ -1,0 +1,31 @@
+"""Texts of a file or folder, scored by a registered model: what `predict` and `watch` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.keeping import find_version
+from tasks.project import root, store
+from tasks.registering import bring_back
+from transfer.corpora.declared import Read
+from transfer.corpora.read import Row, read_rows, text_of
+from transfer.errors import InputError
+from transfer.evaluation.scoring import Scored, score_texts
+from transfer.runtime import Runtime
+
+
+def read_texts(source: str, column: str) -> tuple[list[Row], list[str]]:
+    """Rows and texts of a file or folder; InputError with file, row and mend where one has no text."""
+    place = (root() / source).resolve()
+    if not place.exists():
+        raise InputError(place, "there is no such file or folder", "Give a .csv, .tsv, .jsonl, .parquet or .txt")
+    rows = list(read_rows(place, Read()))
+    return rows, [text_of(row, column) for row in rows]
+
+
+def score(model: str, texts: list[str], device: str = "auto") -> tuple[str, Scored]:
+    """(version, scores) of texts by MODEL, MODEL@ALIAS or MODEL@VERSION."""
+    version = find_version(model)
+    folder: Path = store() / bring_back(version)
+    runtime = Runtime.model_validate({"device": device}).resolve()
+    return version.version, score_texts(folder, texts, runtime)

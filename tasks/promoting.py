@@ -1,0 +1,114 @@
+"""The champion alias: who holds it, who held it before, and why. Every move is recorded at the registered model.
+
+Moves of one model are serialised: MLflow's aliases take no lock of their own.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.leasing import exclusive
+from tasks.tracking import client
+from transfer.errors import InputError
+
+HISTORY = "transferline.champions"  # tag of a registered model: its moves, oldest first
+KEPT = 40  # moves that the tag remembers: MLflow's tags are short
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Whether the champion alias may move, by whose word."""
+
+    given: bool
+    by: str = "transferline"
+    reason: str = ""
+
+
+def version_of_alias(model: str, alias: str) -> Any:
+    """The registered version under an alias, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client().get_model_version_by_alias(model, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def promote(model: str, version: str, reason: str) -> str:
+    """Make a version the champion by a person's word; returns what it replaces ('' where there was none)."""
+    with exclusive(f"registry-{model}", everywhere=True):
+        before = version_of_alias(model, "champion")
+        _existing(model, version)
+        move_champion(model, version, reason, getpass.getuser())
+    return before.version if before else ""
+
+
+def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
+    """The alias back to the previous champion; returns (from, to). Raises InputError where there is no previous one."""
+    with exclusive(f"registry-{model}", everywhere=True):
+        now = version_of_alias(model, "champion")
+        if now is None:
+            raise InputError(f"models:/{model}@champion", "there is no champion", "Promote a version first")
+        line = champions(model)
+        if len(line) < 2 or line[-1] != now.version:
+            mend = f"Name one yourself: transferline promote {model}@VERSION --reason ..."
+            raise InputError(f"models:/{model}@champion", f"no champion before version {now.version} is recorded", mend)
+        _existing(model, line[-2])
+        _record(model, line[-2], reason, by or getpass.getuser(), "rollback")
+        client().set_registered_model_alias(model, "champion", line[-2])
+    return now.version, line[-2]
+
+
+def move_champion(model: str, version: str, reason: str, by: str) -> None:
+    """Move the alias and record why. The caller holds the model's lock."""
+    now = version_of_alias(model, "champion")
+    if now is not None and now.version == version:
+        return
+    _record(model, version, reason, by, "promote", before=now.version if now else None)
+    client().set_registered_model_alias(model, "champion", version)
+
+
+def moves(model: str) -> list[dict[str, str]]:
+    """Every recorded move of a model's champion alias, oldest first."""
+    try:
+        return json.loads(client().get_registered_model(model).tags.get(HISTORY, "[]"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"model {model!r}", f"its tag {HISTORY} is not JSON", "Delete the tag") from error
+
+
+def champions(model: str) -> list[str]:
+    """The line of champions that stands: a promotion adds to it, a rollback takes the last one off."""
+    line: list[str] = []
+    for move in moves(model):
+        if move["what"] == "rollback":
+            line = line[:-1]
+        else:
+            if not line and move.get("before"):
+                line.append(move["before"])  # it was champion before anybody kept a record
+            line.append(move["version"])
+    return line
+
+
+def _record(model: str, version: str, reason: str, by: str, what: str, before: str | None = None) -> None:
+    entry = {"what": what, "version": version, "reason": reason[:200], "by": by}
+    entry |= {"at": datetime.now(UTC).isoformat(timespec="seconds")} | ({"before": before} if before else {})
+    client().set_registered_model_tag(model, HISTORY, json.dumps([*moves(model), entry][-KEPT:]))
+    client().set_model_version_tag(model, version, "transferline.why", f"{what} by {by}: {reason}"[:4000])
+
+
+def _existing(model: str, version: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client().get_model_version(model, version)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        known = ", ".join(sorted(v.version for v in client().search_model_versions(f"name = '{model}'"))) or "none"
+        raise InputError(f"models:/{model}/{version}", "there is no such version", f"There are: {known}") from error
