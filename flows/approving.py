@@ -6,7 +6,7 @@ import os
 
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
-from prefect.runtime import flow_run
+from prefect.runtime import deployment
 from pydantic import Field
 
 from flows.building import Line
@@ -32,7 +32,7 @@ def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> A
     """
     if not line.params.operation(line.target).approval or verdict.decision != "promote":
         return Approval(True)
-    if not flow_run.deployment_id:
+    if not deployment.id:
         console.print(f"  [yellow]waiting[/] for approval: transferline promote {line.target}@challenger --reason ...")
         return Approval(False, reason="waits for approval")
     lines = [f"**{line.target}**: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons)]
