@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from tasks.orphans import end_orphans
 from tasks.placing import most_starts
+from tasks.tending import given_up
 
 
 class KeepsDying(RuntimeError):
@@ -15,19 +17,11 @@ class KeepsDying(RuntimeError):
 def begin() -> None:
     """End orphans; raise KeepsDying where this run has been started too often.
 
-    A crashed run is started again by an automation (tasks/automating.py), with nothing computed twice; without an end to it,
+    A crashed run is started again (tasks/tending.py), with nothing computed twice; without an end to it,
     poisoned data or too little memory would keep a worker busy for ever.
     """
     end_orphans()
-    starts = int(flow_run.run_count or 1)
-    if starts > most_starts():
-        raise KeepsDying(f"died {starts - 1} times and is not started again; the last time: {_last_death()}")
-
-
-def _last_death() -> str:
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        states = client.read_flow_run_states(flow_run.id)
-    crashed = [state for state in states if state.is_crashed()]
-    return (crashed[-1].message or "no message") if crashed else "cause unknown"
+    if int(flow_run.run_count or 1) > most_starts():
+        with get_client(sync_client=True) as client:
+            states = client.read_flow_run_states(flow_run.id)
+        raise KeepsDying(given_up([state.message or "no message" for state in states if state.is_crashed()]))

@@ -1,7 +1,7 @@
 """Automations: what Prefect's server does by itself when something happens.
 
 * A flow run whose heartbeat stops (its worker is gone, SIGKILL and all) is marked CRASHED: `retries` know nothing of that.
-* A crashed run of ours is scheduled again: the same run, which then takes up what is there. flows/starting.py ends the chain.
+* A crash of one of our runs starts `tend`, which schedules the same run again (tasks/tending.py), where no service does so itself.
 * New data, or drift where the target asks for it, starts the retrain of that target.
 * Verdicts, failures, drift and rollbacks reach the notification blocks that params.yaml names.
 """
@@ -19,21 +19,25 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotifi
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
+from tasks.deploying import tended
+from tasks.tending import RESTART
 from transfer.errors import InputError
 
-SILENT = timedelta(seconds=90)  # three missed heartbeats
+SILENT = timedelta(seconds=120)  # four missed heartbeats: a server that restarts misses some as well
 _PREFIX = "transferline: "
 _RUN = "prefect.flow-run."
 _HEARD = {f"{_RUN}{what}" for what in ("heartbeat", "Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
 _OURS = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.transferline"}
-_RESTART = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.transferline-restart"}
+_RESTART = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{RESTART}"}
 
 
 def automate(blocks: Sequence[str]) -> list[str]:
     """Create or replace this product's automations; returns their names. Raises InputError on an unknown block."""
     with get_client(sync_client=True) as client:
         retrain = client.read_deployment_by_name("retrain/on-demand").id
-        wanted = [_silent(), _crashed(), _wanted(retrain)]
+        wanted = [_silent(), _wanted(retrain)]
+        if not tended():
+            wanted.append(_crashed(client.read_deployment_by_name("tend/on-demand").id))
         wanted += [one for name in blocks for one in _notices(name, _block(client, name))]
         names = {one.name for one in wanted}
         for old in client.read_automations():
@@ -60,7 +64,7 @@ def _silent() -> AutomationCore:
     return _automation("a silent run has crashed", "Marks a run whose process is gone.", trigger, action)
 
 
-def _crashed() -> AutomationCore:
+def _crashed(tend: UUID) -> AutomationCore:
     trigger = EventTrigger(
         expect={f"{_RUN}Crashed"},
         match={"prefect.resource.id": "prefect.flow-run.*"},
@@ -70,10 +74,7 @@ def _crashed() -> AutomationCore:
         threshold=1,
         within=timedelta(0),
     )
-    message = (
-        "Started again after a crash: what was finished is reused, what was under way goes on from its saved state"
-    )
-    action = ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=message)
+    action = RunDeployment(deployment_id=tend)
     return _automation("a crashed run is started again", "The run itself gives up after some starts.", trigger, action)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -22,6 +22,7 @@ from transfer.errors import InputError
 from transfer.params import Params
 
 TAG = "transferline"
+EVERY = "*/5 * * * *"  # how often `tend` looks for crashed runs where no service does
 HEARTBEAT = "30"  # seconds; the shortest that Prefect allows. A silent run is noticed by it
 _VARIABLE = re.compile(r"\{\{\s*\$([A-Z_]+)\s*\}\}")
 
@@ -63,7 +64,14 @@ def declared(params: Params) -> list[Deployment]:
             found.append(_scheduled("flows.retrain.retrain", name, pools, tags, given, operation))
         if operation.watch and operation.watch.cron:
             found.append(_scheduled("flows.watch.watch", name, pools, (TAG,), {"target": name}, operation.watch))
+    if not tended():
+        found = [replace(one, cron=EVERY, single=True) if one.entrypoint == "flows.tend.tend" else one for one in found]
     return found
+
+
+def tended() -> bool:
+    """Whether a `transferline serve` looks after the runs itself."""
+    return os.environ.get("TRANSFERLINE_TENDED") == "1"
 
 
 def _scheduled(

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
 
+import httpx
+
 from tasks.project import root
 from tasks.slots import devices
 from transfer.errors import InputError
@@ -27,6 +29,7 @@ from transfer.errors import InputError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FLOWS_AT_ONCE = 4  # flow runs of the CPU worker: they wait for each other's stages, and for devices
 RESTARTS = 5
+TEND_EVERY = 5.0  # seconds between two looks for crashed runs
 UP_WITHIN = 180.0  # seconds for a server on a new database and a slow machine
 KEEP_MEMORY = {  # see the Makefile
     "MALLOC_MMAP_MAX_": "0",
@@ -139,8 +142,12 @@ def run(where: Addresses, servers: list[Service], workers: list[Service], say: C
         say(f"MLflow   {where.mlflow}")
         say(f"workers  {', '.join(worker.name for worker in workers)}; logs in {logs}")
         say("ready; Ctrl-C ends it all")
+        tended = time.monotonic()
         while not stop:
             _keep_running([*servers, *workers], logs, say)
+            if time.monotonic() - tended > TEND_EVERY:
+                _tend(where, say)
+                tended = time.monotonic()
             time.sleep(1.0)
     finally:
         say("ending ...")
@@ -164,6 +171,22 @@ def _keep_running(kept: list[Service], logs: Path, say: Callable[[str], None]) -
             say(f"{service.name} ended (exit code {service.process.returncode}) and is started again")
             time.sleep(min(2.0**service.starts, 20))
             service.start(logs)
+
+
+def _tend(where: Addresses, say: Callable[[str], None]) -> None:
+    """Start crashed runs again; a server that is just restarting is asked the next time."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    from tasks.tending import restart_crashed
+
+    with (
+        temporary_settings({PREFECT_API_URL: where.prefect, PREFECT_CLIENT_MAX_RETRIES: 0}),
+        suppress(httpx.HTTPError),
+        get_client(sync_client=True) as client,
+    ):
+        for name in restart_crashed(client):
+            say(f"{name} had crashed and is started again")
 
 
 def _wait(server: Service, logs: Path, stop: list[int]) -> None:
@@ -204,6 +227,7 @@ def _environment(where: Addresses) -> dict[str, str]:
         "PREFECT_API_URL": where.prefect,
         "MLFLOW_TRACKING_URI": where.mlflow,
         "TRANSFERLINE_ROOT": str(root()),
+        "TRANSFERLINE_TENDED": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "3"),
     }

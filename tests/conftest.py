@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,9 @@ os.environ.update(
 )
 for _name in ("MLFLOW_TRACKING_URI", "TRANSFERLINE_STORE", "TRANSFERLINE_ROOT"):
     os.environ.pop(_name, None)
+
+if TYPE_CHECKING:
+    from tests.operations.service import Served
 
 import flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
 from tests.project import make_project, write_tiny_bert  # noqa: E402
@@ -57,3 +61,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc" / "tmp" / "site"))
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One `transferline serve` for all tests that do not end it."""
+    from tests.operations.service import make_two_targets, serve
+
+    folder = tmp_path_factory.mktemp("service")
+    served = serve(make_two_targets(folder / "project"), folder / "home")
+    yield served
+    served.end()
+    assert not served.ours, "something outlived the service"

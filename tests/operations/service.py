@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -81,8 +82,15 @@ class Served:
 
     def finish(self, run: Any, seconds: float = 240) -> Any:
         """The final state of a run. Crashed is none: crashed runs are started again."""
-        wait_for(lambda: self.state(run).type.value in ("COMPLETED", "FAILED", "CANCELLED"), seconds)
-        return self.state(run)
+        found: list[Any] = []
+
+        def final() -> bool:
+            with contextlib.suppress(httpx.HTTPError):  # the server is restarting
+                found[:] = [self.state(run)]
+            return bool(found) and found[0].type.value in ("COMPLETED", "FAILED", "CANCELLED")
+
+        wait_for(final, seconds)
+        return found[0]
 
     def runs(self, flow: str) -> list[Any]:
         """All runs of a flow, oldest first."""

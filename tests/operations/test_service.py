@@ -153,6 +153,7 @@ def test_a_shifted_stream_raises_the_alarm_and_an_unshifted_one_does_not(service
     other = service.start("watch/on-demand", target="coins", stream=str(tmp_path / "other.txt"), threshold=0.6)
     assert service.finish(same).is_completed()
     assert service.finish(other).is_completed()
+    wait_for(lambda: "coins: " in service.logs(same) and "coins: " in service.logs(other), 30)  # logs come in batches
     assert "coins: no drift" in service.logs(same)
     assert "coins: drift" in service.logs(other)
 

