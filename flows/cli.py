@@ -114,6 +114,12 @@ def main() -> None:
     except InputError as error:
         print(f"transferline: {error}", file=sys.stderr)
         sys.exit(2)
+    except Exception as error:
+        if "No space left on device" not in str(error):
+            raise
+        kept = "what was finished is kept; `transferline gc` shows what nobody needs; then run again"
+        print(f"transferline: the disk is full ({error}); {kept}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

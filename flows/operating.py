@@ -91,7 +91,7 @@ def promote(
     from tasks.promoting import promote as move
 
     version = find_version(model)
-    before = move(version.name, version.version, reason)
+    before = move(version.name, str(version.version), reason)
     console.print(f"{version.name}: champion is version {version.version}" + (f", after {before}" if before else ""))
 
 
@@ -130,7 +130,8 @@ def models() -> None:
         versions = client().search_model_versions(f"name = '{model.name}'")
         for version in sorted(versions, key=lambda v: int(v.version)):
             tags = [version.tags.get(f"transferline.{name}", "") for name in ("role", "key", "why")]
-            table.add_row(model.name, version.version, ", ".join(aliases.get(version.version, [])), *tags)
+            number = str(version.version)
+            table.add_row(model.name, number, ", ".join(aliases.get(number, [])), *tags)
     Console(width=None if console.is_terminal else 160).print(table)
 
 

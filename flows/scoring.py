@@ -28,4 +28,4 @@ def score(model: str, texts: list[str], device: str = "auto") -> tuple[str, Scor
     version = find_version(model)
     folder: Path = store() / bring_back(version)
     runtime = Runtime.model_validate({"device": device}).resolve()
-    return version.version, score_texts(folder, texts, runtime)
+    return str(version.version), score_texts(folder, texts, runtime)

@@ -46,7 +46,7 @@ def promote(model: str, version: str, reason: str) -> str:
         before = version_of_alias(model, "champion")
         _existing(model, version)
         move_champion(model, version, reason, getpass.getuser())
-    return before.version if before else ""
+    return str(before.version) if before else ""
 
 
 def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
@@ -55,22 +55,22 @@ def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
         now = version_of_alias(model, "champion")
         if now is None:
             raise InputError(f"models:/{model}@champion", "there is no champion", "Promote a version first")
-        line = champions(model)
-        if len(line) < 2 or line[-1] != now.version:
+        line, current = champions(model), str(now.version)  # a database of ours says it as a number, a server as text
+        if len(line) < 2 or line[-1] != current:
             mend = f"Name one yourself: transferline promote {model}@VERSION --reason ..."
-            raise InputError(f"models:/{model}@champion", f"no champion before version {now.version} is recorded", mend)
+            raise InputError(f"models:/{model}@champion", f"no champion before version {current} is recorded", mend)
         _existing(model, line[-2])
         _record(model, line[-2], reason, by or getpass.getuser(), "rollback")
         client().set_registered_model_alias(model, "champion", line[-2])
-    return now.version, line[-2]
+    return current, line[-2]
 
 
 def move_champion(model: str, version: str, reason: str, by: str) -> None:
     """Move the alias and record why. The caller holds the model's lock."""
     now = version_of_alias(model, "champion")
-    if now is not None and now.version == version:
+    if now is not None and str(now.version) == version:
         return
-    _record(model, version, reason, by, "promote", before=now.version if now else None)
+    _record(model, version, reason, by, "promote", before=str(now.version) if now else None)
     client().set_registered_model_alias(model, "champion", version)
 
 
@@ -110,5 +110,5 @@ def _existing(model: str, version: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        known = ", ".join(sorted(v.version for v in client().search_model_versions(f"name = '{model}'"))) or "none"
+        known = ", ".join(sorted(str(v.version) for v in client().search_model_versions(f"name = '{model}'"))) or "none"
         raise InputError(f"models:/{model}/{version}", "there is no such version", f"There are: {known}") from error

@@ -62,7 +62,7 @@ def _find_champion(target: str) -> Champion | None:
         return None
     key = bring_back(version)
     lineage = read_lineage(store() / key) or {}
-    return Champion(Checkpoint(key=key, digest=lineage.get("digest", "")), version.version)
+    return Champion(Checkpoint(key=key, digest=lineage.get("digest", "")), str(version.version))
 
 
 def bring_back(version: Any) -> str:
@@ -103,7 +103,7 @@ def _register(
             _check_still_champion(chain.target, judged, verdict)
             move_champion(chain.target, versions[verdict.role], approval.reason or verdict.headline, approval.by)
         champion = version_of_alias(chain.target, "champion")
-    return Registration(chain.target, versions, champion.version if champion else None)
+    return Registration(chain.target, versions, str(champion.version) if champion else None)
 
 
 def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict) -> None:
@@ -117,7 +117,7 @@ def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verd
     """The registered version of a key; made if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
     if found:
-        return max(found, key=lambda version: int(version.version)).version
+        return str(max(found, key=lambda version: int(version.version)).version)
     folder = store() / key
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
@@ -133,7 +133,7 @@ def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verd
     version = client().create_model_version(
         chain.target, source, run_id=run_id, tags=tags, description=card, model_id=model_id
     )
-    return version.version
+    return str(version.version)
 
 
 def _exists(name: str) -> bool:

