@@ -22,6 +22,8 @@ from tasks.slots import devices
 from tasks.versioning import pin_all
 from transfer.params import load_params
 
+IN_FLIGHT = 8  # targets at once where workers or a cluster compute
+
 
 class SomeFailed(RuntimeError):
     """At least one target of a fleet failed; the others are done."""
@@ -48,7 +50,6 @@ def retrain_all(
     for name in names:
         params.target(name)
     pin_all(names, params)
-    lanes = max(1, len(devices())) if placement() == "local" and device != "cpu" else 8 if placement() != "local" else 1
 
     def one(name: str) -> dict[str, str]:
         start = time.monotonic()
@@ -58,12 +59,19 @@ def retrain_all(
             outcome = {"decision": "failed", "reason": f"{type(error).__name__}: {error}"[:300]}
         return {"target": name, **outcome, "seconds": f"{time.monotonic() - start:.0f}"}
 
-    rows = _each(one, names, lanes)
+    rows = _each(one, names, _lanes(device))
     _show(rows)
     failed = [row["target"] for row in rows if row["decision"] == "failed"]
     if failed:
         raise SomeFailed(f"{len(failed)} of {len(rows)} targets failed: {', '.join(failed)}")
     return rows
+
+
+def _lanes(device: str) -> int:
+    """How many targets are under way at once: as many as there are devices; on a cluster, enough to keep it busy."""
+    if placement() != "local":
+        return IN_FLIGHT
+    return 1 if device == "cpu" else max(1, len(devices()))
 
 
 def _each(one: Callable[[str], dict[str, str]], names: list[str], lanes: int) -> list[dict[str, str]]:
