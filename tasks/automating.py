@@ -20,10 +20,9 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.exceptions import ObjectNotFound
 
 from tasks.deploying import tended
-from tasks.tending import RESTART
+from tasks.tending import RESTART, SILENT
 from transfer.errors import InputError
 
-SILENT = timedelta(seconds=120)  # four missed heartbeats: a server that restarts misses some as well
 _PREFIX = "transferline: "
 _RUN = "prefect.flow-run."
 _HEARD = {f"{_RUN}{what}" for what in ("heartbeat", "Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
@@ -40,12 +39,23 @@ def automate(blocks: Sequence[str]) -> list[str]:
             wanted.append(_crashed(client.read_deployment_by_name("tend/on-demand").id))
         wanted += [one for name in blocks for one in _notices(name, _block(client, name))]
         names = {one.name for one in wanted}
-        for old in client.read_automations():
-            if old.name.startswith(_PREFIX):
-                client.delete_automation(old.id)
+        there = {old.name: old for old in client.read_automations() if old.name.startswith(_PREFIX)}
+        for name in there.keys() - names:
+            client.delete_automation(there[name].id)
         for one in wanted:
-            client.create_automation(one)
+            # one that is as it should be stays: it remembers which runs it waits to hear of
+            if one.name not in there:
+                client.create_automation(one)
+            elif _content(there[one.name]) != _content(one):
+                client.update_automation(there[one.name].id, one)
     return sorted(names)
+
+
+def _content(automation: AutomationCore) -> dict[str, Any]:
+    """What an automation does, without the ids that a server gives it."""
+    said = automation.model_dump(mode="json", include={"name", "description", "enabled", "actions"})
+    trigger = automation.trigger.model_dump(mode="json", exclude={"id", "name", "description", "type"})
+    return {**said, "trigger": {k: sorted(v) if isinstance(v, list) else v for k, v in trigger.items()}}
 
 
 def _silent() -> AutomationCore:

@@ -20,16 +20,14 @@ from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
 
-import httpx
-
 from tasks.project import root
 from tasks.slots import devices
+from tasks.tending import Tender, under_way
 from transfer.errors import InputError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FLOWS_AT_ONCE = 4  # flow runs of the CPU worker: they wait for each other's stages, and for devices
 RESTARTS = 5
-TEND_EVERY = 5.0  # seconds between two looks for crashed runs
 UP_WITHIN = 180.0  # seconds for a server on a new database and a slow machine
 KEEP_MEMORY = {  # see the Makefile
     "MALLOC_MMAP_MAX_": "0",
@@ -124,7 +122,7 @@ def run(where: Addresses, servers: list[Service], workers: list[Service], say: C
     """Start everything, keep it running, and end it on SIGINT or SIGTERM."""
     logs = root() / "mlruns" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    stop = _stop_on_signals()
+    stop, tender = _stop_on_signals(), Tender(where.prefect, say)
     try:
         for server in servers:
             say(f"starting {server.name} ...")
@@ -142,17 +140,18 @@ def run(where: Addresses, servers: list[Service], workers: list[Service], say: C
         say(f"MLflow   {where.mlflow}")
         say(f"workers  {', '.join(worker.name for worker in workers)}; logs in {logs}")
         say("ready; Ctrl-C ends it all")
-        tended = time.monotonic()
         while not stop:
             _keep_running([*servers, *workers], logs, say)
-            if time.monotonic() - tended > TEND_EVERY:
-                _tend(where, say)
-                tended = time.monotonic()
+            tender.look()
             time.sleep(1.0)
     finally:
         say("ending ...")
-        for service in [*reversed(workers), *reversed(servers)]:
-            service.end(15.0 if service in workers else 10.0)
+        cut_off = under_way()
+        for worker in reversed(workers):
+            worker.end(15.0)
+        tender.cut_off(cut_off)
+        for server in reversed(servers):
+            server.end(10.0)
 
 
 def with_group(pid: int, number: signal.Signals) -> None:
@@ -171,22 +170,6 @@ def _keep_running(kept: list[Service], logs: Path, say: Callable[[str], None]) -
             say(f"{service.name} ended (exit code {service.process.returncode}) and is started again")
             time.sleep(min(2.0**service.starts, 20))
             service.start(logs)
-
-
-def _tend(where: Addresses, say: Callable[[str], None]) -> None:
-    """Start crashed runs again; a server that is just restarting is asked the next time."""
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-
-    from tasks.tending import restart_crashed
-
-    with (
-        temporary_settings({PREFECT_API_URL: where.prefect, PREFECT_CLIENT_MAX_RETRIES: 0}),
-        suppress(httpx.HTTPError),
-        get_client(sync_client=True) as client,
-    ):
-        for name in restart_crashed(client):
-            say(f"{name} had crashed and is started again")
 
 
 def _wait(server: Service, logs: Path, stop: list[int]) -> None:

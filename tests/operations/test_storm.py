@@ -89,3 +89,19 @@ def test_a_cron_of_one_minute_fires_and_does_not_pile_up(own: Served) -> None:
     assert len(cancelled) >= 2
     spans = sorted((r.start_time, r.end_time) for r in runs if r.start_time and r.end_time)
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+
+
+def test_ctrl_c_in_the_middle_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    reference = reference_of(tmp_path)
+    project = make_two_targets(tmp_path / "project")
+    first = serve(project, tmp_path / "home")
+    run = first.start("retrain/on-demand", target="reviews")
+    wait_for(lambda: making(project, "tune"), 120)
+    first.end()
+    assert not first.ours
+    second = serve(project, tmp_path / "home")
+    try:
+        assert second.finish(run).is_completed(), second.logs(run)
+        assert {key: digests(project).get(key) for key in digests(reference)} == digests(reference)
+    finally:
+        second.end()
