@@ -75,51 +75,21 @@ def _silent() -> AutomationCore:
 
 
 def _crashed(tend: UUID) -> AutomationCore:
-    trigger = EventTrigger(
-        expect={f"{_RUN}Crashed"},
-        match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related=_RESTART,
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
+    trigger = _each({f"{_RUN}Crashed"}, "prefect.flow-run.*", _RESTART)
     action = RunDeployment(deployment_id=tend)
     return _automation("a crashed run is started again", "The run itself gives up after some starts.", trigger, action)
 
 
 def _wanted(retrain: UUID) -> AutomationCore:
-    trigger = EventTrigger(
-        expect={"transferline.data.changed", "transferline.retrain.wanted"},
-        match={"prefect.resource.id": "transferline.target.*"},
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
+    trigger = _each({"transferline.data.changed", "transferline.retrain.wanted"}, "transferline.target.*")
     parameters = {"target": {"__prefect_kind": "jinja", "template": "{{ event.payload.target }}"}}
     action = RunDeployment(deployment_id=retrain, parameters=parameters)
     return _automation("new data or drift starts a retrain", "Of exactly the target it concerns.", trigger, action)
 
 
 def _notices(name: str, block: UUID) -> list[AutomationCore]:
-    told = EventTrigger(
-        expect={f"transferline.{kind}" for kind in ("verdict", "drift", "rollback")},
-        match={"prefect.resource.id": "transferline.target.*"},
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
-    failed = EventTrigger(
-        expect={f"{_RUN}Failed"},
-        match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related=_OURS,
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
+    told = _each({f"transferline.{kind}" for kind in ("verdict", "drift", "rollback")}, "transferline.target.*")
+    failed = _each({f"{_RUN}Failed"}, "prefect.flow-run.*", _OURS)
     news = SendNotification(block_document_id=block, subject="{{ event.event }}", body="{{ event.payload.text }}")
     body = "{{ flow_run.name }} failed: {{ flow_run.state.message }}"
     failure = SendNotification(block_document_id=block, subject="transferline.failure", body=body)
@@ -127,6 +97,19 @@ def _notices(name: str, block: UUID) -> list[AutomationCore]:
         _automation(f"{name} hears of verdicts and drift", "Sends what the event says.", told, news),
         _automation(f"{name} hears of failures", "Sends the run's name and its error.", failed, failure),
     ]
+
+
+def _each(expect: set[str], resource: str, related: dict[str, str] | None = None) -> EventTrigger:
+    """A trigger that fires on each such event, at once."""
+    return EventTrigger(
+        expect=expect,
+        match={"prefect.resource.id": resource},
+        match_related=related or {},
+        for_each={"prefect.resource.id"},
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+    )
 
 
 def _automation(name: str, about: str, trigger: EventTrigger, action: Any) -> AutomationCore:
