@@ -45,10 +45,14 @@ def run(
     """Retrain a target: data, adaptation, tuning, controls, verdict, registration."""
     if everything:
         from flows.environment import quiet_console
-        from flows.fleet import retrain_all
+        from flows.fleet import SomeFailed, retrain_all
 
         quiet_console()
-        retrain_all(device=device, precision=precision)
+        try:
+            retrain_all(device=device, precision=precision)
+        except SomeFailed as error:
+            print(f"transferline: {error}; the table above says how far each came", file=sys.stderr)
+            raise typer.Exit(1) from error
         return
     from flows.building import open_line
     from flows.environment import quiet_console

@@ -30,13 +30,16 @@ _QUIET = {
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
+_TOLD = ("InputError", "SomeFailed")  # errors that the command itself tells
+
+
 class _NoTraceOfInputErrors(logging.Filter):
     """Bad input is told once, by the command itself; a traceback through Prefect's engine helps nobody mend it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
-        ours = kind is not None and kind.__name__ == "InputError"
-        return not (ours or "InputError" in str(record.msg) or "InputError" in str(record.args))
+        ours = kind is not None and kind.__name__ in _TOLD
+        return not (ours or any(name in str(record.msg) or name in str(record.args) for name in _TOLD))
 
 
 def quiet_console() -> None:

@@ -95,3 +95,6 @@ def _show(rows: list[dict[str, str]]) -> None:
     for row in plain:
         table.add_row(*(str(row[column]) for column in columns[:3]))
     console.print(table)
+    for row in plain:
+        if row["reason"]:
+            console.print(f"  [red]failed [/] {row['target']}: {row['reason']}")

@@ -66,7 +66,14 @@ def fill_the_form(page: Any, prefect: str, target: str, recipe: str, folder: Pat
 def follow(page: Any, prefect: str, run: str, folder: Path, seconds: float = 1200) -> None:
     """Watch a run's page until it says Completed, then open its artifacts."""
     page.goto(f"{prefect}/runs/flow-run/{run}")
-    page.get_by_text("Completed", exact=True).first.wait_for(timeout=1000 * seconds)
+    page.get_by_text("Artifacts", exact=True).last.wait_for()
+    page.goto("about:blank")  # its live graph takes half a small machine
+    deadline = time.monotonic() + seconds
+    while _state(prefect, run) not in ("COMPLETED", "FAILED", "CANCELLED"):
+        assert time.monotonic() < deadline, "the run did not come to its end"
+        time.sleep(2)
+    page.goto(f"{prefect}/runs/flow-run/{run}")
+    page.get_by_text("Completed", exact=True).first.wait_for()
     picture(page, folder, "prefect")
     page.get_by_text("Artifacts", exact=True).last.click()
     page.get_by_text("report-", exact=False).first.wait_for()
@@ -102,6 +109,11 @@ def _choose(page: Any, label: str, value: str) -> None:
     field.locator(".p-select-button__control").focus()
     page.keyboard.press("ArrowDown")
     page.locator(".p-select-option").get_by_text(value, exact=True).first.click()
+
+
+def _state(prefect: str, run: str) -> str:
+    with urllib.request.urlopen(f"{prefect}/api/flow_runs/{run}") as answer:
+        return str(json.load(answer)["state_type"])
 
 
 def _runs(prefect: str) -> set[str]:
