@@ -18,11 +18,13 @@ def serve(
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
 ) -> None:
     """Start both servers, the workers and all deployments; Ctrl-C ends everything."""
+    from tasks.orphans import end_orphans
     from tasks.project import root
     from tasks.serving import addresses, run, services
     from transfer.params import load_params
 
     load_params(root() / "params.yaml")
+    end_orphans()  # what a service that was killed has left on the ports
     where = addresses(host, prefect_port, mlflow_port)
     run(where, *services(where, host, prefect_port, mlflow_port), say=console.print)
 
