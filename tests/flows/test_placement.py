@@ -23,7 +23,7 @@ def slots(project: Path, **extra: str) -> dict[str, str]:
 
 
 def children(project: Path) -> list[psutil.Process]:
-    """The processes that compute a stage of a project now."""
+    """The processes that compute a stage of a project at one and the same moment."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -32,7 +32,8 @@ def children(project: Path) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue
-    return found
+    # looking takes a while, in which one may end and the next begin: those that are all still there were there together
+    return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def gpu_runs(project: Path) -> list[Any]:
