@@ -54,6 +54,7 @@ def check_devices(runs: list[Any], most: int = 2) -> None:
         assert len({r.data.params["runtime.visible"] for r in now}) == len(now)
 
 
+@pytest.mark.slow
 def test_two_runs_share_two_devices_and_lose_none_when_one_is_killed(tmp_path: Path) -> None:
     reference = reference_of(tmp_path)
     project = make_project(tmp_path / "project")
