@@ -30,7 +30,7 @@ from transfer.evaluation.scoring import Scored
 from transfer.params import load_params
 
 TARGET, THRESHOLD = "film-sentiment", 0.5
-SIZES = (50, 200, 1000)
+SIZES = (100, 200, 1000)
 
 
 def main(streams: int) -> None:

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-CHANCE = 0.01  # probability of an alarm by luck alone that is accepted for the distance's own test
+CHANCE = 0.001  # probability of an alarm by luck alone that is accepted for the distance's own test
 FOLDS = 5
-LEAST = 30  # texts on either side below which no figure means anything
+LEAST = 100  # texts on either side below which the distance is mostly noise (benchmarks/README.md)
 _WORD = re.compile(r"\w+")
 
 
