@@ -26,7 +26,7 @@ class Decision(RunInput):
 
 
 def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> Approval:
-    """Whether the alias may move. Pauses the run until somebody answers in Prefect's UI, or for an hour at a time.
+    """Whether the alias may move. Pauses the run until somebody answers in Prefect's UI.
 
     A run without a deployment has nobody to ask: its model waits in the registry for `transferline promote`.
     """

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows import operating
+from flows.operating import Device
 
 app = typer.Typer(
     help="Transfer learning for text as a production line.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -26,7 +27,6 @@ for _command in (
 ):
     app.command()(_command)
 Target = Annotated[str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")]
-Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 RecipeName = Annotated[str | None, typer.Argument(help="A recipe of params.yaml; the target's own if left out.")]
 

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from rich.table import Table
 
-from flows.choices import OWN, RecipeChoice, recipe_of
+from flows.choices import OWN, RecipeChoice
 from flows.retrain import retrain
 from flows.starting import begin
 from tasks.placing import placement
@@ -54,7 +54,7 @@ def retrain_all(
     def one(name: str) -> dict[str, str]:
         start = time.monotonic()
         try:
-            outcome = retrain(name, recipe_of(recipe) or OWN, None, device, precision)
+            outcome = retrain(name, recipe, None, device, precision)
         except Exception as error:  # noqa: BLE001 - told in the table, and raised for all at the end
             outcome = {"decision": "failed", "reason": f"{type(error).__name__}: {error}"[:300]}
         return {"target": name, **outcome, "seconds": f"{time.monotonic() - start:.0f}"}

@@ -19,7 +19,7 @@ from tasks.versioning import locked_data
 from transfer.corpora.files import read_jsonl
 from transfer.errors import InputError
 from transfer.evaluation.drift import LEAST, Drift, measure_drift
-from transfer.params import Watch, load_params
+from transfer.params import Params, Watch, load_params
 
 MOST = 1000  # texts of either side that are looked at: beyond, nothing changes but the time
 
@@ -43,7 +43,7 @@ def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str,
     how = declared or Watch(stream=stream)
     limit = threshold or how.threshold
     _, texts = read_texts(stream or how.stream, how.text)
-    drift = _measure(target, texts)
+    drift = _measure(target, texts, params)
     alarm = drift.alarm(limit)
     text = (
         f"{target}: {'drift' if alarm else 'no drift'}; proxy A-distance {drift.distance:.2f} of {limit:g}, "
@@ -60,9 +60,9 @@ def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str,
     return {"alarm": alarm, **drift.flat()}
 
 
-def _measure(target: str, texts: list[str]) -> Drift:
+def _measure(target: str, texts: list[str], params: Params) -> Drift:
     """Drift against the target's held-out rows: on those it has learnt from, a model's features lie elsewhere."""
-    data = locked_data(target, load_params(root() / "params.yaml"))
+    data = locked_data(target, params)
     held_out = _some([row["text"] for role in ("validation", "test") for row in read_jsonl(data[role].path)])
     new = _some(texts)
     if min(len(held_out), len(new)) < LEAST:

@@ -19,7 +19,7 @@ from typing import Any
 
 from prefect import Task, task
 from prefect.cache_policies import CacheKeyFnPolicy
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner
 from prefect.transactions import IsolationLevel
 
 from tasks.locking import FlockLockManager
@@ -84,13 +84,6 @@ def build_all(
     if failed is not None:
         raise failed
     return done
-
-
-def call(stage: Task, request: Request) -> Built:
-    """Build one request now, in the order of the caller."""
-    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
-    with runner:
-        return build_all([(stage, request)], runner)[request.key]
 
 
 def _submit(runner: TaskRunner[Any], stage: Task, request: Request, parents: Sequence[Built]) -> Any:

@@ -18,6 +18,7 @@ from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 
 from tasks.project import root
+from tasks.tending import RESTART
 from transfer.errors import InputError
 from transfer.params import Params
 
@@ -57,7 +58,7 @@ def declared(params: Params) -> list[Deployment]:
         for entry in listed
     ]
     pools = {one.entrypoint: one.pool for one in found}
-    tags = (TAG, "transferline-restart", "transferline-scheduled")
+    tags = (TAG, RESTART, "transferline-scheduled")
     for name, operation in params.operations.items():
         if operation.cron:
             given = {"target": name, "recipe": operation.recipe or "own"}

@@ -14,9 +14,8 @@ from typing import Any
 
 import yaml
 
-from tasks.locking import held
 from tasks.project import root
-from tasks.versioning import SPLITS, has_remote, reproduce
+from tasks.versioning import data_stages, has_remote, places_of, reproduce
 from transfer.errors import InputError
 from transfer.params import Params
 
@@ -27,10 +26,7 @@ Pinned = Mapping[str, dict[str, str]]
 def push_data(params: Params, targets: list[str], message: str) -> tuple[list[str], str]:
     """Bring data up to date, store it, commit dvc.lock; returns the touched targets and the commit ('' if unchanged)."""
     before = pinned_at("HEAD", params)
-    stages = [f"prepare@{t}" for t in targets]
-    stages += [f"corpus@{d}" for d in dict.fromkeys(params.target(t).domain for t in targets) if d in params.domains]
-    with held("dvc-repro"):
-        reproduce(stages)
+    reproduce(data_stages(targets, params))
     after = pinned_now(params)
     touched = [target for target in targets if after.get(target) != before.get(target)]
     if has_remote():
@@ -82,10 +78,8 @@ def pinned_now(params: Params) -> dict[str, dict[str, str]]:
 def _pinned(lock: Mapping[str, Any], params: Params) -> dict[str, dict[str, str]]:
     known = {out["path"]: out["md5"] for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])}
     found = {}
-    for name, spec in params.targets.items():
-        places = {s: f"data/prepared/{spec.domain}/{name}/{s}.jsonl" for s in SPLITS}
-        places["corpus"] = f"data/corpora/{spec.domain}/corpus.jsonl"
-        md5s = {role: known[place] for role, place in places.items() if place in known}
+    for name in params.targets:
+        md5s = {role: known[place] for role, place in places_of(name, params).items() if place in known}
         if md5s:
             found[name] = md5s
     return found

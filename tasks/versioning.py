@@ -29,38 +29,41 @@ SPLITS = ("train", "validation", "test")
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
 def pin_data(target: str, params: Params) -> Data:
     """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data."""
-    stages = [f"prepare@{target}"]
-    domain = params.target(target).domain
-    if domain in params.domains:
-        stages.append(f"corpus@{domain}")
-    with held("dvc-repro"):  # DVC refuses a second repro at once; ours waits
-        try:
-            reproduce(stages)
-        except InputError:
-            reproduce(stages[:1])  # raises where it is this target's data that is bad
-            # another target's is: the corpus is purged against the tests that there are, and again when that one is mended
-            reproduce(stages[1:], ["--single-item"])
+    stages = data_stages([target], params)
+    try:
+        reproduce(stages)
+    except InputError:
+        reproduce(stages[:1])  # raises where it is this target's data that is bad
+        # another target's is: the corpus is purged against the tests that there are, and again when that one is mended
+        reproduce(stages[1:], ["--single-item"])
     return locked_data(target, params)
 
 
 @task(task_run_name="pin data of {targets}", cache_policy=NO_CACHE)
 def pin_all(targets: list[str], params: Params) -> None:
     """Reproduce the data stages of many targets in one go; what one target's data refuses is left for its own run to say."""
-    stages = [f"prepare@{target}" for target in targets]
-    stages += [f"corpus@{d}" for d in dict.fromkeys(params.target(t).domain for t in targets) if d in params.domains]
-    with held("dvc-repro"):
-        try:
-            reproduce(stages, ["--keep-going"])
-        except InputError as error:
-            console.print(f"  [yellow]data   [/] {error.what}")
+    try:
+        reproduce(data_stages(targets, params), ["--keep-going"])
+    except InputError as error:
+        console.print(f"  [yellow]data   [/] {error.what}")
+
+
+def data_stages(targets: Sequence[str], params: Params) -> list[str]:
+    """DVC's stages of some targets: each one's `prepare`, then the corpora of their domains, each once."""
+    domains = dict.fromkeys(params.target(target).domain for target in targets)
+    return [f"prepare@{t}" for t in targets] + [f"corpus@{domain}" for domain in domains if domain in params.domains]
+
+
+def places_of(target: str, params: Params) -> dict[str, str]:
+    """Role -> path, within the project, of every file of a target."""
+    domain = params.target(target).domain
+    places = {split: f"data/prepared/{domain}/{target}/{split}.jsonl" for split in SPLITS}
+    return places | ({"corpus": f"data/corpora/{domain}/corpus.jsonl"} if domain in params.domains else {})
 
 
 def locked_data(target: str, params: Params) -> Data:
     """What dvc.lock says of a target's files, without running anything. Raises InputError where it says nothing."""
-    spec = params.target(target)
-    places = {s: f"data/prepared/{spec.domain}/{target}/{s}.jsonl" for s in SPLITS}
-    if spec.domain in params.domains:
-        places["corpus"] = f"data/corpora/{spec.domain}/corpus.jsonl"
+    places = places_of(target, params)
     hashes = _hashes()
     missing = [place for place in places.values() if place not in hashes]
     if missing:
@@ -92,12 +95,17 @@ def _repo() -> Any:
 
 
 def reproduce(stages: list[str], options: Sequence[str] = ()) -> None:
+    """Bring stages up to date, one repro at a time: DVC refuses a second one at once; ours waits."""
+    with held("dvc-repro"):
+        if stages and not _unchanged(stages):
+            _repro(stages, options)
+
+
+def _repro(stages: list[str], options: Sequence[str]) -> None:
     """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
-    if not stages or _unchanged(stages):
-        return
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
     said: list[str] = []
     with subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process:

@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from prefect import flow
+from prefect import Task, flow
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks import building
 from tasks.building import build_checkpoint
-from tasks.caching import call, committed, stage_task
+from tasks.caching import Built, build_all, committed, stage_task
 from tasks.requests import Request
 from transfer.chain import Step
 from transfer.checkpoint import RECORD, digest_of, intact
@@ -64,6 +65,11 @@ fail = stage_task("fail", "a stage that does not", lambda request: build_checkpo
 
 def request(seed: int = 0) -> Request:
     return Request(Step("tune", Probe(), (), (), seed, "challenger"), {}, RUNTIME)
+
+
+def call(stage: Task, wanted: Request) -> Built:
+    with ThreadPoolTaskRunner(max_workers=1) as runner:
+        return build_all([(stage, wanted)], runner)[wanted.key]
 
 
 @flow

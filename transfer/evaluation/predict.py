@@ -65,8 +65,7 @@ def predict(model: Path, test: Path, runtime: Runtime, out: Path) -> dict[str, f
     texts = [record["text"] for record in records]
     with exactly():
         labels, logits, latency = (_tfidf if (model / MODEL).exists() else _transformer)(model, test, texts, runtime)
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = softmax(logits)
     table = pd.DataFrame({"id": [r["id"] for r in records], "label": [r["label"] for r in records]})
     table["predicted"] = [labels[i] for i in probabilities.argmax(axis=1)]
     for index, label in enumerate(labels):
@@ -74,6 +73,12 @@ def predict(model: Path, test: Path, runtime: Runtime, out: Path) -> dict[str, f
     table.to_parquet(out / FILE, index=False)
     size = sum(path.stat().st_size for path in model.iterdir() if path.suffix in (".safetensors", ".json"))
     return {"rows": float(len(records)), "model_bytes": float(size), "latency_ms": latency}
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, shape (n, labels)."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def read_predictions(folder: Path) -> Predictions:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.parameter.heads import output_layer
+from transfer.evaluation.predict import softmax
+from transfer.parameter.probe import caught_features
 from transfer.runtime import Runtime, exactly
 
 
@@ -33,22 +34,16 @@ def score_texts(model: Path, texts: Sequence[str], runtime: Runtime, size: int =
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForSequenceClassification.from_pretrained(model, use_safetensors=True, trust_remote_code=False)
     network.eval().to(runtime.device)
-    caught: list[np.ndarray] = []
-    hook = output_layer(network).register_forward_pre_hook(
-        lambda _, given: caught.append(given[0].float().cpu().numpy())
-    )
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))  # like lengths together: little padding
     logits = []
-    with exactly(), torch.inference_mode():
+    with exactly(), torch.inference_mode(), caught_features(network) as caught:
         for start in range(0, len(order), size):
             some = [texts[i] for i in order[start : start + size]]
             batch = tokenizer(some, truncation=True, padding=True, return_tensors="pt").to(network.device)
             logits.append(network(**batch).logits.float().cpu().numpy())
-    hook.remove()
     width = network.num_labels
     stacked = np.concatenate(logits) if logits else np.zeros((0, width), np.float32)
     features = np.concatenate([f.reshape(-1, f.shape[-1]) for f in caught]) if caught else np.zeros((0, 1), np.float32)
-    shifted = np.exp(stacked - stacked.max(axis=1, keepdims=True))
     back = np.argsort(order)
     names = tuple(network.config.id2label[i] for i in range(width))
-    return Scored(names, (shifted / shifted.sum(axis=1, keepdims=True))[back], features[back])
+    return Scored(names, softmax(stacked)[back], features[back])

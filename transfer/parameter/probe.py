@@ -7,6 +7,8 @@ the result is an ordinary classifier.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -69,17 +71,24 @@ class Probe(Stage):
 
 def head_features(model: Any, examples: Labelled) -> np.ndarray:
     """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
-    caught: list[np.ndarray] = []
-    hook = output_layer(model).register_forward_pre_hook(lambda _, args: caught.append(args[0].float().cpu().numpy()))
-    try:
+    with caught_features(model) as caught:
         predict_logits(model, examples)
-    finally:
-        hook.remove()
     order = sorted(range(len(examples.lengths)), key=lambda i: (examples.lengths[i], i))
     features = np.concatenate([part.reshape(-1, part.shape[-1]) for part in caught]).astype(np.float64)
     restored = np.empty_like(features)
     restored[order] = features
     return restored
+
+
+@contextmanager
+def caught_features(model: Any) -> Iterator[list[np.ndarray]]:
+    """A list that collects, batch by batch, what the model's last linear layer receives."""
+    caught: list[np.ndarray] = []
+    hook = output_layer(model).register_forward_pre_hook(lambda _, args: caught.append(args[0].float().cpu().numpy()))
+    try:
+        yield caught
+    finally:
+        hook.remove()
 
 
 def _install(model: Any, weights: np.ndarray, bias: np.ndarray) -> None:
