@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from transfer.corpora.declared import DomainSpec
-from transfer.corpora.files import read_texts, tell, write_json, write_jsonl
+from transfer.corpora.files import content_of, read_jsonl, tell, write_json, write_jsonl
 from transfer.corpora.prepare import leak_error
 from transfer.corpora.profile import describe
 from transfer.corpora.read import Row, read_rows, text_of
@@ -30,14 +30,14 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
     contaminated: dict[str, list[str]] = {}
     for target in sorted(p for p in prepared.iterdir() if p.is_dir()):
         for guarded in ("test", "validation"):
-            originals = read_texts(target / f"{guarded}.jsonl")
-            copies = find_copies(chosen, originals, spec.gate.near)
+            parts = protected_parts(target / f"{guarded}.jsonl")
+            copies = find_copies(chosen, [text for text, _ in parts], spec.gate.near)
             gate[f"corpus in {guarded} of {target.name}"] = copies.counts()
             if copies and spec.gate.policy == "strict":
                 where = chosen[min([*copies.exact, *copies.near])][:60]
                 raise leak_error(f"domain {name}", "the corpus", f"{target.name} {guarded}", repr(where), len(copies))
             if guarded == "test":
-                contaminated[target.name] = sorted({fingerprint(originals[i]) for i in copies.originals()})
+                contaminated[target.name] = sorted({parts[i][1] for i in copies.originals()})
             chosen = [text for i, text in enumerate(chosen) if i not in copies]
     if not chosen:
         raise InputError(f"domain {name}", "the gate left nothing of the corpus", "Bring other text")
@@ -45,6 +45,13 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
     write_jsonl(out / "corpus.jsonl", ({"text": text} for text in chosen))
     profile = {"corpus": describe(chosen), "gate": gate, "contaminated_test_rows": contaminated}
     write_json(out / "profile.json", profile)
+
+
+def protected_parts(split: Path) -> list[tuple[str, str]]:
+    """Every text of a split that a corpus must not hold, each with the id of its row: of a pair both, and of a row
+    whose label is a text to generate, that text too."""
+    named = [(fingerprint(content_of(r["text"], r.get("pair"))), r) for r in read_jsonl(split)]
+    return [(r[part], name) for name, r in named for part in ("text", "pair", "target") if part in r]
 
 
 def _text(row: Row, spec: DomainSpec) -> str:

@@ -7,6 +7,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Split = Literal["train", "validation", "test"]
+Kind = Literal["single-label", "multi-label", "regression", "tokens", "generation"]
+"""What a target's labels are: one of several, any of several, a number, a tag for each word, or a text."""
+
+METRICS_OF: dict[Kind, tuple[str, ...]] = {
+    "single-label": ("accuracy", "macro_f1"),
+    "multi-label": ("micro_f1", "macro_f1", "exact_match"),
+    "regression": ("pearson", "spearman", "r2"),
+    "tokens": ("span_f1", "token_accuracy"),
+    "generation": ("chrf", "rouge_l", "exact_match"),
+}
+"""What each kind may be judged by; the first is the default. All lie in (-1, 1], higher is better."""
 
 
 class _Declared(BaseModel):
@@ -53,6 +64,8 @@ class Read(_Declared):
     """names for a table without a header"""
     skip_lines: int = 0
     """lines before the table begins"""
+    format: Literal["auto", "conll"] = "auto"
+    """auto: by the file's suffix; conll: a word and its tag a line, tag last, blank lines between sentences"""
 
 
 class Share(_Declared):
@@ -94,8 +107,15 @@ class TargetSpec(_Declared):
     domain: str
     data: str
     read: dict[Split, Read] = {"train": Read()}
+    task: Kind = "single-label"
     text: str = "text"
+    """column of the text (tokens: of the list of words)"""
+    pair: str | None = None
+    """column of the second text, where the task is about two"""
     label: str = "label"
+    """column of the label, the labels, the number, the list of tags, or the text to generate"""
+    separator: str = ";"
+    """between the labels of a multi-label row that is not a list"""
     labels: dict[str | int, str] = {}
     """value in the data -> name of the label; empty: the values are the names"""
     group: str | None = None
@@ -108,7 +128,8 @@ class TargetSpec(_Declared):
     """a label with fewer rows than this stops `prepare`"""
     gate: Gate = Gate()
     recipe: str = "default"
-    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    metric: str = ""
+    """what the verdict is about; empty: the first that the kind of task offers"""
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
     """non-inferiority margin on `metric`"""
     fallback: Literal["control", "none"] = "control"
@@ -119,4 +140,14 @@ class TargetSpec(_Declared):
     def _has_training(self) -> TargetSpec:
         if "train" not in self.read:
             raise ValueError("read: the entry `train` is missing")
+        if self.pair is not None and self.task in ("tokens", "generation"):
+            raise ValueError(f"pair: a second text has no place in a task of kind {self.task!r}")
+        offered = METRICS_OF[self.task]
+        if self.metric not in ("", *offered):
+            raise ValueError(f"metric: {self.metric!r} does not judge a task of kind {self.task!r}; {offered} do")
         return self
+
+    @property
+    def judged_by(self) -> str:
+        """The metric of the verdict."""
+        return self.metric or METRICS_OF[self.task][0]

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from transfer.corpora.declared import Kind
+
 NEWS = "news: "  # begins a line by which a data stage says on stderr how far it is
 
 
@@ -21,9 +23,27 @@ def read_jsonl(path: Path) -> list[dict]:
         return [json.loads(line) for line in file]
 
 
+def content_of(text: str, pair: str | None = None) -> str:
+    """All that a model is shown of a row, as one text: what fingerprints and the leak gate look at."""
+    return text if pair is None else f"{text}\n{pair}"
+
+
 def read_texts(path: Path) -> list[str]:
-    """The texts of a prepared file, in order."""
-    return [record["text"] for record in read_jsonl(path)]
+    """The content of each record of a prepared file, in order."""
+    return [content_of(record["text"], record.get("pair")) for record in read_jsonl(path)]
+
+
+def kind_of(path: Path) -> Kind:
+    """What kind of task a prepared split holds: its records say it, so that the data's md5 covers it."""
+    with path.open(encoding="utf-8") as file:
+        record = json.loads(file.readline())
+    if "target" in record:
+        return "generation"
+    if "words" in record:
+        return "tokens"
+    if isinstance(record["label"], list):
+        return "multi-label"
+    return "single-label" if isinstance(record["label"], str) else "regression"
 
 
 def write_jsonl(path: Path, records: Iterable[dict]) -> None:

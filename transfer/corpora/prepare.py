@@ -6,15 +6,15 @@ Run as `python -m transfer.corpora.prepare TARGET`. Every file is written whole 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
 from transfer.corpora.declared import Split, TargetSpec
 from transfer.corpora.files import tell, write_json, write_jsonl
+from transfer.corpora.labelled import check_labels, example_of, record_of
 from transfer.corpora.profile import describe
-from transfer.corpora.read import Row, read_rows, text_of
+from transfer.corpora.read import read_rows
 from transfer.corpora.split import Example, assign, distinct, fingerprint, limit
 from transfer.errors import InputError
 from transfer.evaluation.leakage import Copies, find_copies
@@ -40,7 +40,10 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     for split in SPLITS:
         write_jsonl(out / f"{split}.jsonl", _records(splits[split]))
     profile = {
-        "splits": {split: describe([e.text for e in rows], [e.label for e in rows]) for split, rows in splits.items()},
+        "splits": {
+            split: describe([e.content for e in rows], [e.label for e in rows], spec.task)
+            for split, rows in splits.items()
+        },
         "duplicates": duplicates,
         "gate": gate,
         "contaminated_test_rows": contaminated,
@@ -51,7 +54,7 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
 def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
     """Read every declared split, and make the missing ones from the training rows by hash."""
     data = root / spec.data
-    rows: Splits = {split: [_example(row, spec) for row in read_rows(data, how)] for split, how in spec.read.items()}
+    rows: Splits = {split: [example_of(row, spec) for row in read_rows(data, how)] for split, how in spec.read.items()}
     missing = [split for split in SPLITS if split not in rows]
     if missing:
         share = spec.split
@@ -67,51 +70,14 @@ def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
     return {split: rows[split] for split in SPLITS}
 
 
-def _example(row: Row, spec: TargetSpec) -> Example:
-    text = text_of(row, spec.text, spec.html)
-    if spec.label not in row.values:
-        mend = f"Its columns are {sorted(row.values)}: name one of them in params.yaml"
-        raise InputError(row.file, f"there is no column {spec.label!r}", mend)
-    raw = "" if row.values[spec.label] is None else str(row.values[spec.label]).strip()
-    if not raw:
-        raise InputError(row.where, f"column {spec.label!r} is empty", "Label the row or drop it")
-    names = {str(value): label for value, label in spec.labels.items()}
-    if names and raw not in names:
-        raise InputError(row.where, f"label {raw!r} is not known", f"Known are {sorted(names)}: correct the row")
-    unit = text
-    if spec.group is not None:
-        if spec.group not in row.values:
-            mend = f"Its columns are {sorted(row.values)}: name one of them in params.yaml"
-            raise InputError(row.file, f"there is no column {spec.group!r}", mend)
-        unit = f"group {row.values[spec.group]}"
-    return Example(text, names.get(raw, raw), unit, row.where)
-
-
-def check_labels(name: str, spec: TargetSpec, splits: Splits) -> None:
-    """Raise InputError on a label that is too rare, or that training never sees."""
-    counts = Counter(example.label for rows in splits.values() for example in rows)
-    for label, count in sorted(counts.items()):
-        if count < spec.least:
-            what = f"label {label!r} has {count} examples, fewer than {spec.least}"
-            raise InputError(f"target {name}", what, "Add examples, merge the label, or lower `least`")
-    if len(counts) < 2:
-        raise InputError(f"target {name}", f"there is one label only, {next(iter(counts))!r}", "A task needs two")
-    trained = {example.label for example in splits["train"]}
-    for split in ("validation", "test"):
-        for example in splits[split]:
-            if example.label not in trained:
-                mend = "Add training examples of it, raise `limit.train`, or drop the row"
-                raise InputError(example.where, f"label {example.label!r} in {split} is never seen in training", mend)
-
-
 def purge(name: str, spec: TargetSpec, splits: Splits) -> tuple[dict[str, dict[str, int]], list[str]]:
     """The leak gate among labelled splits, in place. Returns counts a pair, and the test rows that were copied."""
     counts: dict[str, dict[str, int]] = {}
     contaminated: set[str] = set()
     pairs: list[tuple[Split, Split]] = [("validation", "test"), ("train", "test"), ("train", "validation")]
     for side, guarded in pairs:
-        texts = [example.text for example in splits[side]]
-        originals = [example.text for example in splits[guarded]]
+        texts = [example.content for example in splits[side]]
+        originals = [example.content for example in splits[guarded]]
         copies = find_copies(texts, originals, spec.gate.near)
         counts[f"{side} in {guarded}"] = copies.counts()
         if copies and spec.gate.policy == "strict":
@@ -134,8 +100,8 @@ def _first(copies: Copies) -> int:
     return min([*copies.exact, *copies.near])
 
 
-def _records(rows: Iterable[Example]) -> Iterable[dict[str, str]]:
-    return ({"id": fingerprint(row.text), "text": row.text, "label": row.label} for row in rows)
+def _records(rows: Iterable[Example]) -> Iterable[dict[str, object]]:
+    return (record_of(row, fingerprint(row.content)) for row in rows)
 
 
 def main(arguments: list[str]) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from transfer.corpora.declared import Kind
+from transfer.corpora.split import Label
 
-def describe(texts: Sequence[str], labels: Sequence[str] | None = None) -> dict[str, object]:
-    """Rows, length in words (median, 95th percentile, longest), and the share of each label."""
+
+def describe(texts: Sequence[str], labels: Sequence[Label] = (), kind: Kind = "single-label") -> dict[str, object]:
+    """Rows, length in words (median, 95th percentile, longest), and what the labels of that kind are."""
     lengths = np.array([len(text.split()) for text in texts] or [0])
     profile: dict[str, object] = {
         "rows": len(texts),
@@ -19,6 +22,36 @@ def describe(texts: Sequence[str], labels: Sequence[str] | None = None) -> dict[
             "longest": int(lengths.max()),
         },
     }
-    if labels is not None:
-        profile["labels"] = dict(sorted(Counter(labels).items()))
+    if labels:
+        profile["labels"] = _LABELS[kind](labels)
     return profile
+
+
+def _counts(labels: Sequence[Label]) -> dict[str, float]:
+    return dict(sorted(Counter(str(label) for label in labels).items()))
+
+
+def _each(labels: Sequence[Label]) -> dict[str, float]:
+    return dict(sorted(Counter(one for label in labels if isinstance(label, tuple) for one in label).items()))
+
+
+def _numbers(labels: Sequence[Label]) -> dict[str, float]:
+    values = np.array(labels, dtype=float)
+    return {"lowest": float(values.min()), "mean": float(values.mean()), "highest": float(values.max())}
+
+
+def _spans(labels: Sequence[Label]) -> dict[str, float]:
+    return {tag[2:]: n for tag, n in _each(labels).items() if tag.startswith("B-")}
+
+
+def _lengths(labels: Sequence[Label]) -> dict[str, float]:
+    return {"median words": float(np.median([len(str(label).split()) for label in labels]))}
+
+
+_LABELS: dict[Kind, Callable[[Sequence[Label]], dict[str, float]]] = {
+    "single-label": _counts,
+    "multi-label": _each,
+    "regression": _numbers,
+    "tokens": _spans,
+    "generation": _lengths,
+}

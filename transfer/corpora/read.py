@@ -13,7 +13,7 @@ from pathlib import Path
 from transfer.corpora.declared import Read
 from transfer.errors import InputError
 
-_SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".jsonl": "", ".parquet": "", ".txt": ""}
+_SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".jsonl": "", ".parquet": "", ".txt": "", ".conll": ""}
 _BREAKS = re.compile(r"<br\s*/?>|</?p>", re.IGNORECASE)
 
 
@@ -84,11 +84,13 @@ def _files(data: Path, how: Read) -> list[Path]:
 def _rows_of(path: Path, how: Read) -> Iterator[Row]:
     suffix = path.suffix.lower()
     try:
-        if suffix == ".parquet":
+        if how.format == "conll":
+            yield from _conll(path)
+        elif suffix == ".parquet":
             yield from _parquet(path)
         elif suffix == ".jsonl":
             yield from _jsonl(path)
-        elif suffix == ".txt":
+        elif suffix in (".txt", ".conll"):
             yield from _lines(path)
         else:
             yield from _table(path, how, _SUFFIXES[suffix])
@@ -134,6 +136,26 @@ def _lines(path: Path) -> Iterator[Row]:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield Row({"text": line}, str(path), number)
+
+
+def _conll(path: Path) -> Iterator[Row]:
+    """Sentences of a CoNLL file: a line a word, its tag in the last column, blank lines and -DOCSTART- between them."""
+    words: list[str] = []
+    tags: list[str] = []
+    first = 1
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            fields = line.split()
+            if fields and not line.startswith("-DOCSTART-"):
+                if len(fields) < 2:
+                    raise InputError(f"{path}, row {number}", "a word without a tag", "Write: word, space, tag")
+                words, tags = [*words, fields[0]], [*tags, fields[-1]]
+                continue
+            if words:
+                yield Row({"text": words, "label": tags}, str(path), first)
+            words, tags, first = [], [], number + 1
+    if words:
+        yield Row({"text": words, "label": tags}, str(path), first)
 
 
 def _parquet(path: Path) -> Iterator[Row]:

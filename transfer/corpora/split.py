@@ -8,17 +8,33 @@ from dataclasses import dataclass
 
 import xxhash
 
-from transfer.corpora.declared import Share, Split
+from transfer.corpora.declared import Kind, Share, Split
+from transfer.corpora.files import content_of
+
+Label = str | float | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared row. `unit` is what is hashed: its group where there is one, else its text."""
+    """One prepared row. `unit` is what is hashed: its group where there is one, else its content."""
 
     text: str
-    label: str
+    label: Label
     unit: str
     where: str
+    pair: str | None = None
+    words: tuple[str, ...] = ()
+    kind: Kind = "single-label"
+
+    @property
+    def content(self) -> str:
+        """All that a model is shown of it, as one text."""
+        return content_of(self.text, self.pair)
+
+    @property
+    def stratum(self) -> str:
+        """What `limit` keeps the shares of: the label, where it is one of several."""
+        return str(self.label) if self.kind == "single-label" else ""
 
 
 def fingerprint(text: str) -> str:
@@ -47,8 +63,8 @@ def limit(examples: Sequence[Example], most: int) -> list[Example]:
     if len(examples) <= most:
         return list(examples)
     by_label: dict[str, list[Example]] = defaultdict(list)
-    for example in sorted(examples, key=lambda e: (fingerprint("limit " + e.text), e.text)):
-        by_label[example.label].append(example)
+    for example in sorted(examples, key=lambda e: (fingerprint("limit " + e.content), e.content)):
+        by_label[example.stratum].append(example)
     quota = _quotas({label: len(rows) for label, rows in by_label.items()}, most)
     kept = {id(example) for label, rows in by_label.items() for example in rows[: quota[label]]}
     return [example for example in examples if id(example) in kept]
@@ -71,7 +87,7 @@ def distinct(examples: Iterable[Example]) -> list[Example]:
     seen: set[str] = set()
     kept = []
     for example in examples:
-        name = fingerprint(example.text)
+        name = fingerprint(example.content)
         if name not in seen:
             seen.add(name)
             kept.append(example)
