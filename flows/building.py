@@ -9,18 +9,20 @@ from prefect.task_runners import TaskRunner
 
 from tasks.caching import Built, build_all, committed
 from tasks.finetuning import control, tune
-from tasks.pretraining import adapt, collect_base
+from tasks.pretraining import adapt, collect_base, select
 from tasks.project import root, store
 from tasks.requests import Request
 from tasks.tracking import TransferRun, commit
-from transfer.bases import FolderBase
-from transfer.chain import Chain, Data, plan
+from transfer.bases import FolderBase, HubBase, PackageBase
+from transfer.chain import Chain, Data, Step, check_recipe, plan
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
+from transfer.families import Family, family_of
 from transfer.params import Params, load_params
+from transfer.recipe import Recipe
 from transfer.runtime import Runtime
 
-STAGES = {"base": collect_base, "adapt": adapt, "tune": tune, "control": control}
+STAGES = {"base": collect_base, "select": select, "adapt": adapt, "tune": tune, "control": control}
 LEAST_SEEDS = 3  # fewer say nothing about the spread
 
 
@@ -36,12 +38,38 @@ class Line:
     runtime: Runtime
 
     def plan(self, data: Data) -> Chain:
-        """The chain for some data; refused where the setting does not admit the recipe."""
-        declared = self.params.recipe(self.recipe)
-        base = self.params.base(declared.base)
-        if isinstance(base, FolderBase):
-            base = base.resolved(root())
-        return plan(self.target, self.spec, self.recipe, declared, base, data, self.seeds)
+        """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
+        base = self._base(self.declared.base)
+        return plan(
+            self.target,
+            self.spec,
+            self.recipe,
+            self.declared,
+            base,
+            data,
+            self.seeds,
+            self._family(base),
+            {name: self._base(name) for name in self.params.bases if name == self.declared.tune.starts_from()},
+        )
+
+    @property
+    def declared(self) -> Recipe:
+        return self.params.recipe(self.recipe)
+
+    def _base(self, name: str) -> PackageBase | FolderBase | HubBase:
+        base = self.params.base(name)
+        return base.resolved(root()) if isinstance(base, FolderBase) else base
+
+    def _family(self, base: PackageBase | FolderBase | HubBase) -> Family | None:
+        """The base's family, if it is declared, can be read, or was collected before."""
+        folder = store() / Step("base", base).key
+        name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)
+        return Family(name) if name else None
+
+    def check_family(self, chain: Chain) -> None:
+        """Refuse what the collected base's family cannot do, now that it is known."""
+        family = family_of(store() / chain.steps[0].key)
+        check_recipe(self.recipe, self.declared, self.spec.task, chain.setting, family)
 
     def request(self, chain: Chain, run: TransferRun) -> Request:
         """What all requests of this retrain have in common (its step is replaced for each)."""
@@ -65,7 +93,9 @@ def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun, runner: 
     common = line.request(chain, run)
     places = {step.key: {role: data[role].path for role, _ in step.data} for step in chain}
     wanted = [(STAGES[step.kind], replace(common, step=step, data=places[step.key])) for step in chain]
-    return build_all(wanted, runner)
+    base = build_all(wanted[:1], runner)
+    line.check_family(chain)
+    return build_all(wanted, runner, base)
 
 
 def reusable(chain: Chain) -> dict[str, bool]:

@@ -96,7 +96,9 @@ def targets() -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     for name, spec in params.targets.items():
         default = "  (default)" if name == params.default_target else ""
-        console.print(f"[bold]{name}[/]  domain {spec.domain}, recipe {spec.recipe}, judged by {spec.metric}{default}")
+        console.print(
+            f"[bold]{name}[/]  domain {spec.domain}, recipe {spec.recipe}, judged by {spec.judged_by}{default}"
+        )
     console.print("recipes:")
     for name, recipe in params.recipes.items():
         console.print(f"  {name:16} {recipe.about}")

@@ -73,6 +73,7 @@ def predict(
     source: Annotated[str, typer.Argument(help="File or folder of texts.")],
     output: Annotated[str, typer.Option(help="Table to write: .parquet, .csv or .jsonl.")] = "predictions.parquet",
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    pair: Annotated[str, typer.Option(help="Column of the second text, for a model of pairs.")] = "",
     version: Annotated[str, typer.Option(help="Alias or number of the registered version.")] = "champion",
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
@@ -81,7 +82,7 @@ def predict(
     from flows.predict import predict as flow
 
     quiet_console()
-    flow(target, source, output, text, version, device)
+    flow(target, source, output, text, pair, version, device)
 
 
 def promote(

@@ -15,6 +15,7 @@ from flows.scoring import read_texts, score
 from flows.starting import begin
 from tasks.progress import console
 from tasks.project import root
+from transfer.corpora.read import text_of
 
 
 @flow(name="predict", flow_run_name="predict {source} with {target}", validate_parameters=True)
@@ -23,6 +24,7 @@ def predict(
     source: str,
     output: str = "predictions.parquet",
     text: str = "text",
+    pair: str = "",
     version: str = "champion",
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> dict[str, str]:
@@ -33,19 +35,21 @@ def predict(
         source: file or folder of texts (.csv, .tsv, .jsonl, .parquet, .txt)
         output: table to write, .parquet, .csv or .jsonl
         text: column of the text
+        pair: column of the second text, for a model of pairs
         version: alias or number of the registered version
         device: where to compute
     """
     begin()
     rows, texts = read_texts(source, text)
-    number, scored = score(f"{target}@{version}", texts, device)
+    pairs = [text_of(row, pair) for row in rows] if pair else None
+    number, scored = score(f"{target}@{version}", texts, device, pairs, look=False)
     table = pd.DataFrame({"file": [r.file for r in rows], "row": [r.number for r in rows], "text": texts})
     table["label"] = scored.predicted
-    for index, label in enumerate(scored.labels):
-        table[f"p:{label}"] = scored.probabilities[:, index]
+    for name, values in scored.columns().items():
+        table[name] = values
     place = root() / output
     _write(table, place)
-    counts = table["label"].value_counts()
+    counts = table["label"].value_counts().head(50)
     summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
     create_table_artifact(
         summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {number}"

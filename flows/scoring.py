@@ -23,9 +23,13 @@ def read_texts(source: str, column: str) -> tuple[list[Row], list[str]]:
     return rows, [text_of(row, column) for row in rows]
 
 
-def score(model: str, texts: list[str], device: str = "auto") -> tuple[str, Scored]:
-    """(version, scores) of texts by MODEL, MODEL@ALIAS or MODEL@VERSION."""
+def score(
+    model: str, texts: list[str], device: str = "auto", pairs: list[str] | None = None, look: bool = True
+) -> tuple[str, Scored]:
+    """(version, scores) of texts, or of pairs of texts, by MODEL, MODEL@ALIAS or MODEL@VERSION."""
     version = find_version(model)
     folder: Path = store() / bring_back(version)
     runtime = Runtime.model_validate({"device": device}).resolve()
-    return str(version.version), score_texts(folder, texts, runtime)
+    second = pairs or []
+    records = [{"text": text, **({"pair": second[i]} if pairs else {})} for i, text in enumerate(texts)]
+    return str(version.version), score_texts(folder, records, runtime, look)

@@ -19,7 +19,7 @@ from tasks.registering import Registration
 from tasks.telling import tell
 from tasks.tracking import TransferRun, installed, tracking_uri
 from transfer.chain import Chain, Data
-from transfer.evaluation.figures import confusion_matrix, intervals, reliability
+from transfer.evaluation.figures import FIGURES, intervals
 from transfer.evaluation.markdown import chain_table, render
 from transfer.evaluation.markdown import table as markdown_table
 from transfer.evaluation.report import Group, Report
@@ -94,8 +94,8 @@ def _stages(run: TransferRun, chain: Chain, built: Mapping[str, Built]) -> str:
 def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report: Report) -> None:
     for role in ("challenger", "unadapted"):
         shipped = groups[role].predictions[groups[role].shipped]
-        run.figure(confusion_matrix(shipped, f"{chain.target}: {role}"), f"figures/confusion-{role}.png")
-        run.figure(reliability(shipped, f"{chain.target}: {role}"), f"figures/reliability-{role}.png")
+        for name, draw in FIGURES.get(shipped.kind, {}).items():
+            run.figure(draw(shipped, f"{chain.target}: {role}"), f"figures/{name}-{role}.png")
     scores = {role: line.scores[report.metric] for role, line in report.lines.items()}
     rows = {role: (i.value, i.low, i.high) for role, i in scores.items()}
     run.figure(intervals(rows, report.metric, chain.target), "figures/scores.png")
@@ -107,7 +107,7 @@ def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, reg
         table.add_column(column, justify="left" if column == "model" else "right")
     for role, line in report.lines.items():
         scores = (str(line.scores[report.metric]), str(line.shipped[report.metric]))
-        numbers = (f"{line.calibration:.3f}", f"{line.latency_ms:.1f}", f"{line.megabytes:.0f}")
+        numbers = (_or_dash(line.calibration), f"{line.latency_ms:.1f}", f"{line.megabytes:.0f}")
         table.add_row(role, str(line.seeds), *scores, *numbers)
     console.print(table)
     console.print(f"[bold]verdict: {verdict.headline}[/]")
@@ -119,6 +119,10 @@ def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, reg
     console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
     for hint in _where_to_look(run):
         console.print(hint)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _where_to_look(run: TransferRun) -> list[str]:

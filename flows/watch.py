@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from prefect import flow
@@ -21,6 +21,7 @@ from transfer.errors import InputError
 from transfer.evaluation.drift import LEAST, Drift, measure_drift
 from transfer.params import Params, Watch, load_params
 
+Row = TypeVar("Row")
 MOST = 1000  # texts of either side that are looked at: beyond, nothing changes but the time
 
 
@@ -63,19 +64,19 @@ def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str,
 def _measure(target: str, texts: list[str], params: Params) -> Drift:
     """Drift against the target's held-out rows: on those it has learnt from, a model's features lie elsewhere."""
     data = locked_data(target, params)
-    held_out = _some([row["text"] for role in ("validation", "test") for row in read_jsonl(data[role].path)])
+    rows = _some([row for role in ("validation", "test") for row in read_jsonl(data[role].path)])
+    held_out = [row["text"] for row in rows]
     new = _some(texts)
     if min(len(held_out), len(new)) < LEAST:
         what = f"{len(held_out)} reference and {len(new)} new texts say nothing about a distribution"
         raise InputError(f"watch {target!r}", what, f"Gather at least {LEAST} of each")
     _, scored = score(f"{target}@champion", [*held_out, *new])
     known, incoming = np.split(scored.features, [len(held_out)])
-    labels = np.split(scored.probabilities.argmax(axis=1), [len(held_out)])
-    before, now = (np.bincount(part, minlength=len(scored.labels)) for part in labels)
+    before, now = scored.shares(slice(len(held_out))), scored.shares(slice(len(held_out), None))
     return measure_drift(held_out, new, (known, incoming), (before, now))
 
 
-def _some(texts: list[str]) -> list[str]:
+def _some(texts: list[Row]) -> list[Row]:
     """At most MOST of the texts, spread over all of them."""
     step = max(1, -(-len(texts) // MOST))
     return texts[::step]

@@ -79,9 +79,10 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             report=report,
             parent=parents[0] if parents else None,
             name=request.title,
+            parents=tuple(parents),
         )
         summary = make(work)
-        if request.step.kind in ("adapt", "tune", "control"):
+        if request.step.kind in ("select", "adapt", "tune", "control"):
             write_seen(out, request.data, parents)
         lineage = {
             **request.step.identity,

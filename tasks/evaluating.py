@@ -19,7 +19,7 @@ from tasks.requests import Request
 from transfer.chain import Chain, Data, predict_step
 from transfer.checkpoint import read_lineage
 from transfer.corpora.declared import TargetSpec
-from transfer.evaluation.predict import read_predictions
+from transfer.evaluation.predictions import read_predictions
 from transfer.evaluation.report import Group, Report, make_report
 from transfer.evaluation.verdict import Candidate, Verdict, judge
 
@@ -72,7 +72,7 @@ def report_on(
     contaminated += (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
     own = {role: group for role, group in groups.items() if role != "champion"}
     looks = count_looks(data["test"].md5)
-    return make_report(spec.metric, own, groups.get("champion"), spec.fallback == "control", contaminated, looks)
+    return make_report(spec.judged_by, own, groups.get("champion"), spec.fallback == "control", contaminated, looks)
 
 
 @task(task_run_name="verdict", cache_policy=NO_CACHE)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer.chain import Step, read_stage
+from transfer.chain import Step
+from transfer.methods import read_stage
 from transfer.runtime import Runtime
 
 

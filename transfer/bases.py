@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from transfer.errors import InputError
+from transfer.families import family_of
 from transfer.packages import fetch_member, sha256_of
 from transfer.stage import Kind, Stage, Work
 
@@ -20,7 +21,17 @@ _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, 
 
 class _Base(Stage):
     kind: ClassVar[Kind] = "base"
-    transfer = "parameter"
+
+    family: str | None = None
+    """`model_type` of its config, where it is known before the model has been fetched: `plan` can then refuse early"""
+
+    def canonical(self) -> dict[str, object]:
+        """Without the family: the files say it."""
+        return {key: value for key, value in super().canonical().items() if key != "family"}
+
+    def known_family(self) -> str | None:
+        """The family, as far as it can be known without fetching anything."""
+        return self.family
 
     def collect(self, work: Work) -> Path:
         """Bring the model's files to a folder of this machine; returns that folder."""
@@ -30,6 +41,10 @@ class _Base(Stage):
         source = self.collect(work)
         files = sorted({path for pattern in _WANTED for path in source.glob(pattern)})
         check_model_folder(source)
+        found = family_of(source).name
+        if self.family not in (None, found):
+            mend = f"Write `family: {found}`, or leave it out"
+            raise InputError(f"base {source.name}", f"its config says {found!r}, params.yaml {self.family!r}", mend)
         for path in files:
             shutil.copyfile(path, work.out / path.name)
         return {"bytes": float(sum(path.stat().st_size for path in files))}
@@ -83,6 +98,9 @@ class FolderBase(_Base):
     def canonical(self) -> dict[str, object]:
         return {key: value for key, value in super().canonical().items() if key != "path"}
 
+    def known_family(self) -> str | None:
+        return family_of(Path(self.path)).name
+
     def collect(self, work: Work) -> Path:
         return Path(self.path)
 
@@ -94,6 +112,13 @@ class HubBase(_Base):
     id: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """the full commit hash: a branch name moves, and a result must not"""
+
+    def known_family(self) -> str | None:
+        """From the config, where the Hub's cache of this machine has it."""
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
+        return family_of(Path(found).parent).name if isinstance(found, str) else self.family
 
     def collect(self, work: Work) -> Path:
         from huggingface_hub import snapshot_download

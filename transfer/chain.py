@@ -10,47 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-
-from transfer.bases import Base, FolderBase, HubBase, PackageBase
+from transfer.bases import FolderBase, HubBase, PackageBase
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
-from transfer.corpora.declared import TargetSpec
+from transfer.corpora.declared import Kind, TargetSpec
 from transfer.errors import InputError
 from transfer.evaluation.predict import Predict
-from transfer.objectives import Adaptation
-from transfer.parameter import Full, Tuning
+from transfer.families import Family
+from transfer.parameter.full import Full
+from transfer.parameter.heads import check_pooling
 from transfer.problem import Domain, Setting, Task
-from transfer.stage import Kind, Stage, make_key
+from transfer.recipe import Recipe
+from transfer.stage import SELECTED, Stage, make_key, name_of
+from transfer.stage import Kind as StageKind
+from transfer.targets import TARGETS
 
 ADAPTATION_SEED = 0  # one adapted checkpoint serves every seed of the tuning
 
-Control = Scratch | Tfidf
-_METHODS: Mapping[Kind, Any] = {
-    "base": Base,
-    "adapt": Adaptation,
-    "tune": Tuning,
-    "control": Control,
-    "predict": Predict,
-}
-
-
-class Recipe(BaseModel):
-    """base -> adapt* -> tune."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    base: str
-    """name of a base in params.yaml"""
-    adapt: tuple[Annotated[Adaptation, Field(discriminator="method")], ...] = ()
-    """self-supervised stages on the domain's corpus, in order"""
-    tune: Annotated[Tuning, Field(discriminator="method")]
-    """how the model learns the target"""
-    about: str = ""
-    setting: Setting | None = None
-    """declared where it is known better than it can be derived"""
+SEQUENCES = ("single-label", "multi-label", "regression")  # kinds with one answer a text, which therefore pool
 
 
 @dataclass(frozen=True)
@@ -69,7 +48,7 @@ Data = Mapping[str, Pin]
 class Step:
     """One stage of a chain in its place: with parents, data and seed, and so with a key."""
 
-    kind: Kind
+    kind: StageKind
     stage: Stage
     parents: tuple[str, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
@@ -136,28 +115,47 @@ def plan(
     base: PackageBase | FolderBase | HubBase,
     data: Data,
     seeds: int | None = None,
+    family: Family | None = None,
+    others: Mapping[str, Stage] | None = None,
 ) -> Chain:
-    """The chain of a recipe for a target, controls included. Raises InputError on what the setting refuses."""
+    """The chain of a recipe for a target, controls included; `others` are the bases that students may start from.
+
+    Raises InputError on what the setting, the kind of target or the base's family refuses. A family that nobody knows yet
+    (None) refuses nothing here; its turn comes when the base has been collected.
+    """
     setting = _setting(target, declared, spec, data)
-    for stage in (*declared.adapt, declared.tune):
-        setting.admit(stage.transfer, str(stage.canonical()["method"]))
+    check_recipe(recipe, declared, spec.task, setting, family)
     steps: list[Step] = [Step("base", base, role="base")]
     root = tip = steps[0].key
+    selected: tuple[str, ...] = ()
     for stage in declared.adapt:
-        if "corpus" not in data:
-            mend = f"Declare domains.{spec.domain} in params.yaml, or choose a recipe without `adapt`"
-            raise InputError(f"recipe {recipe!r} for {target!r}", f"domain {spec.domain!r} has no corpus", mend)
-        steps.append(Step("adapt", stage, (tip,), _read(stage, data), ADAPTATION_SEED, "domain-adapted"))
+        parents = (tip, *(selected if SELECTED in stage.roles() else ()))
+        read = _read(stage, data, f"recipe {recipe!r} for {target!r}", spec.domain)
+        if stage.kind == "select":
+            steps.append(Step("select", stage, parents, read, None, "selected text"))
+            selected = (steps[-1].key,)
+            continue
+        steps.append(Step("adapt", stage, parents, read, ADAPTATION_SEED, "domain-adapted"))
         tip = steps[-1].key
     wanted = range(seeds or spec.seeds)
     tune = declared.tune
-    scratch = Scratch(tune=tune if isinstance(tune, Full) else Full(max_tokens=tune.max_tokens))
-    groups: dict[str, list[Step]] = {
-        "challenger": [Step("tune", tune, (tip,), _read(tune, data), s, "challenger") for s in _seeds(tune, wanted)],
-        "unadapted": [Step("tune", tune, (root,), _read(tune, data), s, "unadapted") for s in _seeds(tune, wanted)],
-        "scratch": [Step("control", scratch, (root,), _read(scratch, data), s, "scratch") for s in wanted],
-        "tfidf": [Step("control", Tfidf(), (), _read(Tfidf(), data), None, "tfidf")],
-    }
+    start = tune.starts_from()
+    if start is not None and start in (others or {}):
+        steps.append(Step("base", (others or {})[start], role="student"))
+    student = (steps[-1].key,) if start is not None else ()
+    groups: dict[str, list[Step]] = {"challenger": [], "unadapted": [], "scratch": [], "tfidf": []}
+    for role, parent in (("challenger", tip), ("unadapted", root)):
+        for seed in _seeds(tune, wanted):
+            helpers = [
+                Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
+                for name, stage in tune.helpers().items()
+            ]
+            steps += [step for step in helpers if step.key not in {s.key for s in steps}]
+            parents = (*(student or (parent,)), *(step.key for step in helpers))
+            groups[role].append(Step("tune", tune, parents, _read(tune, data), seed, role))
+    scratch = Scratch(tune=_like(tune))
+    groups["scratch"] = [Step("control", scratch, (root,), _read(scratch, data), s, "scratch") for s in wanted]
+    groups["tfidf"] = [Step("control", Tfidf(), (), _read(Tfidf(), data), None, "tfidf")]
     unique = {step.key: step for group in groups.values() for step in reversed(group)}
     known = {step.key for step in steps}
     for group in groups.values():
@@ -167,6 +165,35 @@ def plan(
                 known.add(step.key)
     roles = {role: tuple(step.key for step in group) for role, group in groups.items()}
     return Chain(target, recipe, setting, tuple(steps), roles)
+
+
+def check_recipe(name: str, declared: Recipe, task: Kind, setting: Setting, family: Family | None) -> None:
+    """Raise InputError where the setting, the kind of target or the base's family does not admit a recipe."""
+    chosen = False
+    for stage in (*declared.adapt, declared.tune):
+        who = f"recipe {name!r}, method {name_of(type(stage))!r}"
+        setting.admit(stage.transfer, name_of(type(stage)))
+        if SELECTED in stage.roles() and not chosen:
+            raise InputError(who, "reads selected text, and no stage before it selects any", "Put `nearest` before it")
+        chosen = chosen or stage.kind == "select"
+        if task not in stage.tasks:
+            suits = ", ".join(stage.tasks)
+            raise InputError(who, f"does not suit a {task} target", f"It suits {suits}; see `transferline methods`")
+        if family is not None and stage.ability is not None:
+            family.admit(stage.ability, who)
+    if family is not None:
+        who = f"recipe {name!r}, a {task} target"
+        family.admit(TARGETS[task].ability, who)
+        if task in SEQUENCES and hasattr(declared.tune, "pooling") and declared.tune.ability is None:
+            check_pooling(family.name, declared.tune.pooling, f"recipe {name!r}")
+
+
+def _like(tune: Stage) -> Full:
+    """Full fine-tuning that reads like another method, as patiently: what is compared with it from scratch."""
+    if isinstance(tune, Full):
+        return tune
+    common = ("epochs", "patience", "max_tokens", "truncation", "target_tokens", "pooling")
+    return Full(**{name: getattr(tune, name) for name in common if hasattr(tune, name)})
 
 
 def prediction_key(model: str, test_md5: str) -> str:
@@ -179,19 +206,17 @@ def predict_step(model: str, test_md5: str, role: str = "", seed: int | None = N
     return Step("predict", Predict(), (model,), (("test", test_md5),), seed, f"predict {role}")
 
 
-def read_stage(kind: Kind, declared: Mapping[str, Any]) -> Stage:
-    """The stage that `stage.model_dump(mode="json")` described. Raises ValidationError on what is none."""
-    reader: TypeAdapter[Any] = TypeAdapter(_METHODS[kind])
-    return reader.validate_python(declared)
-
-
 def _seeds(stage: Stage, wanted: range) -> tuple[int, ...]:
     """A method without randomness is built once: more seeds would be the same model again."""
     return tuple(wanted) if getattr(stage, "random", True) else (0,)
 
 
-def _read(stage: Stage, data: Data) -> tuple[tuple[str, str], ...]:
-    return tuple((role, data[role].md5) for role in stage.reads)
+def _read(stage: Stage, data: Data, who: str = "", domain: str = "") -> tuple[tuple[str, str], ...]:
+    roles = [role for role in stage.roles() if role != SELECTED]
+    if "corpus" in roles and "corpus" not in data:
+        mend = f"Declare domains.{domain} in params.yaml, or choose a recipe without `adapt`"
+        raise InputError(who, f"domain {domain!r} has no corpus", mend)
+    return tuple((role, data[role].md5) for role in roles)
 
 
 def _setting(target: str, recipe: Recipe, spec: TargetSpec, data: Data) -> Setting:

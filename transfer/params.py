@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transfer.bases import Base
-from transfer.chain import Recipe
 from transfer.corpora.declared import DomainSpec, Source, TargetSpec
 from transfer.errors import InputError
+from transfer.recipe import Recipe
 
 Declared = TypeVar("Declared")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from transfer.corpora.declared import Kind as TargetKind
+from transfer.families import Ability
 from transfer.problem import Transfer
 from transfer.runtime import Runtime
 
-Kind = Literal["base", "adapt", "tune", "control", "predict"]
+Kind = Literal["base", "select", "adapt", "tune", "control", "predict"]
+
+
+SELECTED = "selected"  # the role of text that an earlier stage of the chain has selected: a parent, not a file of DVC's
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Work:
     report: Callable[[Progress], None]
     parent: Path | None = None
     name: str = ""
+    parents: tuple[Path, ...] = ()
+    """all of them, `parent` first"""
 
     def needs_parent(self) -> Path:
         """The parent's folder; a stage that transfers something cannot be built without one."""
@@ -58,8 +66,9 @@ class Stage(BaseModel):
     """Base of every method. Subclasses add `method: Literal[...]`, their settings, and `build`.
 
     `version` is raised when what the stage computes changes; `reads` names the data roles that enter its key;
-    `transfer` says what it carries over, from which the setting decides whether it is admissible; `long` stages show a
-    progress bar; `gpu` stages are given a device of their own where the machine has one.
+    `transfer` says what it carries over, from which the setting decides whether it is admissible; `tasks` and `ability` say
+    which kinds of target and which bases it suits, and `source` where it comes from; `long` stages show a progress bar;
+    `gpu` stages are given a device of their own where the machine has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -68,6 +77,10 @@ class Stage(BaseModel):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
     transfer: ClassVar[Transfer] = "parameter"
+    tasks: ClassVar[tuple[TargetKind, ...]] = get_args(TargetKind)
+    ability: ClassVar[Ability | None] = None
+    source: ClassVar[str] = ""
+    random: ClassVar[bool] = True
     long: ClassVar[bool] = False
     gpu: ClassVar[bool] = False
 
@@ -89,10 +102,35 @@ class Stage(BaseModel):
         values = self.model_dump(mode="json", exclude_defaults=True)
         return {"method": getattr(self, "method", type(self).__name__), "version": self.version, **values}
 
+    def roles(self) -> tuple[str, ...]:
+        """The data roles that enter this stage's key, with these settings."""
+        return self.reads
+
+    def helpers(self) -> dict[str, Stage]:
+        """Stages that are built on the same parent before this one, which is given them as further parents."""
+        return {}
+
+    def starts_from(self) -> str | None:
+        """The base that this stage starts from instead of its chain's last model."""
+        return None
+
     def build(self, work: Work) -> dict[str, float]:
         """Compute the stage into `work.out`; returns its summary figures (validation score, tokens, ...)."""
         # abstract on purpose: every method says how it is built, and there is no sensible default
         raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
+
+
+def methods_in(room: str) -> dict[str, type[Stage]]:
+    """The methods that a package has imported, by name: what its part of params.yaml chooses from."""
+    found = [
+        value for value in vars(sys.modules[room]).values() if isinstance(value, type) and issubclass(value, Stage)
+    ]
+    return {name_of(method): method for method in found if "method" in method.model_fields}
+
+
+def name_of(method: type[Stage]) -> str:
+    """What params.yaml calls a method."""
+    return str(get_args(method.model_fields["method"].annotation)[0])
 
 
 def canonical_json(value: object) -> str:

@@ -10,10 +10,11 @@ What makes a killed and resumed run equal to an uninterrupted one, bit for bit o
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,7 @@ from transfer.stage import Progress
 if TYPE_CHECKING:
     import torch
 
+SLANT = 32  # the slanted triangle's ratio of highest to lowest rate (Howard & Ruder 2018, section 3.2)
 BUCKET = 16  # batches whose examples are sorted by length together: little padding, still random
 
 
@@ -38,7 +40,9 @@ class Schedule(BaseModel):
     rate: Annotated[float, Field(gt=0)] = 5e-5
     """peak learning rate"""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """share of the steps over which the rate rises; it then falls to zero in a line"""
+    """share of the steps over which the rate rises; it then falls in a line"""
+    shape: Literal["linear", "slanted"] = "linear"
+    """linear: from and to zero; slanted: from and to a 32nd of the peak (ULMFiT's slanted triangle)"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip: Annotated[float, Field(gt=0)] = 1.0
     """largest norm of the gradient"""
@@ -46,31 +50,37 @@ class Schedule(BaseModel):
     def factor(self, step: int, steps: int) -> float:
         """Share of the peak rate at 0-based `step` of `steps`."""
         rising = max(1, round(self.warmup * steps))
-        if step < rising:
-            return (step + 1) / rising
-        return max(0.0, (steps - step) / max(1, steps - rising))
+        share = (step + 1) / rising if step < rising else max(0.0, (steps - step) / max(1, steps - rising))
+        return share if self.shape == "linear" else (1 + share * (SLANT - 1)) / SLANT
 
 
-class Learner(Protocol):
+class Learner(ABC):
     """What the loop trains: a model, examples, and their loss."""
 
-    model: torch.nn.Module
+    model: Any  # a torch.nn.Module
     lengths: list[int]  # tokens of each example
+
+    @abstractmethod
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        """A batch of tensors, a function of its arguments and the seed alone."""
+
+    @abstractmethod
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Mean loss of a batch, a scalar."""
 
     def groups(self, rate: float) -> list[dict]:
         """Parameter groups for the optimiser, each with its own peak `lr`."""
+        return [{"params": list(self.model.parameters()), "lr": rate}]
 
     def before_step(self, step: int, steps: int) -> None:
         """Chance to freeze or unfreeze; must depend on its arguments alone."""
 
-    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
-        """A batch of tensors, a function of its arguments and the seed alone."""
-
-    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of a batch, a scalar."""
+    def after_step(self, rate: float) -> None:
+        """Chance to move weights once more; `rate` is the present rate of the first group."""
 
     def validate(self) -> dict[str, float]:
         """Figures on held-out data; `score` (higher is better) decides early stopping where there is patience."""
+        return {}
 
 
 @dataclass
@@ -128,6 +138,7 @@ def train(
         loss = _backward(accelerator, learner, indices, epoch, runtime.micro_batch)
         norm = accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
         optimizer.step()
+        learner.after_step(peaks[0] * factor)
         optimizer.zero_grad(set_to_none=True)
         clock.count(sum(learner.lengths[i] for i in indices))
         done = step + 1

@@ -9,11 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transfer.reading import load_tokenizer
+
 if TYPE_CHECKING:
     import torch
 
+# safetensors only, no code that comes with a model, nothing from the network
+_PLAIN: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
 
-def load_model(auto_class: str, folder: Path, seed: int) -> tuple[Any, frozenset[str]]:
+
+def load_model(auto_class: str, folder: Path, seed: int, **options: Any) -> tuple[Any, frozenset[str]]:
     """A model of a folder in fp32 and the names of its parameters that the folder does not hold.
 
     Those start from `seed`. Safetensors only; no code of the model's is run.
@@ -21,17 +26,69 @@ def load_model(auto_class: str, folder: Path, seed: int) -> tuple[Any, frozenset
     import torch
     import transformers
 
+    import transfer.networks  # noqa: F401 - makes our own architectures known to the auto classes
+
     torch.manual_seed(seed)
-    model, info = getattr(transformers, auto_class).from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-    )
+    auto = getattr(transformers, auto_class)
+    model, info = auto.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **_PLAIN, **options)
     own = {name for name, _ in model.named_parameters()}
     return model, frozenset(own & set(info["missing_keys"]))
+
+
+def load_headed(
+    auto_class: str,
+    folder: Path,
+    seed: int,
+    pretrained: bool = True,
+    labels: list[str] | None = None,
+    config: Any = None,
+) -> Any:
+    """A model with a task's head on the weights of a folder, or of the same shape with random ones.
+
+    `labels` name its outputs, `config` stands in for the folder's own. What the folder does not hold starts from `seed`.
+    """
+    import torch
+    import transformers
+
+    config = config if config is not None else load_config(folder)
+    if labels is not None:
+        name_outputs(config, labels)
+    torch.manual_seed(seed)
+    auto = getattr(transformers, auto_class)
+    model = auto.from_pretrained(folder, config=config, **_PLAIN, dtype=torch.float32) if pretrained else None
+    model = model if model is not None else auto.from_config(config)
+    model.always_frozen = frozenset()
+    return model
+
+
+def name_outputs(config: Any, labels: list[str]) -> None:
+    """Say in a config what a model's outputs mean."""
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+
+
+def load_config(folder: Path) -> Any:
+    """A folder's config, with a padding token where the family never needed one."""
+    from transformers import AutoConfig
+
+    import transfer.networks  # noqa: F401 - makes our own architectures known to the auto classes
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = load_tokenizer(folder).pad_token_id
+    return config
+
+
+def open_tuned(auto_class: str, folder: Path) -> Any:
+    """A tuned model as it was saved, in evaluation mode."""
+    import torch
+    import transformers
+
+    import transfer.networks  # noqa: F401 - as above
+
+    model = getattr(transformers, auto_class).from_pretrained(folder, **_PLAIN, dtype=torch.float32)
+    return model.eval()
 
 
 def save_model(model: Any, tokenizer: Any, parent: Path, out: Path) -> None:

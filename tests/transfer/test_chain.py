@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from transfer.bases import FolderBase, PackageBase
-from transfer.chain import Chain, Pin, Recipe, plan, prediction_key
+from transfer.chain import Chain, Pin, plan, prediction_key
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
 from transfer.objectives import Masked, SimCSE
 from transfer.parameter import Full, Probe
 from transfer.params import load_params
+from transfer.recipe import Recipe
 from transfer.stage import canonical_json, make_key
 from transfer.training import Schedule
 

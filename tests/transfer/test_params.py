@@ -27,7 +27,7 @@ def test_the_shipped_file_is_right() -> None:
     ("old", "new", "said"),
     [
         ("default_target: film-sentiment", "default_target: nothing", "default_target.*'nothing' is not declared"),
-        ("metric: accuracy", "metric: luck", "targets.film-sentiment.metric"),
+        ("metric: accuracy", "metric: luck", "targets.film-sentiment"),
         ("margin: 0.01", "margn: 0.01", "targets.film-sentiment.margn"),
         ("base: minilm", "base: maxilm", "recipes.*base.*'maxilm' is not declared"),
         ("method: masked", "method: magic", "recipes.default.adapt.0"),

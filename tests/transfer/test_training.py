@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from tests.project import SOURCE, write_corpus, write_tiny_bert
 from transfer.corpora.files import write_jsonl
 from transfer.runtime import Runtime
-from transfer.training import Schedule, epoch_batches, train
+from transfer.training import Learner, Schedule, epoch_batches, train
 
 
-class Line:
+class Line(Learner):
     """Fit y = 2 x by one weight, with dropout so that generators matter."""
 
     def __init__(self, rows: int = 40) -> None:

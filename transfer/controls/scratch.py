@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from transfer.parameter.classification import labels_of
 from transfer.parameter.full import Full
-from transfer.parameter.heads import load_classifier
 from transfer.stage import Kind, Stage, Work
 
 
@@ -26,6 +24,4 @@ class Scratch(Stage):
     tune: Full = Full()
 
     def build(self, work: Work) -> dict[str, float]:
-        labels = labels_of(work.data["train"])
-        model = load_classifier(work.needs_parent(), labels, self.tune.pooling, work.seed, pretrained=False)
-        return self.tune.fit(model, labels, work)
+        return self.tune.fit(work, pretrained=False)

@@ -1,28 +1,33 @@
-"""TF-IDF and logistic regression: the control without any neural network, and often a hard one to beat.
+"""TF-IDF and a linear model: the control without any neural network, and often a hard one to beat.
 
-Saved as JSON and safetensors, never as a pickle. Word unigrams and bigrams, sublinear counts; the strength of
-regularisation is chosen on validation.
+Word unigrams and bigrams, sublinear counts; the strength of regularisation is chosen on validation. Words are tagged from a
+window around them (windows.py), and texts are answered by the nearest one of training (nearest.py): for each kind of target
+what one would do without transfer. Saved as JSON and safetensors, never as a pickle.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
-from transfer.corpora.files import read_jsonl
+from transfer.controls.nearest import answer_nearest, fit_nearest
+from transfer.controls.saved import load_control, save_control
+from transfer.controls.windows import fit_windows, tag_windows
+from transfer.corpora.declared import Kind as TargetKind
+from transfer.corpora.files import kind_of, read_jsonl
+from transfer.evaluation.predictions import PREDICTIONS, Predictions, objects
+from transfer.parameter.linear import coefficients, fit_linear, score_linear
 from transfer.stage import Kind, Progress, Stage, Work
-
-MODEL = "tfidf.json"
+from transfer.targets import TARGETS, target_of
+from transfer.targets.sequence import SequenceTarget
 
 
 class Tfidf(Stage):
-    """TF-IDF features and logistic regression on the target's training split."""
+    """TF-IDF features and a linear model on the target's training split."""
 
     kind: ClassVar[Kind] = "control"
+    version: ClassVar[int] = 2  # every kind of target; two labels have two rows of weights
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     random: ClassVar[bool] = False
 
@@ -30,43 +35,69 @@ class Tfidf(Stage):
     strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
 
     def build(self, work: Work) -> dict[str, float]:
-        from safetensors.numpy import save_file
-        from sklearn.linear_model import LogisticRegression
+        rows = {name: read_jsonl(work.data[name]) for name in self.reads}
+        kind = kind_of(work.data["train"])
+        if kind == "generation":
+            return fit_nearest(rows["train"], work.out)
+        if kind == "tokens":
+            return fit_windows(rows["train"], rows["validation"], self.strengths, work)
+        return self._fit(kind, rows, work)
 
-        split = {name: read_jsonl(work.data[name]) for name in self.reads}
-        texts = {name: [r["text"] for r in rows] for name, rows in split.items()}
-        truth = {name: [r["label"] for r in rows] for name, rows in split.items()}
+    def _fit(self, kind: TargetKind, rows: dict[str, list[dict]], work: Work) -> dict[str, float]:
+        target = target_of(work.data["train"])
+        truth = {name: target.truth_of(some) for name, some in rows.items()}
         vectorizer = _vectorizer()
-        train = vectorizer.fit_transform(texts["train"])
-        validation = vectorizer.transform(texts["validation"])
+        vectorizer.fit([text for row in rows["train"] for text in _texts_of(row)])
+        features = {name: _features(vectorizer, some) for name, some in rows.items()}
         best: tuple[float, float, Any] | None = None
         for number, strength in enumerate(sorted(self.strengths), start=1):
-            model = LogisticRegression(C=strength, max_iter=5000).fit(train, truth["train"])
-            score = float(model.score(validation, truth["validation"]))
+            model = fit_linear(kind, strength, features["train"], truth["train"])
+            score = score_linear(kind, model, features["validation"], truth["validation"])
             if best is None or score > best[0]:
                 best = (score, strength, model)
             work.report(Progress(work.name, number, len(self.strengths), "fits", 0.0, {"validation_accuracy": score}))
         assert best is not None
+        weights, bias = coefficients(best[2], len(target.labels))
         vocabulary = {word: int(index) for word, index in vectorizer.vocabulary_.items()}
-        saved = {"labels": [str(label) for label in best[2].classes_], "vocabulary": vocabulary}
-        (work.out / MODEL).write_text(json.dumps(saved, sort_keys=True, ensure_ascii=False), encoding="utf-8")
-        arrays = {"idf": vectorizer.idf_, "weights": best[2].coef_, "bias": best[2].intercept_}
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, work.out / "tfidf.safetensors")
+        saved = {"kind": kind, "labels": target.labels, "vocabulary": vocabulary}
+        save_control(work.out, saved, {"idf": vectorizer.idf_, "weights": weights, "bias": bias})
         return {"validation_accuracy": best[0], "score": best[0], "strength": best[1]}
 
 
-def predict_tfidf(folder: Path, texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Labels and logits of shape (texts, labels) of a saved TF-IDF control."""
-    from safetensors.numpy import load_file
-
-    saved = json.loads((folder / MODEL).read_text(encoding="utf-8"))
-    arrays = load_file(folder / "tfidf.safetensors")
+def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
+    """What a saved control says of records, beside their truth."""
+    saved, arrays = load_control(folder)
+    kind: TargetKind = saved["kind"]
+    ids = tuple(record["id"] for record in records)
+    if kind in ("tokens", "generation"):
+        field = "label" if kind == "tokens" else "target"
+        truth = objects([tuple(r[field]) if kind == "tokens" else r[field] for r in records])
+        said = tag_windows(saved, arrays, records) if kind == "tokens" else answer_nearest(saved, records)
+        types = sorted({label[2:] for label in saved.get("labels", []) if label != "O"})
+        return PREDICTIONS[kind](ids, tuple(types), truth, objects(said))
     vectorizer = _vectorizer(saved["vocabulary"])
     vectorizer.idf_ = arrays["idf"]
-    logits = vectorizer.transform(texts) @ arrays["weights"].T + arrays["bias"]
-    if logits.shape[1] == 1:
-        logits = np.concatenate([-logits, logits], axis=1) / 2
-    return saved["labels"], logits
+    logits = _features(vectorizer, records) @ arrays["weights"].T + arrays["bias"]
+    target = TARGETS[kind](saved["labels"])
+    assert isinstance(target, SequenceTarget)
+    return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), target.from_logits(logits))
+
+
+def _texts_of(record: dict) -> list[str]:
+    return [record["text"], record["pair"]] if "pair" in record else [record["text"]]
+
+
+def _features(vectorizer: Any, records: Sequence[dict]) -> Any:
+    """TF-IDF of texts; of pairs both sides, how far apart they are, and what they share."""
+    from scipy.sparse import csr_matrix, hstack
+
+    one = vectorizer.transform([record["text"] for record in records])
+    if not records or "pair" not in records[0]:
+        return one
+    two = vectorizer.transform([record["pair"] for record in records])
+    shared = one.multiply(two)
+    cosine = csr_matrix(shared.sum(axis=1))
+    return hstack([one, two, abs(one - two), shared, cosine]).tocsr()
 
 
 def _vectorizer(vocabulary: dict[str, int] | None = None) -> Any:

@@ -44,14 +44,22 @@ def pack(documents: Sequence[Sequence[int]], block: int, cls: int, sep: int) -> 
 
     The last, incomplete block is dropped, unless it would be the only one: then it is an error.
     """
-    stream = np.fromiter((t for document in documents for t in (*document, sep)), dtype=np.int32)
-    inner = block - 2
-    count = len(stream) // inner
+    body = stream_of(documents, block - 2, sep)
+    ends = [np.full((len(body), 1), token) for token in (cls, sep)]
+    return np.concatenate([ends[0], body, ends[1]], axis=1).astype(np.int32)
+
+
+def stream_of(documents: Sequence[Sequence[int]], block: int, end: int) -> np.ndarray:
+    """Documents, each followed by `end`, cut into blocks of exactly `block` tokens; int32 of shape (n, block).
+
+    The last, incomplete block is dropped, unless it would be the only one: then it is an error.
+    """
+    stream = np.fromiter((t for document in documents for t in (*document, end)), dtype=np.int32)
+    count = len(stream) // block
     if count == 0:
         what = f"{len(stream)} tokens do not fill one block of {block}"
         raise InputError("corpus", what, "Bring more text or set a smaller `block`")
-    body = stream[: count * inner].reshape(count, inner)
-    return np.concatenate([np.full((count, 1), cls), body, np.full((count, 1), sep)], axis=1).astype(np.int32)
+    return stream[: count * block].reshape(count, block)
 
 
 def pieces(documents: Sequence[Sequence[int]], longest: int, shortest: int = 8) -> list[list[int]]:

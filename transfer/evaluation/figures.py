@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from transfer.evaluation.metrics import confusion
-from transfer.evaluation.predict import Predictions
+from transfer.corpora.declared import Kind
+from transfer.evaluation.metrics import confusion, per_class
+from transfer.evaluation.predictions import Predictions
 
 
 def _axes(width: float = 5.0, height: float = 4.0) -> tuple[Any, Any]:
@@ -70,6 +71,39 @@ def reliability(predictions: Predictions, title: str, bins: int = 10) -> Any:
     axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(loc="upper left")
     return figure
+
+
+def agreement(predictions: Predictions, title: str) -> Any:
+    """Predicted numbers over true ones; on the diagonal they agree."""
+    figure, axes = _axes()
+    truth, said = predictions.truth, predictions.predicted
+    ends = [float(min(truth.min(), said.min())), float(max(truth.max(), said.max()))]
+    axes.plot(ends, ends, "--", color="grey", linewidth=1)
+    axes.scatter(truth, said, s=6, alpha=0.4)
+    axes.set(xlabel="truth", ylabel="predicted", title=title)
+    return figure
+
+
+def spans(predictions: Predictions, title: str) -> Any:
+    """Precision, recall and F1 of each type of span, or each of several labels."""
+    classes = per_class(predictions)
+    figure, axes = _axes(max(4.0, 0.9 * len(classes) + 2), 3.5)
+    for shift, name in enumerate(("precision", "recall", "f1")):
+        places = [i + 0.25 * (shift - 1) for i in range(len(classes))]
+        axes.bar(places, [figures[name] for figures in classes.values()], width=0.23, label=name)
+    axes.set(xticks=range(len(classes)), ylim=(0, 1), title=title)
+    axes.set_xticklabels(list(classes), rotation=30, ha="right")
+    axes.legend()
+    return figure
+
+
+FIGURES: Mapping[Kind, Mapping[str, Callable[[Predictions, str], Any]]] = {
+    "single-label": {"confusion": confusion_matrix, "reliability": reliability},
+    "multi-label": {"labels": spans},
+    "regression": {"agreement": agreement},
+    "tokens": {"spans": spans},
+}
+"""What is drawn of a model's predictions, for each kind of target."""
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], metric: str, title: str) -> Any:

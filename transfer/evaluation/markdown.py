@@ -30,12 +30,18 @@ def render(chain: Chain, report: Report, verdict: Verdict, profiles: Mapping[str
     parts = [f"# {chain.target}: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons), ""]
     parts += [f"Setting: {chain.setting}. Recipe: {chain.recipe}. Test: {report.rows} rows, looked at through "]
     parts[-1] += f"{report.looks} models so far. Intervals are 95 %, over seeds and examples."
-    parts += ["", "## Scores", "", scores_table(report), "", "## Each label (challenger as shipped)", ""]
+    parts += ["", "## Scores", "", scores_table(report), ""]
     classes = [
         [label, *(f"{figures[n]:.3f}" for n in ("precision", "recall", "f1")), f"{figures['support']:.0f}"]
         for label, figures in report.classes.items()
     ]
-    parts += [table(["label", "precision", "recall", "F1", "rows"], classes), "", *_data(profiles), *_clean(report)]
+    if classes:
+        parts += ["## Each label (challenger as shipped)", ""]
+        parts += [table(["label", "precision", "recall", "F1", "rows"], classes), ""]
+    if report.examples:
+        parts += ["## Some answers (challenger as shipped)", ""]
+        parts += [table(["truth", "answer"], [list(pair) for pair in report.examples]), ""]
+    parts += [*_data(profiles), *_clean(report)]
     parts += [f"> {note}" for note in report.notes]
     return "\n".join(parts) + "\n"
 
@@ -48,18 +54,18 @@ def scores_table(report: Report) -> str:
             [
                 role,
                 str(line.seeds),
-                str(line.scores["accuracy"]),
-                str(line.scores["macro_f1"]),
+                *(str(interval) for interval in line.scores.values()),
                 f"{line.spread:.3f}",
                 str(line.shipped[report.metric]),
-                f"{line.calibration:.3f}",
+                "-" if line.calibration is None else f"{line.calibration:.3f}",
                 f"{line.latency_ms:.1f}",
                 f"{line.megabytes:.1f}",
             ]
         )
     spread = f"sd of {report.metric}"
     shipped = f"shipped {report.metric}"
-    header = ["model", "seeds", "accuracy", "macro-F1", spread, shipped, "calibration error", "ms a text", "MB"]
+    metrics = list(next(iter(report.lines.values())).scores)
+    header = ["model", "seeds", *metrics, spread, shipped, "calibration error", "ms a text", "MB"]
     return table(header, rows)
 
 
@@ -68,7 +74,7 @@ def _data(profiles: Mapping[str, Any]) -> list[str]:
     target, corpus = profiles.get("target") or {}, profiles.get("corpus") or {}
     rows = []
     for split, figures in target.get("splits", {}).items():
-        labels = ", ".join(f"{label} {count}" for label, count in figures["labels"].items())
+        labels = ", ".join(f"{label} {count:g}" for label, count in figures.get("labels", {}).items())
         duplicates = str(target["duplicates"][split])
         rows.append([split, str(figures["rows"]), f"{figures['words']['median']:.0f}", labels, duplicates])
     if corpus:

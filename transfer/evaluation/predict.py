@@ -1,26 +1,25 @@
-"""Predictions of one model on one test: kept for ever, so that every later comparison is cheap.
-
-predictions.parquet holds a row an example: id, label (the truth), predicted, and a probability for each label.
-"""
+"""Predictions of one model on one test, in fp32, as a served model would make them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from transfer.controls.tfidf import MODEL, predict_tfidf
-from transfer.corpora.files import read_jsonl
+from transfer.controls.saved import MODEL
+from transfer.controls.tfidf import answer_tfidf
+from transfer.corpora.files import kind_of, read_jsonl
+from transfer.evaluation.predictions import Predictions, write_predictions
+from transfer.reading import load_tokenizer, reading_of
 from transfer.runtime import Runtime, exactly
 from transfer.stage import Kind, Stage, Work
+from transfer.targets import TARGETS
 
-FILE = "predictions.parquet"
 LATENCY_CALLS = 20
+LATENCY_CALLS_GENERATING = 4  # each writes a text
 
 
 class Predict(Stage):
@@ -35,95 +34,38 @@ class Predict(Stage):
         return predict(work.needs_parent(), work.data["test"], work.runtime, work.out)
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What one model says of n test examples: truth and predicted as label indices (n,), probabilities (n, labels)."""
-
-    ids: tuple[str, ...]
-    labels: tuple[str, ...]
-    truth: np.ndarray
-    probabilities: np.ndarray
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        return self.probabilities.argmax(axis=1)
-
-    def rows(self, keep: np.ndarray) -> Predictions:
-        """The same predictions on some of the examples (a boolean mask)."""
-        ids = tuple(np.array(self.ids)[keep])
-        return Predictions(ids, self.labels, self.truth[keep], self.probabilities[keep])
-
-
 def predict(model: Path, test: Path, runtime: Runtime, out: Path) -> dict[str, float]:
     """Predict a prepared test with a checkpoint's folder; writes predictions.parquet to `out`.
 
-    Always in fp32, as a served model would. Returns rows, size in bytes and the median latency of a single text.
+    Returns rows, size in bytes and the median latency of a single text.
     """
-    import pandas as pd
-
-    records = read_jsonl(test)
-    texts = [record["text"] for record in records]
     with exactly():
-        labels, logits, latency = (_tfidf if (model / MODEL).exists() else _transformer)(model, test, texts, runtime)
-    probabilities = softmax(logits)
-    table = pd.DataFrame({"id": [r["id"] for r in records], "label": [r["label"] for r in records]})
-    table["predicted"] = [labels[i] for i in probabilities.argmax(axis=1)]
-    for index, label in enumerate(labels):
-        table[f"p:{label}"] = probabilities[:, index].astype(np.float32)
-    table.to_parquet(out / FILE, index=False)
+        made, latency = (_control if (model / MODEL).exists() else _network)(model, test, runtime)
+    write_predictions(made, out)
     size = sum(path.stat().st_size for path in model.iterdir() if path.suffix in (".safetensors", ".json"))
-    return {"rows": float(len(records)), "model_bytes": float(size), "latency_ms": latency}
+    return {"rows": float(len(made.ids)), "model_bytes": float(size), "latency_ms": latency}
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits, shape (n, labels)."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+def _control(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, float]:
+    records = read_jsonl(test)
+    return answer_tfidf(model, records), _median_ms(lambda i: answer_tfidf(model, [records[i]]), min(3, len(records)))
 
 
-def read_predictions(folder: Path) -> Predictions:
-    """The predictions that `predict` left in a folder."""
-    import pandas as pd
-
-    table = pd.read_parquet(folder / FILE)
-    columns = [column for column in table.columns if column.startswith("p:")]
-    labels = tuple(column[2:] for column in columns)
-    index = {label: i for i, label in enumerate(labels)}
-    truth = np.array([index[label] for label in table["label"]])
-    return Predictions(tuple(table["id"]), labels, truth, table[columns].to_numpy(dtype=np.float64))
+def _network(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, float]:
+    target = TARGETS[kind_of(test)]()
+    network = target.open(model).to(runtime.device)
+    tokenizer = load_tokenizer(model)
+    examples = target.examples(test, tokenizer, reading_of(model, tokenizer))
+    made = target.predictions(examples, target.answer(network, examples))
+    calls = LATENCY_CALLS_GENERATING if target.generates else LATENCY_CALLS
+    return made, _median_ms(lambda i: target.answer(network, examples.only(i)), min(calls, len(examples)))
 
 
-def _tfidf(model: Path, test: Path, texts: list[str], runtime: Runtime) -> tuple[list[str], np.ndarray, float]:
-    labels, logits = predict_tfidf(model, texts)
-    return labels, logits, _median_ms(lambda text: predict_tfidf(model, [text]), texts[:3])
-
-
-def _transformer(model: Path, test: Path, texts: list[str], runtime: Runtime) -> tuple[list[str], np.ndarray, float]:
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from transfer.parameter.classification import Labelled, predict_logits
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    network = AutoModelForSequenceClassification.from_pretrained(model, use_safetensors=True, trust_remote_code=False)
-    network.eval().to(runtime.device)
-    labels = [network.config.id2label[i] for i in range(network.num_labels)]
-    examples = Labelled(test, tokenizer, labels, tokenizer.model_max_length)
-    numbers = iter(range(len(texts)))
-
-    def one(_: str) -> None:
-        import torch
-
-        with torch.inference_mode():
-            network(**{k: v.to(network.device) for k, v in examples.batch([next(numbers)]).items()})
-
-    return labels, predict_logits(network, examples), _median_ms(one, texts[:LATENCY_CALLS])
-
-
-def _median_ms(call: Callable[[str], object], texts: list[str]) -> float:
+def _median_ms(call: Callable[[int], object], calls: int) -> float:
     times = []
-    call(texts[0])  # the first call pays for what the others find warm
-    for text in texts[1:]:
+    call(0)  # the first call pays for what the others find warm
+    for index in range(1, calls):
         start = time.perf_counter()
-        call(text)
+        call(index)
         times.append(1000 * (time.perf_counter() - start))
-    return float(np.median(times))
+    return float(np.median(times)) if times else 0.0

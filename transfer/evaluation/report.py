@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from transfer.evaluation.metrics import METRICS, Metric, calibration_error, per_class
-from transfer.evaluation.predict import Predictions
+from transfer.corpora.declared import Kind
+from transfer.evaluation.metrics import METRICS, calibration_error, measure, per_class
+from transfer.evaluation.predictions import Predictions
 from transfer.evaluation.seen import unseen
 from transfer.evaluation.significance import Comparison, Interval, compare, score
 from transfer.evaluation.verdict import CHAMPION, Candidate
@@ -49,10 +50,10 @@ class Line:
     role: str
     key: str
     seeds: int
-    scores: Mapping[Metric, Interval]
-    shipped: Mapping[Metric, Interval]
+    scores: Mapping[str, Interval]
+    shipped: Mapping[str, Interval]
     spread: float  # standard deviation of the target's metric over the seeds
-    calibration: float
+    calibration: float | None
     latency_ms: float
     megabytes: float
 
@@ -61,7 +62,7 @@ class Line:
 class Report:
     """All evidence about one retrain. `lines` by role, `candidates` in the order in which they may be promoted."""
 
-    metric: Metric
+    metric: str
     rows: int
     lines: Mapping[str, Line]
     candidates: tuple[Candidate, ...]
@@ -70,6 +71,9 @@ class Report:
     clean: Mapping[str, Interval]
     champion_saw: int
     notes: tuple[str, ...] = ()
+    kind: Kind = "single-label"
+    examples: tuple[tuple[str, str], ...] = ()
+    """truth and answer of some rows, where an answer is a text"""
 
     def flat(self) -> dict[str, float]:
         """The figures under names fit for a tracker."""
@@ -81,7 +85,8 @@ class Report:
                     interval.low,
                     interval.high,
                 )
-            figures[f"test/{role}/calibration_error"] = line.calibration
+            if line.calibration is not None:
+                figures[f"test/{role}/calibration_error"] = line.calibration
             figures[f"test/{role}/latency_ms"] = line.latency_ms
             figures[f"test/{role}/megabytes"] = line.megabytes
         for candidate in self.candidates:
@@ -91,7 +96,7 @@ class Report:
 
 
 def make_report(
-    metric: Metric,
+    metric: str,
     groups: Mapping[str, Group],
     champion: Group | None,
     fallback: bool,
@@ -123,18 +128,33 @@ def make_report(
         _clean(metric, challenger, contaminated),
         int((~fit).sum()),
         notes,
+        challenger.predictions[0].kind,
+        _examples(challenger.predictions[challenger.shipped]),
     )
 
 
-def _line(metric: Metric, group: Group) -> Line:
+def _examples(shipped: Predictions, some: int = 8) -> tuple[tuple[str, str], ...]:
+    """Truth and answer of some rows spread over the test, in one line each."""
+    if shipped.kind != "generation":
+        return ()
+    step = max(1, len(shipped.ids) // some)
+    pairs = list(zip(shipped.truth, shipped.predicted, strict=True))[::step][:some]
+    return tuple((_cell(truth), _cell(said)) for truth, said in pairs)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split())[:200].replace("|", "/")
+
+
+def _line(metric: str, group: Group) -> Line:
     shipped = group.predictions[group.shipped]
-    per_seed = [float(METRICS[metric](p.truth, p.predicted, len(p.labels))) for p in group.predictions]
+    per_seed = [measure(metric, p) for p in group.predictions]
     return Line(
         group.role,
         group.key,
         len(group.keys),
-        {name: score(name, group.predictions) for name in METRICS},
-        {name: score(name, [shipped]) for name in METRICS},
+        {name: score(name, group.predictions) for name in METRICS[shipped.kind]},
+        {name: score(name, [shipped]) for name in METRICS[shipped.kind]},
         float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else 0.0,
         calibration_error(shipped),
         group.figures.get("latency_ms", 0.0),
@@ -143,7 +163,7 @@ def _line(metric: Metric, group: Group) -> Line:
 
 
 def _candidate(
-    metric: Metric, groups: Mapping[str, Group], role: str, champion: Group | None, fit: np.ndarray, same: bool
+    metric: str, groups: Mapping[str, Group], role: str, champion: Group | None, fit: np.ndarray, same: bool
 ) -> Candidate:
     """A candidate beside its bars: controls over all seeds (a question about methods), champion as shipped."""
     group = groups[role]
@@ -154,11 +174,11 @@ def _candidate(
     return Candidate(role, group.key, tuple(comparisons))
 
 
-def _compare(metric: Metric, name: str, one: Group, other: Group) -> Comparison:
+def _compare(metric: str, name: str, one: Group, other: Group) -> Comparison:
     return compare(metric, name, one.predictions, other.predictions, (one.shipped, other.shipped))
 
 
-def _clean(metric: Metric, group: Group, contaminated: Sequence[str]) -> dict[str, Interval]:
+def _clean(metric: str, group: Group, contaminated: Sequence[str]) -> dict[str, Interval]:
     """The shipped model's score on test rows that had copies elsewhere, and on those that had none."""
     shipped = group.predictions[group.shipped]
     touched = np.isin(np.array(shipped.ids), list(contaminated))

@@ -1,49 +1,95 @@
-"""A tuned model on texts that nobody has labelled: its probabilities, and the features that its last layer receives."""
+"""A tuned model on texts that nobody has labelled: what it says of them, and how it sees them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from transfer.evaluation.predict import softmax
-from transfer.parameter.probe import caught_features
+from transfer.corpora.declared import Kind
+from transfer.evaluation.predictions import PREDICTIONS, Predictions
+from transfer.reading import Reading, load_tokenizer, reading_of
 from transfer.runtime import Runtime, exactly
+from transfer.targets import TARGETS, kind_of_model
+from transfer.targets.target import Examples
 
 
 @dataclass(frozen=True)
 class Scored:
-    """n texts as one model sees them: label names, probabilities (n, labels), features (n, width)."""
+    """n texts as one model sees them: kind, label names, answers (as in that kind's predictions), features (n, width)."""
 
+    kind: Kind
     labels: tuple[str, ...]
-    probabilities: np.ndarray
+    answers: np.ndarray
     features: np.ndarray
 
     @property
-    def predicted(self) -> list[str]:
-        return [self.labels[i] for i in self.probabilities.argmax(axis=1)]
+    def probabilities(self) -> np.ndarray:
+        """Shape (n, labels); only kinds with labels have them."""
+        return self.answers
+
+    @cached_property
+    def _made(self) -> Predictions:
+        ids = tuple(str(i) for i in range(len(self.answers)))
+        return PREDICTIONS[self.kind](ids, self.labels, self.answers, self.answers)
+
+    @property
+    def predicted(self) -> list[Any]:
+        """The decision for each text, as a person reads it."""
+        said = self._made.predicted
+        if self.kind == "single-label":
+            return [self.labels[i] for i in said]
+        if self.kind == "multi-label":
+            return ["; ".join(self.labels[i] for i in np.flatnonzero(row)) for row in said]
+        return [" ".join(row) for row in said] if self.kind == "tokens" else said.tolist()
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """A probability for each label, where there are labels."""
+        named = self.kind in ("single-label", "multi-label")
+        return {f"p:{label}": self.answers[:, i] for i, label in enumerate(self.labels)} if named else {}
+
+    def shares(self, part: slice) -> np.ndarray:
+        """How often each label was said in a part of the texts; one count of all where a kind has no labels."""
+        if self.kind == "single-label":
+            return np.bincount(self._made.predicted[part], minlength=len(self.labels))
+        if self.kind == "multi-label":
+            return self._made.predicted[part].sum(axis=0)
+        return np.array([len(self.answers[part])])
 
 
-def score_texts(model: Path, texts: Sequence[str], runtime: Runtime, size: int = 64) -> Scored:
-    """Score texts with a checkpoint's folder, in fp32, as a served model would."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime, look: bool = True) -> Scored:
+    """Score records (`text`, and `pair` or `words` where the kind wants them) with a checkpoint, in fp32, as a served model would.
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    network = AutoModelForSequenceClassification.from_pretrained(model, use_safetensors=True, trust_remote_code=False)
-    network.eval().to(runtime.device)
-    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))  # like lengths together: little padding
-    logits = []
-    with exactly(), torch.inference_mode(), caught_features(network) as caught:
-        for start in range(0, len(order), size):
-            some = [texts[i] for i in order[start : start + size]]
-            batch = tokenizer(some, truncation=True, padding=True, return_tensors="pt").to(network.device)
-            logits.append(network(**batch).logits.float().cpu().numpy())
-    width = network.num_labels
-    stacked = np.concatenate(logits) if logits else np.zeros((0, width), np.float32)
-    features = np.concatenate([f.reshape(-1, f.shape[-1]) for f in caught]) if caught else np.zeros((0, 1), np.float32)
-    back = np.argsort(order)
-    names = tuple(network.config.id2label[i] for i in range(width))
-    return Scored(names, softmax(stacked)[back], features[back])
+    `look` is whether features are wanted as well.
+    """
+    kind = kind_of_model(model)
+    target = TARGETS[kind]()
+    network = target.open(model).to(runtime.device)
+    tokenizer = load_tokenizer(model)
+    reading = reading_of(model, tokenizer)
+    wanted = [_complete(kind, record) for record in records]
+    with exactly():
+        examples = target.unlabelled(wanted, tokenizer, reading)
+        answers = target.answer(network, examples)
+        features = _features(target, network, examples, model, reading, runtime) if look else np.zeros((0, 1))
+    return Scored(kind, tuple(target.labels), answers, features)
+
+
+def _complete(kind: Kind, record: dict[str, Any]) -> dict[str, Any]:
+    """Words of a text that is not split yet."""
+    return {**record, "words": record["text"].split()} if kind == "tokens" and "words" not in record else record
+
+
+def _features(
+    target: Any, network: Any, examples: Examples, model: Path, reading: Reading, runtime: Runtime
+) -> np.ndarray:
+    """What the head receives for each text; where that is one thing a token, the mean over tokens of the last layer."""
+    if target.name not in ("tokens", "generation"):
+        return target.features(network, examples)
+    from transfer.instance.nearest import embed
+
+    return embed(model, [record["text"] for record in examples.records], reading, runtime)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transfer.evaluation.metrics import METRICS, Metric
-from transfer.evaluation.predict import Predictions
+from transfer.evaluation.metrics import METRICS, evidence_of, measure
+from transfer.evaluation.predictions import Predictions
 
 RESAMPLES = 4000
 LEVEL = 0.95
@@ -38,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Candidate minus other on one metric, paired. wins, losses: examples that only one of the shipped two gets right."""
+    """Candidate minus other on one metric, paired. wins, losses: examples on which one of the shipped two is better."""
 
     other: str
     difference: Interval
@@ -48,13 +48,13 @@ class Comparison:
     rows: int
 
 
-def score(metric: Metric, group: Sequence[Predictions], seed: int = 0) -> Interval:
+def score(metric: str, group: Sequence[Predictions], seed: int = 0) -> Interval:
     """The metric's mean over the models of a group (one a seed), with its interval over seeds and examples."""
     return _interval(_scores(metric, group), _resampled(metric, [group], seed)[0])
 
 
 def compare(
-    metric: Metric, name: str, candidate: Sequence[Predictions], other: Sequence[Predictions], shipped: tuple[int, int]
+    metric: str, name: str, candidate: Sequence[Predictions], other: Sequence[Predictions], shipped: tuple[int, int]
 ) -> Comparison:
     """Compare two groups over the same examples; `shipped` are the indices of the models that would ship.
 
@@ -64,14 +64,16 @@ def compare(
         raise ValueError(f"{name}: not scored on the same examples as the candidate")
     one, two = _resampled(metric, [candidate, other], seed=0)
     difference = _interval(_scores(metric, candidate) - _scores(metric, other), one - two)
-    right = candidate[shipped[0]].predicted == candidate[shipped[0]].truth
-    other_right = other[shipped[1]].predicted == other[shipped[1]].truth
-    wins, losses = int((right & ~other_right).sum()), int((~right & other_right).sum())
-    return Comparison(name, difference, wins, losses, mcnemar(wins, losses), len(right))
+    mine, theirs = candidate[shipped[0]].quality, other[shipped[1]].quality
+    wins, losses = int((mine > theirs).sum()), int((mine < theirs).sum())
+    return Comparison(name, difference, wins, losses, mcnemar(wins, losses), len(mine))
 
 
 def mcnemar(wins: int, losses: int) -> float:
-    """p of McNemar's test (1947) that two classifiers err equally often: exact below 26 discordant pairs."""
+    """p of McNemar's test (1947) that two classifiers err equally often: exact below 26 discordant pairs.
+
+    Where an answer is more than right or wrong this is the sign test over the examples on which the two differ.
+    """
     from statsmodels.stats.contingency_tables import mcnemar as test
 
     if wins + losses == 0:
@@ -79,9 +81,8 @@ def mcnemar(wins: int, losses: int) -> float:
     return float(test([[0, wins], [losses, 0]], exact=wins + losses < 26, correction=True).pvalue)
 
 
-def _scores(metric: Metric, group: Sequence[Predictions]) -> float:
-    labels = len(group[0].labels)
-    return float(np.mean([METRICS[metric](p.truth, p.predicted, labels) for p in group]))
+def _scores(metric: str, group: Sequence[Predictions]) -> float:
+    return float(np.mean([measure(metric, p) for p in group]))
 
 
 def _interval(value: float, resamples: np.ndarray) -> Interval:
@@ -90,23 +91,23 @@ def _interval(value: float, resamples: np.ndarray) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def _resampled(metric: Metric, groups: Sequence[Sequence[Predictions]], seed: int) -> list[np.ndarray]:
+def _resampled(metric: str, groups: Sequence[Sequence[Predictions]], seed: int) -> list[np.ndarray]:
     """The metric of each group in RESAMPLES resamples of (seeds, examples), the same draws for every group.
 
     A group of one model beside a group of several is compared with each of them.
     """
     rng = np.random.default_rng(seed)
-    count, rows = max(len(group) for group in groups), len(groups[0][0].truth)
-    truth, labels = groups[0][0].truth, len(groups[0][0].labels)
-    stacked = [np.stack([p.predicted for p in group]) for group in groups]
+    first = groups[0][0]
+    count, rows = max(len(group) for group in groups), len(first.truth)
+    of_resample = METRICS[first.kind][metric].score
+    evidence = [[evidence_of(metric, p) for p in group] for group in groups]
     results: list[list[np.ndarray]] = [[] for _ in groups]
     for start in range(0, RESAMPLES, _CHUNK):
         size = min(_CHUNK, RESAMPLES - start)
         examples = rng.integers(0, rows, (size, rows))
         seeds = rng.integers(0, count, (size, count))
-        for result, predicted in zip(results, stacked, strict=True):
-            drawn_truth = truth[examples]
-            per_model = np.stack([METRICS[metric](drawn_truth, p[examples], labels) for p in predicted], axis=1)
-            chosen = seeds % len(predicted)
+        for result, models in zip(results, evidence, strict=True):
+            per_model = np.stack([of_resample(one[examples], len(first.labels)) for one in models], axis=1)
+            chosen = seeds % len(models)
             result.append(np.take_along_axis(per_model, chosen, axis=1).mean(axis=1))
     return [np.concatenate(result) for result in results]

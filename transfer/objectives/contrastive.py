@@ -8,27 +8,27 @@ output lives in, where a masked-LM head would have to be learnt anew.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from transfer.corpora.blocks import affixes, held_out, pieces, tokenise
-from transfer.stage import Kind, Stage, Work
-from transfer.training import Schedule, train
+from transfer.corpora.blocks import affixes, pieces, tokenise
+from transfer.families import Ability
+from transfer.objectives.objective import Objective, opened, texts_of
+from transfer.stage import Work
+from transfer.training import Learner, Schedule
+from transfer.weights import load_model, save_model
 
 if TYPE_CHECKING:
     import torch
 
 
-class SimCSE(Stage):
-    """Contrastive adaptation of a sentence encoder on the domain's corpus."""
+class SimCSE(Objective):
+    """Contrastive adaptation of a sentence encoder."""
 
-    kind: ClassVar[Kind] = "adapt"
-    reads: ClassVar[tuple[str, ...]] = ("corpus",)
-    long: ClassVar[bool] = True
-    gpu: ClassVar[bool] = True
+    source: ClassVar[str] = "Gao et al. 2021, section 3"
+    ability: ClassVar[Ability | None] = "encode"
 
     method: Literal["simcse"] = "simcse"
     temperature: Annotated[float, Field(gt=0)] = 0.05
@@ -39,35 +39,20 @@ class SimCSE(Stage):
     schedule: Schedule = Schedule(batch_size=64, rate=3e-5)
 
     def build(self, work: Work) -> dict[str, float]:
-        from transformers import AutoTokenizer
-
-        from transfer.weights import load_model, save_model
-
-        parent = work.needs_parent()
-        tokenizer = AutoTokenizer.from_pretrained(parent)
+        tokenizer, parent = opened(work)
         model, _ = load_model("AutoModel", parent, work.seed)
-        trained, measured = held_out(work.data["corpus"])
+        trained, measured = texts_of(self.text(work))
         longest = self.piece - tokenizer.num_special_tokens_to_add()
         learner = ContrastiveLearner(model, tokenizer, pieces(tokenise(tokenizer, trained), longest), self.temperature)
         probe = ContrastiveLearner(
             model, tokenizer, pieces(tokenise(tokenizer, measured), longest)[:512], self.temperature
         )
-        mean_length = sum(learner.lengths) / len(learner.lengths)
-        steps = max(1, math.ceil(self.tokens / (mean_length * self.schedule.batch_size)))
-        work.runtime.place(model)
-        before = probe.uniformity()
-        train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
-        after = probe.uniformity()
-        save_model(model, tokenizer, parent, work.out)
-        return {
-            "uniformity_before": before,
-            "uniformity": after,
-            "tokens": float(round(steps * mean_length * self.schedule.batch_size)),
-            "corpus_pieces": float(len(learner.lengths)),
-        }
+        return self.adapt(
+            work, learner, probe.uniformity, lambda: save_model(model, tokenizer, parent, work.out), "uniformity"
+        )
 
 
-class ContrastiveLearner:
+class ContrastiveLearner(Learner):
     """Pieces of text; a batch is encoded twice, under two dropout masks."""
 
     def __init__(self, model: Any, tokenizer: Any, texts: Sequence[list[int]], temperature: float) -> None:
@@ -75,12 +60,6 @@ class ContrastiveLearner:
         before, after = affixes(tokenizer)
         self.texts = [[*before, *text, *after] for text in texts]
         self.lengths = [len(text) for text in self.texts]
-
-    def groups(self, rate: float) -> list[dict]:
-        return [{"params": list(self.model.parameters()), "lr": rate}]
-
-    def before_step(self, step: int, steps: int) -> None:
-        """Everything learns all the time."""
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         return dict(self.tokenizer.pad({"input_ids": [self.texts[i] for i in indices]}, return_tensors="pt"))
@@ -95,12 +74,9 @@ class ContrastiveLearner:
 
     def pooled(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Mean of the last layer over the tokens that are not padding, shape (batch, width)."""
-        hidden = self.model(**batch).last_hidden_state
-        weight = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-        return (hidden * weight).sum(1) / weight.sum(1)
+        from transfer.networks.pooled import mean_of_tokens
 
-    def validate(self) -> dict[str, float]:
-        return {}
+        return mean_of_tokens(self.model(**batch).last_hidden_state, batch["attention_mask"])
 
     def uniformity(self, size: int = 64) -> float:
         """log mean exp(-2 |x - y|^2) over pairs of held-out pieces (Wang & Isola 2020): lower is more spread out."""

@@ -11,66 +11,59 @@ projection runs at the masked positions only: the same loss and gradients at abo
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import held_out, pack, tokenise
+from transfer.corpora.blocks import pack, tokenise
 from transfer.errors import InputError
-from transfer.stage import Kind, Stage, Work
-from transfer.training import Schedule, train
+from transfer.families import Ability
+from transfer.objectives.objective import Objective, mean_loss, opened, texts_of
+from transfer.stage import Work
+from transfer.training import Learner
+from transfer.weights import load_model, save_model
 
 if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
-_MEASURING = 2**31  # an epoch that no training reaches: the masks of the held-out loss
 
 
-class Masked(Stage):
-    """Masked language modelling on the domain's corpus."""
+class Masked(Objective):
+    """Masked language modelling on packed blocks."""
 
-    kind: ClassVar[Kind] = "adapt"
-    reads: ClassVar[tuple[str, ...]] = ("corpus",)
-    long: ClassVar[bool] = True
-    gpu: ClassVar[bool] = True
+    source: ClassVar[str] = "Devlin et al. 2019, section 3.1"
+    ability: ClassVar[Ability | None] = "masked LM"
 
     method: Literal["masked"] = "masked"
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """share of tokens to predict"""
+    whole_words: bool = False
+    """words are chosen instead of pieces, and all pieces of a chosen word are predicted"""
     block: Annotated[int, Field(ge=8)] = 128
     """tokens in a packed block"""
-    tokens: Annotated[int, Field(ge=1)] = 1_000_000
-    """tokens to train on, corpus repeated as needed"""
     head_warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """share of the steps in which only a new head learns, where the base brings none"""
-    schedule: Schedule = Schedule(rate=1e-4)
 
     def build(self, work: Work) -> dict[str, float]:
-        from transformers import AutoTokenizer
-
-        from transfer.weights import load_model, save_model
-
-        parent = work.needs_parent()
-        tokenizer = AutoTokenizer.from_pretrained(parent)
+        tokenizer, parent = opened(work)
         check_tokenizer(tokenizer, parent.name)
         model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
-        trained, measured = held_out(work.data["corpus"])
+        trained, measured = texts_of(self.text(work))
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, trained), self.block, *pair)
         probe = pack(tokenise(tokenizer, measured + measured * (self.block // 8)), self.block, *pair)[:64]
-        learner = MaskedLearner(model, tokenizer, blocks, self.probability, work.seed, new, self.head_warmup)
-        steps = max(1, math.ceil(self.tokens / (self.block * self.schedule.batch_size)))
-        work.runtime.place(model)
-        before = learner.measure(probe)
-        train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
-        after = learner.measure(probe)
-        save_model(model, tokenizer, parent, work.out)
-        seen = float(steps * self.block * self.schedule.batch_size)
-        return {"heldout_loss_before": before, "heldout_loss": after, "tokens": seen, "corpus_blocks": len(blocks)}
+        learner = MaskedLearner(
+            model, tokenizer, blocks, self.probability, work.seed, new, self.head_warmup, self.whole_words
+        )
+        return self.adapt(
+            work,
+            learner,
+            lambda: mean_loss(learner, probe),
+            lambda: save_model(model, tokenizer, parent, work.out),
+        )
 
 
 def check_tokenizer(tokenizer: Any, name: str) -> None:
@@ -87,13 +80,19 @@ def mask(
     mask_id: int,
     vocabulary: np.ndarray,
     special: np.ndarray,
+    starts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masked tokens and labels of one block (both of its shape); `example` is (seed, epoch, index).
 
-    Labels are IGNORED where nothing is to be predicted. Special tokens are never chosen.
+    Labels are IGNORED where nothing is to be predicted. Special tokens are never chosen. `starts` says of each token of the
+    vocabulary whether a word begins with it; given, whole words are chosen.
     """
     rng = np.random.default_rng(example)
-    chosen = (rng.random(tokens.shape) < probability) & ~np.isin(tokens, special)
+    drawn = rng.random(tokens.shape) < probability
+    if starts is not None:
+        word = np.cumsum(starts[tokens] | np.isin(tokens, special)) - 1
+        drawn = drawn[np.maximum(word, 0)]
+    chosen = drawn & ~np.isin(tokens, special)
     labels = np.where(chosen, tokens, IGNORED)
     fate = rng.random(tokens.shape)
     random_tokens = vocabulary[rng.integers(0, len(vocabulary), tokens.shape)]
@@ -101,7 +100,18 @@ def mask(
     return np.where(chosen & (fate >= 0.8) & (fate < 0.9), random_tokens, masked), labels
 
 
-class MaskedLearner:
+def word_starts(tokenizer: Any) -> np.ndarray:
+    """Of each token of a vocabulary whether a word begins with it, by the three marks that tokenizers use."""
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    if any(token.startswith("##") for token in tokens):
+        return np.array([not token.startswith("##") for token in tokens])
+    marks = ("\u2581", "\u0120")  # SentencePiece's and byte-level BPE's space before a word
+    if any(token.startswith(marks) for token in tokens):
+        return np.array([token.startswith(marks) for token in tokens])
+    return np.ones(len(tokens), dtype=bool)  # a vocabulary of whole words
+
+
+class MaskedLearner(Learner):
     """Blocks, their masks, and a head that looks at the masked positions only."""
 
     def __init__(
@@ -113,6 +123,7 @@ class MaskedLearner:
         seed: int,
         new: frozenset[str],
         head_warmup: float,
+        whole_words: bool = False,
     ) -> None:
         self.model, self.blocks, self.probability, self.seed = model, blocks, probability, seed
         self.lengths: list[int] = [blocks.shape[1]] * len(blocks)
@@ -122,9 +133,7 @@ class MaskedLearner:
         self.head_warmup = head_warmup if new else 0.0
         self.new = new
         self.head = head_only(model)
-
-    def groups(self, rate: float) -> list[dict]:
-        return [{"params": list(self.model.parameters()), "lr": rate}]
+        self.starts = word_starts(tokenizer) if whole_words else None
 
     def before_step(self, step: int, steps: int) -> None:
         """While the new head is warm-up, the encoder stands still: random gradients would only damage it."""
@@ -133,15 +142,13 @@ class MaskedLearner:
             parameter.requires_grad_(not warming or name in self.new)
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
-        return self._batch(self.blocks, indices, epoch)
+        return self.batch(self.blocks, indices, epoch)
 
-    def _batch(self, blocks: np.ndarray, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+    def batch(self, blocks: np.ndarray, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         import torch
 
-        pairs = [
-            mask(blocks[i], (self.seed, epoch, i), self.probability, self.mask_id, self.vocabulary, self.special)
-            for i in indices
-        ]
+        rules = (self.probability, self.mask_id, self.vocabulary, self.special, self.starts)
+        pairs = [mask(blocks[i], (self.seed, epoch, i), *rules) for i in indices]
         tokens, labels = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*pairs, strict=True))
         return {"input_ids": tokens, "labels": labels}
 
@@ -155,22 +162,6 @@ class MaskedLearner:
         # A sum over at least one position: a block may, rarely, have no masked token at all.
         total = torch.nn.functional.cross_entropy(logits.float(), labels[where], reduction="sum")
         return total / max(1, int(where.sum()))
-
-    def validate(self) -> dict[str, float]:
-        return {}
-
-    def measure(self, blocks: np.ndarray, size: int = 32) -> float:
-        """Mean loss on held-out blocks, always with the same masks."""
-        import torch
-
-        self.model.eval()
-        losses = []
-        with torch.no_grad():
-            for start in range(0, len(blocks), size):
-                batch = self._batch(blocks, range(start, min(start + size, len(blocks))), _MEASURING)
-                batch = {k: v.to(self.model.device) for k, v in batch.items()}
-                losses.append(float(self.loss(batch)))
-        return float(np.mean(losses))
 
 
 def head_only(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:

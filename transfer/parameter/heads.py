@@ -19,43 +19,45 @@ from pathlib import Path
 from typing import Any, Literal
 
 from transfer.errors import InputError
+from transfer.weights import load_config, load_headed
 
-Pooling = Literal["mean", "first"]
+Pooling = Literal["mean", "first"]  # first: as the family has it (first token; the last one of decoders; T5: the end)
 
 _POST_NORM = ("bert", "roberta", "xlm-roberta", "camembert", "electra")  # families whose layer has this shape
-_NATIVE = {"modernbert": ("classifier_pooling", "mean"), "xlnet": ("summary_type", "mean")}
+_NATIVE = {
+    "modernbert": ("classifier_pooling", "mean"),
+    "xlnet": ("summary_type", "mean"),
+    "transferline-static": ("pooling", "mean"),
+}
 _LOUD = 1e4  # the residual's share becomes 1e-4, under bf16's resolution and far over fp32's
 _GENTLE = 0.5  # the head's own dense layer starts as half the identity: tanh stays nearly linear on normalised input
 
 
-def load_classifier(folder: Path, labels: list[str], pooling: Pooling, seed: int, pretrained: bool = True) -> Any:
+def load_classifier(
+    folder: Path,
+    labels: list[str],
+    pooling: Pooling,
+    seed: int,
+    pretrained: bool = True,
+    problem: str = "single_label_classification",
+) -> Any:
     """A sequence classifier over `labels` on the weights of `folder`, or of the same shape with random ones.
 
     Its new parameters start from `seed`. Raises InputError where the family has no mean pooling.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    config.num_labels = len(labels)
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
+    config = load_config(folder)
     appended = pooling == "mean" and _ask_for_mean(config, folder.name)
-    torch.manual_seed(seed)
-    if pretrained:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-    else:
-        model = AutoModelForSequenceClassification.from_config(config)
+    config.problem_type = problem
+    model = load_headed("AutoModelForSequenceClassification", folder, seed, pretrained, labels, config)
     model.always_frozen = _set_mean_layer(model) if appended else frozenset()
     return model
+
+
+def check_pooling(family: str, pooling: Pooling, who: str) -> None:
+    """Raise InputError where a family cannot pool that way."""
+    if pooling == "mean" and family not in (*_POST_NORM, *_NATIVE):
+        mend = "Set `pooling: first` in this recipe's `tune`: the family's own way"
+        raise InputError(who, f"mean pooling is not there for {family!r} models", mend)
 
 
 def _ask_for_mean(config: Any, name: str) -> bool:
@@ -64,9 +66,7 @@ def _ask_for_mean(config: Any, name: str) -> bool:
     if family in _NATIVE:
         setattr(config, *_NATIVE[family])
         return False
-    if family not in _POST_NORM:
-        mend = "Set `pooling: first` in this recipe's `tune`"
-        raise InputError(f"base {name}", f"mean pooling is not there for {family!r} models", mend)
+    check_pooling(family, "mean", f"base {name}")
     config.num_hidden_layers += 1
     return True
 

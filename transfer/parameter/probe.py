@@ -1,100 +1,92 @@
-"""Feature extraction: the encoder stands still, and a logistic regression learns on what it says.
+"""Feature extraction: the encoder stands still, and a linear model learns on what it says.
 
-The linear probe of Alain & Bengio (2017) on the features that the head's last layer receives. It is convex: no seed, no
-schedule, one solution. Its strength of regularisation is chosen on validation. The solution is written back into the head, so that
-the result is an ordinary classifier.
+The linear probe of Alain & Bengio (2017) on the features that the head's last layer receives. The solution is written back
+into the head, so that the result is an ordinary model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from transfer.parameter.classification import Labelled, labels_of, load_splits, predict_logits, save_classifier
-from transfer.parameter.heads import Pooling, load_classifier, output_layer
-from transfer.problem import Transfer
+from transfer.corpora.declared import Kind as TargetKind
+from transfer.parameter.heads import Pooling, output_layer
+from transfer.parameter.linear import Solution, solve
+from transfer.parameter.tuning import open_tokenizer, save_tuned
+from transfer.reading import Reading, Truncation
 from transfer.stage import Kind, Progress, Stage, Work
+from transfer.targets import Target, target_of
+from transfer.targets.target import Examples
+from transfer.targets.tokens import Tokens
 
 
 class Probe(Stage):
-    """Frozen features and a logistic regression."""
+    """Frozen features and a linear model: logistic regression, or ridge regression for numbers."""
 
     kind: ClassVar[Kind] = "tune"
     gpu: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
-    transfer: ClassVar[Transfer] = "parameter"
     random: ClassVar[bool] = False
+    source: ClassVar[str] = "Alain & Bengio 2017"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["probe"] = "probe"
     strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
     """inverse regularisation strengths, of which validation chooses"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
+    truncation: Truncation = "head"
     pooling: Pooling = "mean"
 
     def build(self, work: Work) -> dict[str, float]:
-        labels = labels_of(work.data["train"])
-        model = load_classifier(work.needs_parent(), labels, self.pooling, work.seed).eval()
+        target = target_of(work.data["train"])
+        model = target.load(work.needs_parent(), self.pooling, work.seed).eval()
+        return self.fit(model, target, work)
+
+    def fit(self, model: Any, target: Target, work: Work) -> dict[str, float]:
+        """Solve for the last layer of a model that has the target's head, and save it to `work.out`."""
         model.to(work.runtime.device)
-        tokenizer, train, validation = load_splits(work, labels, self.max_tokens)
-        strength, weights, bias = self._solve(model, train, validation, work)
-        _install(model, weights, bias)
-        return {**save_classifier(model, tokenizer, validation, work.out), "strength": strength}
-
-    def _solve(
-        self, encoder: Any, train: Labelled, validation: Labelled, work: Work
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        """The best strength on validation (ties: the more regularised) with its weights (labels, width) and bias."""
-        from sklearn.linear_model import LogisticRegression
-
-        learnt, held_out = head_features(encoder, train), head_features(encoder, validation)
-        mean = learnt.mean(axis=0)
-        scale = float(np.sqrt(learnt.var(axis=0).mean())) or 1.0
-        best: tuple[float, float, Any] | None = None
-        for number, strength in enumerate(sorted(self.strengths), start=1):
-            model = LogisticRegression(C=strength, max_iter=5000)
-            model.fit((learnt - mean) / scale, train.labels)
-            score = float(model.score((held_out - mean) / scale, validation.labels))
-            if best is None or score > best[0]:
-                best = (score, strength, model)
-            done = {"validation_accuracy": score, "strength": strength}
-            work.report(Progress(work.name, number, len(self.strengths), "fits", 0.0, done))
-        assert best is not None
-        weights, bias = best[2].coef_ / scale, best[2].intercept_
-        if len(weights) == 1:  # two labels: one row of log odds; as two outputs, half of it each way
-            weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-        return best[1], weights, bias - weights @ mean
+        reading = Reading(self.max_tokens, self.truncation)
+        tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+        examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
+        solution = best_head(model, target, examples, validation, self.strengths, work)
+        install(model, solution)
+        figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
+        return {**figures, "strength": solution.strength}
 
 
-def head_features(model: Any, examples: Labelled) -> np.ndarray:
-    """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
-    with caught_features(model) as caught:
-        predict_logits(model, examples)
-    order = sorted(range(len(examples.lengths)), key=lambda i: (examples.lengths[i], i))
-    features = np.concatenate([part.reshape(-1, part.shape[-1]) for part in caught]).astype(np.float64)
-    restored = np.empty_like(features)
-    restored[order] = features
-    return restored
+def best_head(
+    model: Any,
+    target: Target,
+    train: Examples,
+    validation: Examples,
+    strengths: tuple[float, ...],
+    work: Work | None = None,
+) -> Solution:
+    """The best last layer on the model's features as they are."""
+
+    def tell(number: int, strength: float, score: float) -> None:
+        if work is not None:
+            figures = {"validation_accuracy": score, "strength": strength}
+            work.report(Progress(work.name, number, len(strengths), "fits", 0.0, figures))
+
+    sides = [(target.features(model, part), truth_of(target, part)) for part in (train, validation)]
+    has_bias = output_layer(model).bias is not None
+    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias)
 
 
-@contextmanager
-def caught_features(model: Any) -> Iterator[list[np.ndarray]]:
-    """A list that collects, batch by batch, what the model's last linear layer receives."""
-    caught: list[np.ndarray] = []
-    hook = output_layer(model).register_forward_pre_hook(lambda _, args: caught.append(args[0].float().cpu().numpy()))
-    try:
-        yield caught
-    finally:
-        hook.remove()
+def truth_of(target: Target, examples: Examples) -> np.ndarray:
+    """What the features are fitted to: for tags, those of the words that were not cut off."""
+    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.truth
 
 
-def _install(model: Any, weights: np.ndarray, bias: np.ndarray) -> None:
+def install(model: Any, solution: Solution) -> None:
+    """Write a solution into the model's last layer."""
     import torch
 
     layer = output_layer(model)
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(weights).to(layer.weight.dtype))
-        layer.bias.copy_(torch.from_numpy(bias).to(layer.bias.dtype))
+        layer.weight.copy_(torch.from_numpy(solution.weights).to(layer.weight.dtype))
+        if layer.bias is not None:  # decoders' heads have none
+            layer.bias.copy_(torch.from_numpy(solution.bias).to(layer.bias.dtype))

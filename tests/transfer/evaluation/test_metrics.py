@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from transfer.evaluation.metrics import accuracy, calibration_error, confusion, macro_f1, per_class
-from transfer.evaluation.predict import Predictions
+from transfer.evaluation.predictions import Predictions
 
 
 def predictions(truth: np.ndarray, probabilities: np.ndarray) -> Predictions:

@@ -7,7 +7,7 @@ import pytest
 
 from transfer.corpora.files import write_jsonl
 from transfer.corpora.split import fingerprint
-from transfer.evaluation.predict import Predictions
+from transfer.evaluation.predictions import Predictions
 from transfer.evaluation.report import Group, make_report
 from transfer.evaluation.seen import read_seen, unseen, write_seen
 

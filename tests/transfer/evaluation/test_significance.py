@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from transfer.evaluation.predict import Predictions
+from transfer.evaluation.predictions import Predictions
 from transfer.evaluation.significance import compare, mcnemar, score
 
 IDS = tuple(f"{i:x}" for i in range(400))

@@ -10,16 +10,16 @@ import torch
 
 from tests.project import write_reviews
 from transfer.controls.scratch import Scratch
-from transfer.controls.tfidf import Tfidf, predict_tfidf
+from transfer.controls.tfidf import Tfidf, answer_tfidf
 from transfer.corpora.declared import Share, TargetSpec
 from transfer.corpora.files import read_jsonl
 from transfer.corpora.prepare import prepare
 from transfer.parameter import Full, Probe
-from transfer.parameter.classification import Labelled
 from transfer.parameter.heads import load_classifier
-from transfer.parameter.probe import head_features
+from transfer.reading import Reading
 from transfer.runtime import Runtime
 from transfer.stage import Stage, Work
+from transfer.targets.single import SingleLabel
 from transfer.training import Schedule
 from transfer.weights import read_tensors
 
@@ -66,18 +66,17 @@ def test_the_probe_written_into_the_head_is_the_logistic_regression(data, tiny: 
     from sklearn.linear_model import LogisticRegression
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from transfer.parameter.classification import predict_logits
-
     strength = build(Probe(max_tokens=16), data, tiny, tmp_path)["strength"]
     model = load_classifier(tiny, ["bad", "good"], "mean", 0).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny)
-    train, test = (Labelled(data[s], tokenizer, ["bad", "good"], 16) for s in ("train", "test"))
-    features = head_features(model, train)
+    target = SingleLabel(["bad", "good"])
+    train, test = (target.examples(data[s], tokenizer, Reading(16)) for s in ("train", "test"))
+    features = target.features(model, train)
     mean, scale = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
-    regression = LogisticRegression(C=strength, max_iter=5000).fit((features - mean) / scale, train.labels)
-    expected = regression.predict_proba((head_features(model, test) - mean) / scale)
+    regression = LogisticRegression(C=strength, max_iter=5000).fit((features - mean) / scale, train.truth)
+    expected = regression.predict_proba((target.features(model, test) - mean) / scale)
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
-    got = torch.softmax(torch.from_numpy(predict_logits(saved, test)), dim=1).numpy()
+    got = target.answer(saved, test)
     np.testing.assert_allclose(got, expected, atol=2e-4)
 
 
@@ -85,10 +84,11 @@ def test_features_come_in_the_order_of_the_examples(data, tiny: Path) -> None:
     from transformers import AutoTokenizer
 
     model = load_classifier(tiny, ["bad", "good"], "mean", 0).eval()
-    examples = Labelled(data["test"], AutoTokenizer.from_pretrained(tiny), ["bad", "good"], 16)
-    together = head_features(model, examples)
+    target = SingleLabel(["bad", "good"])
+    examples = target.examples(data["test"], AutoTokenizer.from_pretrained(tiny), Reading(16))
+    together = target.features(model, examples)
     examples.lengths = list(reversed(range(len(examples.lengths))))  # another order inside, the same one outside
-    np.testing.assert_allclose(head_features(model, examples), together, atol=1e-5)
+    np.testing.assert_allclose(target.features(model, examples), together, atol=1e-5)
 
 
 def test_early_stopping_keeps_the_best_epoch(data, tiny: Path, tmp_path: Path) -> None:
@@ -120,7 +120,6 @@ def test_tfidf_is_saved_without_pickle_and_predicts_as_when_it_was_fitted(data, 
     figures = build(Tfidf(), data, tiny, tmp_path)
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".safetensors"}
     records = read_jsonl(data["validation"])
-    labels, logits = predict_tfidf(tmp_path / "out", [r["text"] for r in records])
-    hits = [labels[i] == r["label"] for i, r in zip(logits.argmax(axis=1), records, strict=True)]
-    assert np.mean(hits) == pytest.approx(figures["validation_accuracy"])
+    made = answer_tfidf(tmp_path / "out", records)
+    assert made.quality.mean() == pytest.approx(figures["validation_accuracy"])
     assert figures["validation_accuracy"] > 0.95

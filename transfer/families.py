@@ -1,0 +1,108 @@
+"""Families of base models: what each can be asked to do. Known from the `model_type` of a config, by transformers' own tables.
+
+A recipe that asks a base for what its family cannot do is refused by `plan`, with the reason and what would do.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from transfer.errors import InputError
+
+Ability = Literal[
+    "masked LM", "next sentence", "causal LM", "permuted LM", "denoising", "encode", "classify", "tag", "generate"
+]
+Shape = Literal["encoder", "decoder", "encoder-decoder", "permuted", "static"]
+
+EXAMPLES: dict[Ability, str] = {
+    "masked LM": "bert, roberta, albert, electra, distilbert, deberta, modernbert",
+    "next sentence": "bert",
+    "causal LM": "gpt2, llama, qwen2",
+    "permuted LM": "xlnet",
+    "denoising": "bert, roberta, electra",
+    "encode": "any text model",
+    "classify": "any of bert, roberta, modernbert, gpt2, llama, t5",
+    "tag": "bert, roberta, deberta, modernbert",
+    "generate": "gpt2, llama, qwen2, t5, bart",
+}
+STATIC = "transferline-static"
+_ENCODES = ("encoder", "decoder", "permuted", "static")
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture, by its `model_type`."""
+
+    name: str
+
+    @property
+    def shape(self) -> Shape:
+        """What kind of network it is. Raises InputError where transformers does not know it as a text model."""
+        if self.name == STATIC:
+            return "static"
+        if self.name in _table("SEQ_TO_SEQ_CAUSAL_LM"):
+            return "encoder-decoder"
+        if self.name in _table("MASKED_LM"):
+            return "encoder"
+        if self.name == "xlnet":
+            return "permuted"
+        if self.name in _table("CAUSAL_LM"):
+            return "decoder"
+        mend = "Use a text encoder, decoder or encoder-decoder"
+        raise InputError(f"family {self.name!r}", "transformers has no language model of that type", mend)
+
+    @property
+    def generator(self) -> str:
+        """The auto class that generates text."""
+        return "AutoModelForSeq2SeqLM" if self.two_sided else "AutoModelForCausalLM"
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether an encoder reads and a decoder writes."""
+        return self.shape == "encoder-decoder"
+
+    def can(self, ability: Ability) -> bool:
+        """Whether the family can be asked for that."""
+        shape = self.shape
+        match ability:
+            case "masked LM":
+                return shape == "encoder"
+            case "next sentence":
+                return self.name in _table("NEXT_SENTENCE_PREDICTION")
+            case "causal LM":
+                return shape == "decoder"
+            case "permuted LM":
+                return shape == "permuted"
+            case "denoising":  # the encoder doubles as the decoder, so both tables must have it
+                return shape == "encoder" and self.name in _table("CAUSAL_LM")
+            case "encode":
+                return shape in _ENCODES
+            case "classify":
+                return shape == "static" or self.name in _table("SEQUENCE_CLASSIFICATION")
+            case "tag":
+                return self.name in _table("TOKEN_CLASSIFICATION")
+            case "generate":
+                return shape in ("decoder", "encoder-decoder")
+
+    def admit(self, ability: Ability, who: str) -> None:
+        """Raise InputError where `who` asks for what this family cannot do."""
+        if not self.can(ability):
+            what = f"asks for {ability}, which a base of the family {self.name!r} ({self.shape}) cannot do"
+            others = [other for other in EXAMPLES if self.can(other)]
+            mend = f"Use a base such as {EXAMPLES[ability]}, or a method for what this one can: {', '.join(others)}"
+            raise InputError(who, what, mend)
+
+
+def family_of(folder: Path) -> Family:
+    """The family of a model folder."""
+    return Family(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+
+
+def _table(name: str) -> dict[str, str]:
+    """transformers' own table of architectures for a purpose: model_type -> class."""
+    from transformers.models.auto import modeling_auto
+
+    return getattr(modeling_auto, f"MODEL_FOR_{name}_MAPPING_NAMES")

@@ -1,0 +1,49 @@
+"""Feature extraction from any layers: pooled by the mean, set side by side, under a linear model.
+
+Devlin et al., "BERT" (2019), section 5.3 and table 7; Peters et al., "To Tune or Not to Tune?" (2019). Layer 0 is the
+embeddings without any context, so `layers: [0]` makes static embeddings of any base.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from transfer.corpora.declared import Kind
+from transfer.errors import InputError
+from transfer.families import Ability
+from transfer.parameter.probe import Probe
+from transfer.stage import Work
+from transfer.targets import target_of
+from transfer.targets.sequence import SequenceTarget
+
+
+class Extraction(Probe):
+    """Frozen features of chosen layers, concatenated, and a linear model."""
+
+    source: ClassVar[str] = "Devlin et al. 2019, section 5.3"
+    tasks: ClassVar[tuple[Kind, ...]] = ("single-label", "multi-label", "regression")
+    ability: ClassVar[Ability | None] = "encode"
+
+    method: Literal["extraction"] = "extraction"  # type: ignore[assignment]
+    layers: tuple[int, ...] = (-4, -3, -2, -1)
+    """hidden states to read: 0 are the embeddings, -1 the last layer"""
+
+    def build(self, work: Work) -> dict[str, float]:
+        target = target_of(work.data["train"])
+        assert isinstance(target, SequenceTarget)
+        return self.fit(self._network(target, work), target, work)
+
+    def _network(self, target: SequenceTarget, work: Work) -> Any:
+        from transfer.networks.layered import LayeredConfig, LayeredForSequenceClassification
+        from transfer.weights import load_model, name_outputs
+
+        encoder, _ = load_model("AutoModel", work.needs_parent(), work.seed)
+        depth = encoder.config.num_hidden_layers
+        wrong = [layer for layer in self.layers if not -depth - 1 <= layer <= depth]
+        if wrong:
+            raise InputError("method 'extraction'", f"there is no layer {wrong[0]}", f"Layers are 0 to {depth}")
+        config = LayeredConfig(encoder=encoder.config.to_dict(), layers=list(self.layers), problem_type=target.problem)
+        name_outputs(config, target.labels)
+        model = LayeredForSequenceClassification(config)
+        model.encoder.load_state_dict(encoder.state_dict())
+        return model.eval()

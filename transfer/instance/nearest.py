@@ -1,0 +1,77 @@
+"""Nearest-neighbour selection of the domain's corpus: learn from the text that is most like the task's own.
+
+kNN-TAPT of Gururangan et al., "Don't Stop Pretraining" (2020), section 5.2: task and domain texts are embedded, and
+each training example picks its k nearest texts of the domain. Texts are embedded by the chain's own model as it stands, by
+the mean over tokens, and looked up exactly (scikit-learn). An objective after this stage reads the choice: `on: selected`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transfer.corpora.files import read_texts, write_jsonl
+from transfer.families import Ability
+from transfer.objectives.objective import SELECTED_FILE
+from transfer.reading import Reading, load_tokenizer
+from transfer.runtime import Runtime
+from transfer.stage import Kind, Progress, Stage, Work
+from transfer.weights import load_model
+
+
+class Nearest(Stage):
+    """Choose the texts of the corpus that are nearest to the task's training texts."""
+
+    kind: ClassVar[Kind] = "select"
+    gpu: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("corpus", "train")
+    random: ClassVar[bool] = False
+    source: ClassVar[str] = "Gururangan et al. 2020, section 5.2"
+    ability: ClassVar[Ability | None] = "encode"
+
+    method: Literal["nearest"] = "nearest"
+    k: Annotated[int, Field(ge=1)] = 50
+    """texts that each training example picks"""
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+
+    def build(self, work: Work) -> dict[str, float]:
+        corpus, task = (read_texts(work.data[role]) for role in self.reads)
+        reading = Reading(self.max_tokens)
+        parts = [embed(work.needs_parent(), texts, reading, work.runtime) for texts in (corpus, task)]
+        chosen, distance = nearest(parts[0], parts[1], self.k)
+        figures = {"chosen": float(len(chosen)), "mean_distance": distance, "corpus": float(len(corpus))}
+        work.report(Progress(work.name, 1, 1, "selections", 0.0, figures))
+        write_jsonl(work.out / SELECTED_FILE, ({"text": corpus[i]} for i in chosen))
+        return figures
+
+
+def nearest(corpus: np.ndarray, task: np.ndarray, k: int) -> tuple[list[int], float]:
+    """Indices of all texts that are among the k nearest of some example, in order, and their mean cosine distance."""
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=min(k, len(corpus)), metric="cosine").fit(corpus)
+    distances, found = index.kneighbors(task)
+    return sorted({int(i) for i in found.ravel()}), float(distances.mean())
+
+
+def embed(folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime, size: int = 64) -> np.ndarray:
+    """Mean over tokens of the last hidden state of each text, (texts, width), fp32."""
+    import torch
+
+    from transfer.networks.pooled import mean_of_tokens
+
+    tokenizer = load_tokenizer(folder, reading)
+    model: Any = load_model("AutoModel", folder, 0)[0].eval().to(runtime.device)
+    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
+    points = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            some = [texts[i] for i in chosen]
+            batch = tokenizer(some, truncation=True, padding=True, return_tensors="pt").to(runtime.device)
+            points[chosen] = mean_of_tokens(model(**batch).last_hidden_state, batch["attention_mask"]).cpu().numpy()
+    return points

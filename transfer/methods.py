@@ -1,0 +1,43 @@
+"""Every method by name, and the types by which params.yaml chooses among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from transfer import feature, instance, objectives, parameter
+from transfer.bases import Base
+from transfer.controls.scratch import Scratch
+from transfer.controls.tfidf import Tfidf
+from transfer.evaluation.predict import Predict
+from transfer.stage import Kind, Stage
+
+ADAPTING: dict[str, type[Stage]] = {**objectives.METHODS, **instance.METHODS}
+TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.METHODS}
+
+if TYPE_CHECKING:
+    Adaptation = Stage
+    Tuning = Stage
+else:
+    # unions made at run time: pydantic then says which field of which method is wrong
+    Adaptation = Annotated[reduce(or_, ADAPTING.values()), Field(discriminator="method")]
+    Tuning = Annotated[reduce(or_, TUNING.values()), Field(discriminator="method")]
+
+_CHOICES: Mapping[Kind, Any] = {
+    "base": Base,
+    "select": Adaptation,
+    "adapt": Adaptation,
+    "tune": Tuning,
+    "control": Annotated[Scratch | Tfidf, Field(discriminator="method")],
+    "predict": Predict,
+}
+
+
+def read_stage(kind: Kind, declared: Mapping[str, Any]) -> Stage:
+    """The stage that `stage.model_dump(mode="json")` described. Raises ValidationError on what is none."""
+    reader: TypeAdapter[Any] = TypeAdapter(_CHOICES[kind])
+    return reader.validate_python(declared)

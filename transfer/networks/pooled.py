@@ -1,0 +1,37 @@
+"""What our own sequence classifiers share: pooling over tokens, and the loss of each kind of target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+
+def mean_of_tokens(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean over the tokens that are not padding: (batch, tokens, width) -> (batch, width)."""
+    if mask is None:
+        return hidden.mean(dim=1)
+    weight = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def classified(config: Any, logits: torch.Tensor, labels: torch.Tensor | None) -> SequenceClassifierOutput:
+    """Logits with the loss that `config.problem_type` asks for."""
+    loss = None
+    if labels is not None:
+        if config.problem_type == "regression":
+            loss = torch.nn.functional.mse_loss(logits.squeeze(-1).float(), labels.float())
+        elif config.problem_type == "multi_label_classification":
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
+        else:
+            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+    return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def inner_config(declared: dict[str, Any]) -> Any:
+    """The config of a column or encoder that is part of one of our networks."""
+    from transformers import AutoConfig
+
+    values = dict(declared)
+    return AutoConfig.for_model(values.pop("model_type"), **values)

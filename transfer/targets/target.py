@@ -1,0 +1,149 @@
+"""What every kind of target task can do: read its examples, load a model with the right head, answer and measure."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from transfer.corpora.declared import Kind
+from transfer.corpora.files import read_jsonl
+from transfer.evaluation.predictions import Predictions
+from transfer.families import Ability
+from transfer.parameter.heads import Pooling, output_layer
+from transfer.reading import Reading, encode
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Examples:
+    """Tokenised examples of a prepared split; `truth` is what the kind's labels are turned into."""
+
+    def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, truth: Any) -> None:
+        self.records, self.inputs, self.tokenizer, self.truth = records, inputs, tokenizer, truth
+        self.lengths: list[int] = [len(ids) for ids in inputs["input_ids"]]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Padded inputs of some examples, without labels."""
+        chosen = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
+        return dict(self.tokenizer.pad(chosen, return_tensors="pt"))
+
+    def only(self, index: int) -> Examples:
+        """One example by itself, as a served model sees it."""
+        one = copy.copy(self)
+        one.records, one.truth = [self.records[index]], self.truth[index : index + 1]
+        one.inputs = {name: [values[index]] for name, values in self.inputs.items()}
+        one.lengths = [self.lengths[index]]
+        return one
+
+    def by_length(self, size: int) -> Iterator[list[int]]:
+        """Indices in batches of like length: little padding."""
+        order = sorted(range(len(self)), key=lambda i: (self.lengths[i], i))
+        for start in range(0, len(order), size):
+            yield order[start : start + size]
+
+
+class Target(ABC):
+    """One kind of task with its labels, in the order of a model's outputs."""
+
+    name: ClassVar[Kind]
+    ability: ClassVar[Ability] = "classify"
+    generates: ClassVar[bool] = False
+
+    def __init__(self, labels: Sequence[str] = ()) -> None:
+        self.labels = list(labels)
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, train: Path) -> Target:
+        """The target of a training split: its labels, and what else the kind takes from them."""
+
+    @abstractmethod
+    def load(self, folder: Path, pooling: Pooling, seed: int, pretrained: bool = True) -> Any:
+        """A model with this target's head on the weights of a folder, or of its shape with random ones."""
+
+    @abstractmethod
+    def open(self, folder: Path) -> Any:
+        """The tuned model of a folder; takes over its labels."""
+
+    @abstractmethod
+    def truth_of(self, records: Sequence[dict]) -> Any:
+        """The labels of records as the loss wants them."""
+
+    @abstractmethod
+    def answer(self, model: Any, examples: Examples) -> np.ndarray:
+        """The model's answers, in the order of the examples, as this kind's predictions hold them."""
+
+    @abstractmethod
+    def predictions(self, examples: Examples, answers: np.ndarray) -> Predictions:
+        """Answers beside the truth."""
+
+    @abstractmethod
+    def measure(self, model: Any, examples: Examples) -> dict[str, float]:
+        """Figures on held-out examples; `score` (higher is better) ranks models."""
+
+    @abstractmethod
+    def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """A batch with `labels`, from which the model works out its own loss."""
+
+    def examples(self, path: Path, tokenizer: Any, reading: Reading) -> Examples:
+        """The examples of a prepared split."""
+        records = read_jsonl(path)
+        return Examples(records, self.encode(records, tokenizer, reading), tokenizer, self.truth_of(records))
+
+    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> Examples:
+        """Examples without truth: to be answered only."""
+        return Examples(records, self.encode(records, tokenizer, reading), tokenizer, np.zeros(len(records)))
+
+    def encode(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> dict[str, list]:
+        """Input lists of records."""
+        pairs = [r["pair"] for r in records] if records and "pair" in records[0] else None
+        return encode(tokenizer, [r["text"] for r in records], pairs, reading)
+
+    def settle(self, model: Any) -> None:
+        """What is to be done to a model once it has learnt, before it is saved."""
+
+    def features(self, model: Any, examples: Examples) -> np.ndarray:
+        """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
+        with caught_features(model) as caught:
+            forward(model, examples)
+        order = [i for part in examples.by_length(SIZE) for i in part]
+        rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in caught]).astype(np.float64)
+        restored = np.empty_like(rows)
+        restored[order] = rows
+        return restored
+
+
+SIZE = 64  # examples a batch when nothing is learnt
+
+
+def forward(model: Any, examples: Examples, size: int = SIZE) -> np.ndarray:
+    """Logits in fp32, shape (examples, labels), in the order of the examples whatever their lengths."""
+    import torch
+
+    logits = np.zeros((len(examples), model.num_labels), dtype=np.float32)
+    with torch.inference_mode():
+        for chosen in examples.by_length(size):
+            batch = {name: value.to(model.device) for name, value in examples.batch(chosen).items()}
+            logits[chosen] = model(**batch).logits.float().cpu().numpy()
+    return logits
+
+
+@contextmanager
+def caught_features(model: Any) -> Iterator[list[np.ndarray]]:
+    """A list that collects, batch by batch, what the model's last linear layer receives."""
+    caught: list[np.ndarray] = []
+    hook = output_layer(model).register_forward_pre_hook(lambda _, args: caught.append(args[0].float().cpu().numpy()))
+    try:
+        yield caught
+    finally:
+        hook.remove()
