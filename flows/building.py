@@ -13,7 +13,7 @@ from tasks.pretraining import adapt, collect_base, select
 from tasks.project import root, store
 from tasks.requests import Request
 from tasks.tracking import TransferRun, commit
-from transfer.bases import FolderBase, HubBase, PackageBase
+from transfer.bases import FetchedBase, FolderBase
 from transfer.chain import Chain, Data, Step, check_recipe, plan
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
@@ -56,11 +56,11 @@ class Line:
     def declared(self) -> Recipe:
         return self.params.recipe(self.recipe)
 
-    def _base(self, name: str) -> PackageBase | FolderBase | HubBase:
+    def _base(self, name: str) -> FetchedBase:
         base = self.params.base(name)
         return base.resolved(root()) if isinstance(base, FolderBase) else base
 
-    def _family(self, base: PackageBase | FolderBase | HubBase) -> Family | None:
+    def _family(self, base: FetchedBase) -> Family | None:
         """The base's family, if it is declared, can be read, or was collected before."""
         folder = store() / Step("base", base).key
         name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)

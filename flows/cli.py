@@ -104,6 +104,14 @@ def targets() -> None:
         console.print(f"  {name:16} {recipe.about}")
 
 
+@app.command()
+def methods(name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None) -> None:
+    """List every method with a line of explanation, its source, and where it may be used; or one with its settings."""
+    from flows.catalogue import show_method, show_methods
+
+    show_method(name) if name else show_methods()
+
+
 def _default() -> str:
     from tasks.project import root
     from transfer.params import load_params

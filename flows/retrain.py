@@ -54,5 +54,5 @@ def retrain(
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)
-        registration = register(chain, report, verdict, run.run_id, champion, approval)
+        registration = register(chain, data, report, verdict, run.run_id, champion, approval)
         return publish_report(run, chain, groups, report, verdict, registration, profiles, built, data)

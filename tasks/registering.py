@@ -14,19 +14,17 @@ from prefect.cache_policies import NO_CACHE
 from tasks import outbox
 from tasks.leasing import exclusive
 from tasks.outbox import patiently
+from tasks.packaging import EXTRA, log_model, weights_of
 from tasks.project import store
 from tasks.promoting import Approval, move_champion, version_of_alias
 from tasks.sharing import fetch
 from tasks.tracking import client
-from transfer.chain import Chain
-from transfer.checkpoint import RECORD, Checkpoint, intact, read_lineage
+from transfer.chain import Chain, Data
+from transfer.checkpoint import Checkpoint, intact, read_lineage
 from transfer.errors import InputError
 from transfer.evaluation.card import model_card
 from transfer.evaluation.report import Report
 from transfer.evaluation.verdict import Verdict
-
-EXTRA = "transferline"  # artifact folder beside a logged model: lineage, fingerprints, config and tokenizer
-REQUIREMENTS = ("torch", "transformers", "safetensors", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def bring_back(version: Any) -> str:
 
 @task(task_run_name="register", cache_policy=NO_CACHE)
 def register(
-    chain: Chain, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
+    chain: Chain, data: Data, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
 ) -> Registration:
     """Register challenger and promoted model once per key, and move the aliases that the verdict moves.
 
@@ -87,17 +85,17 @@ def register(
     """
     outbox.drain(client(), wait=True)  # the run must be known before a version can point to it
     run = outbox.real_id(run_id)
-    return patiently(lambda: _register(chain, report, verdict, run, judged, approval), "registering")
+    return patiently(lambda: _register(chain, data, report, verdict, run, judged, approval), "registering")
 
 
 def _register(
-    chain: Chain, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
+    chain: Chain, data: Data, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
 ) -> Registration:
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
     with exclusive(f"registry-{chain.target}", everywhere=True):
-        versions = {role: _version_of(chain, role, key, report, verdict, run_id) for role, key in wanted.items()}
+        versions = {role: _version_of(chain, data, role, key, report, verdict, run_id) for role, key in wanted.items()}
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
         if verdict.decision == "promote" and approval.given:
             _check_still_champion(chain.target, judged, verdict)
@@ -113,7 +111,7 @@ def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict
         raise RuntimeError(f"{target}: {key} became champion while this run was judged; run again, it costs seconds")
 
 
-def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
+def _version_of(chain: Chain, data: Data, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
     """The registered version of a key; made if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
     if found:
@@ -121,9 +119,11 @@ def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verd
     folder = store() / key
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
-    model_id = _log_model(folder, run_id, role, card)
+    model_id = log_model(folder, data["test"].path, run_id, role, card)
     if not _exists(chain.target):
-        client().create_registered_model(chain.target, description=f"Text classifier of the target {chain.target}")
+        client().create_registered_model(
+            chain.target, description=f"Models of the target {chain.target} ({report.kind})"
+        )
     tags = {"transferline.key": key, "transferline.role": role, "transferline.recipe": chain.recipe}
     tags |= {f"transferline.data.{name}": md5 for name, md5 in lineage.get("data", {}).items()}
     tags |= {f"transferline.{name}": str(lineage.get(name, "")) for name in ("digest", "commit", "created", "run")}
@@ -138,52 +138,6 @@ def _version_of(chain: Chain, role: str, key: str, report: Report, verdict: Verd
 
 def _exists(name: str) -> bool:
     return bool(client().search_registered_models(f"name = '{name}'"))
-
-
-def _log_model(folder: Path, run_id: str, role: str, card: str) -> str:
-    """Log a checkpoint in MLflow's transformers flavour; returns the id of the logged model."""
-    import mlflow
-    from huggingface_hub import ModelCard
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
-
-    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.transformers.log_model(
-            classifier,
-            name=role,
-            model_card=ModelCard(f"---\npipeline_tag: text-classification\nlibrary_name: transformers\n---\n{card}"),
-            signature=_signature(),
-            input_example=_example(),
-            model_config={"truncation": True, "max_length": tokenizer.model_max_length, "top_k": None},
-            pip_requirements=_pinned(),
-        )
-        mlflow.log_text(card, f"{role}/model_card.md")
-        for path in sorted(folder.iterdir()):  # all but the weights, byte for byte: with them a checkpoint comes back
-            if path.suffix != ".safetensors" and path.name != RECORD:
-                mlflow.log_artifact(str(path), f"{role}/{EXTRA}")
-    return info.model_id
-
-
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    # what comes out has a column a label, the likeliest first, each with `label` and `score`
-    return ModelSignature(inputs=Schema([ColSpec("string", "text")]))
-
-
-def _example() -> Any:
-    import pandas as pd
-
-    return pd.DataFrame({"text": ["a wonderful film, beautifully acted"]})
-
-
-def _pinned() -> list[str]:
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
 
 
 def _restore(version: Any, folder: Path) -> None:
@@ -203,7 +157,7 @@ def _restore(version: Any, folder: Path) -> None:
     )
     whole = scratch / "whole"
     shutil.copytree(extra, whole)
-    for path in (model / "model").glob("*.safetensors"):
+    for path in weights_of(model):
         shutil.copyfile(path, whole / path.name)
     if not intact(whole):
         raise OSError(

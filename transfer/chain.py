@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer.bases import FolderBase, HubBase, PackageBase
+from transfer.bases import FetchedBase
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
 from transfer.corpora.declared import Kind, TargetSpec
@@ -112,7 +112,7 @@ def plan(
     spec: TargetSpec,
     recipe: str,
     declared: Recipe,
-    base: PackageBase | FolderBase | HubBase,
+    base: FetchedBase,
     data: Data,
     seeds: int | None = None,
     family: Family | None = None,
@@ -184,7 +184,7 @@ def check_recipe(name: str, declared: Recipe, task: Kind, setting: Setting, fami
     if family is not None:
         who = f"recipe {name!r}, a {task} target"
         family.admit(TARGETS[task].ability, who)
-        if task in SEQUENCES and hasattr(declared.tune, "pooling") and declared.tune.ability is None:
+        if task in SEQUENCES and hasattr(declared.tune, "pooling") and declared.tune.ability != "encode":
             check_pooling(family.name, declared.tune.pooling, f"recipe {name!r}")
 
 

@@ -13,7 +13,17 @@ from typing import Literal
 from transfer.errors import InputError
 
 Ability = Literal[
-    "masked LM", "next sentence", "causal LM", "permuted LM", "denoising", "encode", "classify", "tag", "generate"
+    "masked LM",
+    "next sentence",
+    "causal LM",
+    "permuted LM",
+    "denoising",
+    "encode",
+    "classify",
+    "tag",
+    "generate",
+    "prefixes",
+    "bottlenecks",
 ]
 Shape = Literal["encoder", "decoder", "encoder-decoder", "permuted", "static"]
 
@@ -27,8 +37,12 @@ EXAMPLES: dict[Ability, str] = {
     "classify": "any of bert, roberta, modernbert, gpt2, llama, t5",
     "tag": "bert, roberta, deberta, modernbert",
     "generate": "gpt2, llama, qwen2, t5, bart",
+    "prefixes": "bert, roberta, gpt2, llama",
+    "bottlenecks": "bert, roberta, deberta, gpt2, llama, t5",
 }
 STATIC = "transferline-static"
+_PREFIXED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+_FUSED = ("modernbert", "phi3")
 _ENCODES = ("encoder", "decoder", "permuted", "static")
 
 
@@ -86,6 +100,10 @@ class Family:
                 return self.name in _table("TOKEN_CLASSIFICATION")
             case "generate":
                 return shape in ("decoder", "encoder-decoder")
+            case "prefixes":  # of the encoders, those that take keys and values from outside
+                return shape in ("decoder", "encoder-decoder") or self.name in _PREFIXED
+            case "bottlenecks":  # the feed-forward block must be two plain matrices (or three, gated)
+                return shape != "static" and self.name not in _FUSED
 
     def admit(self, ability: Ability, who: str) -> None:
         """Raise InputError where `who` asks for what this family cannot do."""

@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from transfer import feature, instance, objectives, parameter
-from transfer.bases import Base
+from transfer.bases import FetchedBase, FolderBase, HubBase, PackageBase
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
+from transfer.converted import GgufBase, StaticBase
 from transfer.evaluation.predict import Predict
 from transfer.stage import Kind, Stage
 
 ADAPTING: dict[str, type[Stage]] = {**objectives.METHODS, **instance.METHODS}
 TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.METHODS}
 
+BASES: tuple[type[FetchedBase], ...] = (PackageBase, FolderBase, HubBase, GgufBase, StaticBase)
+
 if TYPE_CHECKING:
+    Base = FetchedBase
     Adaptation = Stage
     Tuning = Stage
 else:
     # unions made at run time: pydantic then says which field of which method is wrong
+    Base = Annotated[reduce(or_, BASES), Field(discriminator="method")]
     Adaptation = Annotated[reduce(or_, ADAPTING.values()), Field(discriminator="method")]
     Tuning = Annotated[reduce(or_, TUNING.values()), Field(discriminator="method")]
 

@@ -9,9 +9,9 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from transfer.bases import Base
 from transfer.corpora.declared import DomainSpec, Source, TargetSpec
 from transfer.errors import InputError
+from transfer.methods import Base
 from transfer.recipe import Recipe
 
 Declared = TypeVar("Declared")

@@ -64,6 +64,14 @@ class Setting(StrEnum):
             return Setting.DOMAIN_ADAPTATION
         return Setting.IDENTICAL if source_task.examples == target_task.examples else Setting.INDUCTIVE
 
+    def admits(self, transfer: Transfer) -> bool:
+        """Whether this setting admits a method of that kind."""
+        try:
+            self.admit(transfer, "")
+        except InputError:
+            return False
+        return True
+
     def admit(self, transfer: Transfer, method: str) -> None:
         """Raise InputError where this setting does not admit a method of that kind, with the reason.
 

@@ -35,13 +35,38 @@ def _tables(model: Any) -> list[Any]:
 
 
 def start_every_text_with(tokenizer: Any, names: Sequence[str]) -> Any:
-    """The tokenizer with some of its tokens set before whatever it reads."""
-    from tokenizers.processors import Sequence as InTurn
+    """The tokenizer with some of its tokens set before whatever it reads, a text or a pair of texts."""
     from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
 
+    first = [f"{name}:0" for name in names]
+    one, two = _template(tokenizer, ("a",)), _template(tokenizer, ("a", "a"))
+    used = [*names, *(part.rsplit(":", 1)[0] for part in (*one, *two) if not part.startswith("$"))]
+    ids = [(name, tokenizer.convert_tokens_to_ids(name)) for name in dict.fromkeys(used)]
     backend = tokenizer.backend_tokenizer
-    before = " ".join(names)
-    ids = [(name, tokenizer.convert_tokens_to_ids(name)) for name in names]
-    template = TemplateProcessing(single=f"{before} $A:0", pair=f"{before} $A:0 $B:1", special_tokens=ids)
-    backend.post_processor = InTurn([backend.post_processor, template]) if backend.post_processor else template
-    return tokenizer
+    backend.post_processor = TemplateProcessing(single=[*first, *one], pair=[*first, *two], special_tokens=ids)
+    # a tokenizer of the family's own class would set the family's own frame again when it is loaded
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        truncation_side=tokenizer.truncation_side,
+        model_input_names=tokenizer.model_input_names,
+        additional_special_tokens=list(names),
+        **{role: str(token) for role, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
+    )
+
+
+def _template(tokenizer: Any, texts: tuple[str, ...]) -> list[str]:
+    """What a tokenizer sets around a text or a pair, in the language of templates: `[CLS]:0 $A:0 [SEP]:0`."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer(*texts, return_token_type_ids=True)
+    ids, types = whole["input_ids"], whole["token_type_ids"]
+    template, sides, place = [], iter("AB"), 0
+    while place < len(ids):
+        if ids[place : place + len(bare)] == bare:
+            template.append(f"${next(sides)}:{types[place]}")
+            place += len(bare)
+        else:
+            template.append(f"{tokenizer.convert_ids_to_tokens(ids[place])}:{types[place]}")
+            place += 1
+    return template

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transfer.prefixed import open_prefixed
 from transfer.reading import load_tokenizer
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def open_tuned(auto_class: str, folder: Path) -> Any:
     import transfer.networks  # noqa: F401 - as above
 
     model = getattr(transformers, auto_class).from_pretrained(folder, **_PLAIN, dtype=torch.float32)
-    return model.eval()
+    return open_prefixed(model.eval(), folder)
 
 
 def save_model(model: Any, tokenizer: Any, parent: Path, out: Path) -> None:

@@ -15,10 +15,10 @@ def model_card(chain: Chain, role: str, key: str, lineage: Mapping[str, Any], re
     """Markdown: what the model is, what it was made from, how it did, and what was decided."""
     step = chain.step(key)
     data = "\n".join(f"- {name}: md5 `{md5}`" for name, md5 in lineage.get("data", {}).items())
-    labels = ", ".join(report.classes)
+    labels = f" Labels: {', '.join(report.classes)}." if report.classes else ""
     return f"""# {chain.target}
 
-Text classifier, {role} of recipe `{chain.recipe}`. Labels: {labels}.
+A model for a target of kind {report.kind}, {role} of recipe `{chain.recipe}`.{labels}
 
 ## Made from
 - key `{key}`, digest `{lineage["digest"]}`

@@ -46,6 +46,7 @@ class Comparison:
     losses: int
     mcnemar_p: float
     rows: int
+    test: str = "McNemar"
 
 
 def score(metric: str, group: Sequence[Predictions], seed: int = 0) -> Interval:
@@ -66,7 +67,8 @@ def compare(
     difference = _interval(_scores(metric, candidate) - _scores(metric, other), one - two)
     mine, theirs = candidate[shipped[0]].quality, other[shipped[1]].quality
     wins, losses = int((mine > theirs).sum()), int((mine < theirs).sum())
-    return Comparison(name, difference, wins, losses, mcnemar(wins, losses), len(mine))
+    test = "McNemar" if candidate[0].kind == "single-label" else "sign test"
+    return Comparison(name, difference, wins, losses, mcnemar(wins, losses), len(mine), test)
 
 
 def mcnemar(wins: int, losses: int) -> float:

@@ -87,7 +87,7 @@ def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Find
         reasons.append(
             f"{candidate.role} against {comparison.other}: {said}{bound}, difference {comparison.difference.signed()} "
             f"on {comparison.rows} rows (shipped: {comparison.wins} won, {comparison.losses} lost, "
-            f"McNemar p={comparison.mcnemar_p:.3g})"
+            f"{comparison.test} p={comparison.mcnemar_p:.3g})"
         )
     lost = sorted(other for other, said in outcomes.items() if said == "worse" and other != CHAMPION)
     if lost:

@@ -2,7 +2,7 @@
 
 kNN-TAPT of Gururangan et al., "Don't Stop Pretraining" (2020), section 5.2: task and domain texts are embedded, and
 each training example picks its k nearest texts of the domain. Texts are embedded by the chain's own model as it stands, by
-the mean over tokens, and looked up exactly (scikit-learn). An objective after this stage reads the choice: `on: selected`.
+the mean over tokens, and looked up exactly (scikit-learn). An objective after this stage reads the choice: `text: selected`.
 """
 
 from __future__ import annotations

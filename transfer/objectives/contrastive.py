@@ -41,7 +41,7 @@ class SimCSE(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModel", parent, work.seed)
-        trained, measured = texts_of(self.text(work))
+        trained, measured = texts_of(self.file(work))
         longest = self.piece - tokenizer.num_special_tokens_to_add()
         learner = ContrastiveLearner(model, tokenizer, pieces(tokenise(tokenizer, trained), longest), self.temperature)
         probe = ContrastiveLearner(

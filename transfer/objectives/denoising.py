@@ -45,7 +45,7 @@ class Denoising(Objective):
         tokenizer, parent = opened(work)
         encoder, _ = load_model("AutoModel", parent, work.seed)
         decoder, _ = load_model("AutoModelForCausalLM", parent, work.seed, is_decoder=True, add_cross_attention=True)
-        trained, measured = texts_of(self.text(work))
+        trained, measured = texts_of(self.file(work))
         longest = self.piece - tokenizer.num_special_tokens_to_add()
         texts, probe = (pieces(tokenise(tokenizer, some), longest) for some in (trained, measured))
         learner = DenoisingLearner(tied(encoder, decoder), tokenizer, texts, self.deleted, work.seed)

@@ -51,7 +51,7 @@ class Masked(Objective):
         tokenizer, parent = opened(work)
         check_tokenizer(tokenizer, parent.name)
         model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
-        trained, measured = texts_of(self.text(work))
+        trained, measured = texts_of(self.file(work))
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, trained), self.block, *pair)
         probe = pack(tokenise(tokenizer, measured + measured * (self.block // 8)), self.block, *pair)[:64]

@@ -45,7 +45,7 @@ class NextSentence(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModelForPreTraining", parent, work.seed)
-        pairs, probe = (sentence_pairs(tokenizer, texts, self.piece) for texts in texts_of(self.text(work)))
+        pairs, probe = (sentence_pairs(tokenizer, texts, self.piece) for texts in texts_of(self.file(work)))
         if len(pairs) < 2:
             raise InputError("corpus", "there are no two documents with two sentences", "Bring longer text")
         learner = NextSentenceLearner(model, tokenizer, pairs, self, work.seed)

@@ -32,17 +32,17 @@ class FromText(Stage):
     kind: ClassVar[Kind] = "adapt"
     gpu: ClassVar[bool] = True
 
-    on: Literal["corpus", "task", "selected"] = "corpus"
+    text: Literal["corpus", "task", "selected"] = "corpus"
     """corpus: the domain's; task: the target's training texts; selected: what a stage before has selected"""
 
     def roles(self) -> tuple[str, ...]:
-        return {"corpus": ("corpus",), "task": ("train",), "selected": (SELECTED,)}[self.on]
+        return {"corpus": ("corpus",), "task": ("train",), "selected": (SELECTED,)}[self.text]
 
-    def text(self, work: Work) -> Path:
+    def file(self, work: Work) -> Path:
         """The file of text to learn from."""
-        if self.on == "selected":
+        if self.text == "selected":
             return work.parents[1] / SELECTED_FILE
-        return work.data["train" if self.on == "task" else "corpus"]
+        return work.data["train" if self.text == "task" else "corpus"]
 
 
 class Objective(FromText):

@@ -38,7 +38,7 @@ class Permuted(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModelForCausalLM", parent, work.seed)
-        trained, measured = texts_of(self.text(work))
+        trained, measured = texts_of(self.file(work))
         end = tokenizer.sep_token_id
         blocks = stream_of(tokenise(tokenizer, trained), self.block, end)
         probe = stream_of(tokenise(tokenizer, measured * (1 + self.block // 8)), self.block, end)[:64]

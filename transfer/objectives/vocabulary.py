@@ -42,7 +42,7 @@ class Vocabulary(FromText):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model = _with_its_head(parent, work.seed)
-        texts = read_texts(self.text(work))
+        texts = read_texts(self.file(work))
         new = domain_words(tokenizer, texts, self.words, self.pieces, self.least)
         before = _tokens_a_word(tokenizer, texts)
         add_tokens(model, tokenizer, new)

@@ -9,6 +9,7 @@ from transfer.parameter.gradual import Gradual
 from transfer.parameter.l2sp import L2SP
 from transfer.parameter.lora import Lora
 from transfer.parameter.lpft import LPFT
+from transfer.parameter.prefix import Prefix
 from transfer.parameter.probe import Probe
 from transfer.parameter.progressive import Progressive
 from transfer.parameter.prompt import Prompt

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from transfer.errors import InputError
+from transfer.families import Ability
 from transfer.parameter.tuning import FineTuning, head_of
 from transfer.targets import Target
 from transfer.targets.target import Examples
@@ -30,6 +31,8 @@ class Adapter(FineTuning):
 
     source: ClassVar[str] = "Houlsby et al. 2019; He et al. 2022, section 4.3"
 
+    ability: ClassVar[Ability | None] = "bottlenecks"
+
     method: Literal["adapter"] = "adapter"
     width: Annotated[int, Field(ge=1)] = 32
     """inner units of each adapter"""
@@ -40,12 +43,17 @@ class Adapter(FineTuning):
 
         head = head_of(model, target)
         blocks = feed_forward_layers(model)
+        still = {id(module) for module, _ in blocks if not module.weight.requires_grad}  # of the layer that pools
         for parameter in model.parameters():
             parameter.requires_grad_(id(parameter) in head)
         for module, incoming in blocks:
+            if id(module) in still:
+                _pad(module, self.width, incoming)
+                continue
             for name in ("weight", "bias") if incoming and module.bias is not None else ("weight",):
                 part = _new_units(module, getattr(module, name), self.width, incoming)
-                register_parametrization(module, name, part)
+                register_parametrization(module, name, part, unsafe=True)  # its shape changes: that is the point
+        for module, incoming in blocks:
             _say_width(module, self.width, incoming)
         setattr(model.config, _size_name(model.config), _inner_width(model.config) + self.width)
         return model
@@ -63,17 +71,34 @@ class Adapter(FineTuning):
 def _new_units(module: Any, whole: Any, width: int, incoming: bool) -> Any:
     """The parametrization that adds units: rows of a Linear's incoming weight and columns of its outgoing one."""
     import torch
-    from transformers.pytorch_utils import Conv1D
 
     from transfer.networks.widened import Widened
+
+    start, axis = _empty_units(module, whole, width, incoming)
+    if incoming and whole.dim() > 1:
+        torch.nn.init.normal_(start, std=_START)
+    return Widened(start, axis)
+
+
+def _empty_units(module: Any, whole: Any, width: int, incoming: bool) -> tuple[Any, int]:
+    """Zeros in the shape of the new units, and the axis along which they are added."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
 
     axis = 0 if whole.dim() == 1 else int(incoming == isinstance(module, Conv1D))  # Conv1D is transposed
     shape = list(whole.shape)
     shape[axis] = width
-    start = torch.zeros(shape)
-    if incoming and whole.dim() > 1:
-        torch.nn.init.normal_(start, std=_START)
-    return Widened(start, axis)
+    return torch.zeros(shape), axis
+
+
+def _pad(module: Any, width: int, incoming: bool) -> None:
+    """Give a layer that never learns the new width, filled with zeros: it goes on doing what it did."""
+    import torch
+
+    for name in ("weight", "bias") if incoming and module.bias is not None else ("weight",):
+        whole = getattr(module, name)
+        zeros, axis = _empty_units(module, whole, width, incoming)
+        setattr(module, name, torch.nn.Parameter(torch.cat([whole.detach(), zeros], dim=axis), requires_grad=False))
 
 
 def feed_forward_layers(model: Any) -> list[tuple[Any, bool]]:
@@ -92,7 +117,7 @@ def feed_forward_layers(model: Any) -> list[tuple[Any, bool]]:
             sides = module.weight.shape[1], module.weight.shape[0]
         else:
             continue
-        if module.weight.requires_grad and sides[0] != sides[1] and inner in sides:
+        if sides[0] != sides[1] and inner in sides:
             found.append((module, sides[0] == inner))
     incoming = sum(1 for _, into in found if into)
     if not found or incoming < len(found) - incoming:

@@ -38,7 +38,7 @@ class Thawing(TuningLearner):
         self.depths = depth_groups(model)
 
     def before_step(self, step: int, steps: int) -> None:
-        epoch = step * self.method.epochs // steps
+        epoch = step * self.method.epochs // steps + (0 if self.head else 1)  # without a new head the top layer begins
         still = max(0, len(self.depths) - epoch * self.method.layers_per_epoch)
         for depth, group in enumerate(self.depths):
             for parameter in group:

@@ -108,9 +108,11 @@ def output_layer(model: Any) -> Any:
     """The last linear layer, from the head's features to the labels."""
     import torch
 
-    candidates = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.num_labels]
+    candidates = [
+        m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels
+    ]
     if not candidates:
-        raise ValueError(f"{type(model).__name__} has no linear layer to its {model.num_labels} labels")
+        raise ValueError(f"{type(model).__name__} has no linear layer to its {model.config.num_labels} labels")
     return candidates[-1]
 
 

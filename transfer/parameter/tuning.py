@@ -6,7 +6,7 @@ which rate and when, what is added to the loss, and how the result becomes an or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from transfer.errors import InputError
 from transfer.parameter.heads import Pooling, head_parameters
 from transfer.reading import Reading, Truncation, load_tokenizer
-from transfer.stage import Kind, Stage, Work
+from transfer.stage import Kind, Stage, Work, name_of
 from transfer.targets import Target, target_of
 from transfer.targets.target import Examples
 from transfer.training import History, Learner, Schedule, train
@@ -72,10 +73,13 @@ class FineTuning(Stage):
         assert best is not None
         model = self.finish(best[1])
         target.settle(model)
-        figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
+        figures = save_tuned(model, tokenizer, target, validation, reading, work.out, self.save)
         return {**figures, "best_step": float(best[0].best_step)}
 
     def _train(self, learner: Learner, work: Work) -> History:
+        if not any(p.requires_grad for p in learner.model.parameters()):
+            what = "everything is frozen, and there is no new head that could learn"
+            raise InputError(f"method {name_of(type(self))!r}", what, "Freeze fewer layers")
         learner.model.always_frozen = frozenset(n for n, p in learner.model.named_parameters() if not p.requires_grad)
         steps = self.epochs * -(-len(learner.lengths) // self.schedule.batch_size)
         return train(
@@ -104,6 +108,10 @@ class FineTuning(Stage):
     def finish(self, model: Any) -> Any:
         """The trained model as an ordinary one."""
         return model
+
+    def save(self, model: Any, out: Path) -> None:
+        """Write the finished model to a folder."""
+        save_plain(model, out)
 
 
 class TuningLearner(Learner):
@@ -145,15 +153,26 @@ def open_tokenizer(target: Target, folder: Path, reading: Reading) -> Any:
 
 
 def save_tuned(
-    model: Any, tokenizer: Any, target: Target, validation: Examples, reading: Reading, out: Path
+    model: Any,
+    tokenizer: Any,
+    target: Target,
+    validation: Examples,
+    reading: Reading,
+    out: Path,
+    save: Callable[[Any, Path], None] | None = None,
 ) -> dict[str, float]:
     """Save a tuned model with its tokenizer; returns its figures on validation, `score` among them."""
     figures = target.measure(model, validation)
-    model.save_pretrained(out)
+    (save or save_plain)(model, out)
     tokenizer.save_pretrained(out)
     reading.save(out, target.generates)
     named = {f"validation_{name}": value for name, value in figures.items() if name != "score"}
     return {**named, "score": figures["score"]}
+
+
+def save_plain(model: Any, out: Path) -> None:
+    """As transformers saves a model."""
+    model.save_pretrained(out)
 
 
 def depth_groups(model: Any) -> list[list[Any]]:
@@ -177,9 +196,9 @@ def depth_groups(model: Any) -> list[list[Any]]:
 
 
 def _is_stack(modules: Any) -> bool:
-    """Whether a list of modules is a stack of layers: each has matrices, and all have the same shape of parameters."""
-    shapes = [sorted(str(tuple(p.shape)) for p in module.parameters()) for module in modules]
-    return bool(shapes) and len(shapes[0]) >= 6 and len({len(s) for s in shapes}) <= 2
+    """Whether a list of modules is a stack of layers: each has several parameters, and about as many as the others."""
+    counts = [len(list(module.parameters())) for module in modules]
+    return bool(counts) and min(counts) >= 4 and max(counts) - min(counts) <= 2
 
 
 def to_numpy(parameters: Sequence[Any]) -> np.ndarray:

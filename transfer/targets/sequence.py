@@ -30,7 +30,7 @@ class SequenceTarget(Target):
 
     def open(self, folder: Path) -> Any:
         model = open_tuned("AutoModelForSequenceClassification", folder)
-        self.labels = [model.config.id2label[i] for i in range(model.num_labels)]
+        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
         return model
 
     def answer(self, model: Any, examples: Examples) -> np.ndarray:

@@ -116,10 +116,13 @@ class Target(ABC):
         """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
         with caught_features(model) as caught:
             forward(model, examples)
-        order = [i for part in examples.by_length(SIZE) for i in part]
+        parts = list(examples.by_length(SIZE))
+        if caught[0].ndim == 3 and caught[0].shape[1] > 1:  # a decoder's head looks at every token; the last one counts
+            ends = [[examples.lengths[i] - 1 for i in part] for part in parts]
+            caught = [seen[np.arange(len(end)), end] for seen, end in zip(caught, ends, strict=True)]
         rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in caught]).astype(np.float64)
         restored = np.empty_like(rows)
-        restored[order] = rows
+        restored[[i for part in parts for i in part]] = rows
         return restored
 
 
@@ -130,7 +133,7 @@ def forward(model: Any, examples: Examples, size: int = SIZE) -> np.ndarray:
     """Logits in fp32, shape (examples, labels), in the order of the examples whatever their lengths."""
     import torch
 
-    logits = np.zeros((len(examples), model.num_labels), dtype=np.float32)
+    logits = np.zeros((len(examples), model.config.num_labels), dtype=np.float32)
     with torch.inference_mode():
         for chosen in examples.by_length(size):
             batch = {name: value.to(model.device) for name, value in examples.batch(chosen).items()}

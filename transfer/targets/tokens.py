@@ -43,7 +43,7 @@ class Tokens(Target):
 
     def open(self, folder: Path) -> Any:
         model = open_tuned("AutoModelForTokenClassification", folder)
-        self.labels = [model.config.id2label[i] for i in range(model.num_labels)]
+        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
         return model
 
     def truth_of(self, records: Sequence[dict]) -> np.ndarray:
