@@ -19,8 +19,8 @@ from transfer.corpora.declared import Kind, TargetSpec
 from transfer.errors import InputError
 from transfer.evaluation.predict import Predict
 from transfer.families import Family
+from transfer.heads import check_pooling
 from transfer.parameter.full import Full
-from transfer.parameter.heads import check_pooling
 from transfer.problem import Domain, Setting, Task
 from transfer.recipe import Recipe
 from transfer.stage import SELECTED, Stage, make_key, name_of

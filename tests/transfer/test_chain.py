@@ -10,8 +10,10 @@ from transfer.bases import FolderBase, PackageBase
 from transfer.chain import Chain, Pin, plan, prediction_key
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
+from transfer.families import Family
+from transfer.instance import Nearest
 from transfer.objectives import Masked, SimCSE
-from transfer.parameter import Full, Probe
+from transfer.parameter import Distill, Full, Lora, Probe
 from transfer.params import load_params
 from transfer.recipe import Recipe
 from transfer.stage import canonical_json, make_key
@@ -149,3 +151,78 @@ def test_a_folders_identity_is_its_content_not_its_path(tiny: Path, tmp_path: Pa
 def test_adaptation_without_a_corpus_is_refused_with_the_mend() -> None:
     with pytest.raises(InputError, match=r"has no corpus.*domains\.film"):
         chain(corpus="")
+
+
+def refusal(recipe: Recipe, family: str, **spec) -> str:
+    target = SPEC.model_copy(update=spec)
+    with pytest.raises(InputError) as caught:
+        plan("t", target, "r", recipe, BASE, pins(), family=Family(family))
+    return str(caught.value)
+
+
+def test_a_base_that_cannot_do_what_a_recipe_asks_is_refused_with_what_would_do() -> None:
+    said = refusal(Recipe(base="b", adapt=(Masked(),), tune=Full(pooling="first")), "gpt2")
+    assert "method 'masked': asks for masked LM" in said
+    assert "gpt2" in said
+    assert "causal LM" in said.split("or a method for what this one can")[1]
+    assert "pooling: first" in refusal(Recipe(base="b", tune=Full()), "gpt2")
+    assert "asks for generate" in refusal(Recipe(base="b", tune=Full()), "bert", task="generation")
+
+
+def test_a_method_that_does_not_suit_the_kind_of_target_is_refused() -> None:
+    said = refusal(Recipe(base="b", tune=Probe(pooling="first")), "gpt2", task="generation")
+    assert "does not suit a generation target" in said
+    assert "single-label" in said
+
+
+def test_a_family_that_nobody_knows_yet_refuses_nothing() -> None:
+    assert chain(Recipe(base="b", adapt=(Masked(),), tune=Full())).steps
+
+
+def test_a_students_chain_holds_its_teacher_tuned_on_the_same_parent_with_the_same_seed() -> None:
+    made = chain(Recipe(base="b", adapt=(SimCSE(),), tune=Distill()))
+    for role in ("challenger", "unadapted"):
+        for key in keys(made, role):
+            student = made.step(key)
+            parent, teacher = student.parents
+            assert made.step(teacher).stage == Full()
+            assert made.step(teacher).parents == (parent,)
+            assert made.step(teacher).seed == student.seed
+    assert keys(made, "challenger") != keys(made, "unadapted")
+
+
+def test_a_student_of_another_base_starts_from_that_base() -> None:
+    small = BASE.model_copy(update={"folder": "small"})
+    recipe = Recipe(base="b", tune=Distill(student="small"))
+    made = plan("film-sentiment", SPEC, "r", recipe, BASE, pins(), others={"small": small})
+    student = made.step(keys(made, "challenger")[0])
+    assert made.step(student.parents[0]).stage == small
+    assert made.step(made.step(student.parents[1]).parents[0]).stage == BASE
+
+
+def test_an_objective_on_selected_text_has_the_selection_among_its_parents() -> None:
+    made = chain(Recipe(base="b", adapt=(Nearest(), Masked(text="selected")), tune=Full()))
+    selection = next(step for step in made if step.kind == "select")
+    adapted = next(step for step in made if step.kind == "adapt")
+    assert adapted.parents == (made.steps[0].key, selection.key)
+    assert adapted.data == ()
+    assert dict(selection.data) == {"corpus": "c", "train": "t"}
+    with pytest.raises(InputError, match="no stage before it selects any"):
+        chain(Recipe(base="b", adapt=(Masked(text="selected"),), tune=Full()))
+
+
+def test_task_adaptation_reads_the_tasks_text_and_needs_no_corpus() -> None:
+    made = chain(Recipe(base="b", adapt=(Masked(text="task"),), tune=Full()), corpus="")
+    assert dict(next(step for step in made if step.kind == "adapt").data) == {"train": "t"}
+
+
+def test_a_declared_family_is_no_part_of_the_identity() -> None:
+    told = BASE.model_copy(update={"family": "bert"})
+    assert chain(base=told).steps[0].key == chain().steps[0].key
+
+
+def test_from_scratch_reads_like_the_challenger_but_learns_at_its_own_rate() -> None:
+    made = chain(Recipe(base="b", tune=Lora(max_tokens=32, epochs=3)))
+    tune = made.step(keys(made, "scratch")[0]).stage.tune  # type: ignore[attr-defined]
+    assert (tune.max_tokens, tune.epochs) == (32, 3)
+    assert tune.schedule == Full().schedule

@@ -11,8 +11,8 @@ from tests.bases import FAMILIES
 from tests.kinds import QUICK, build, score
 from transfer.errors import InputError
 from transfer.families import Family, family_of
+from transfer.heads import check_pooling
 from transfer.methods import ADAPTING, TUNING
-from transfer.parameter.heads import check_pooling
 
 OWN_OBJECTIVE = {"xlnet": "permuted", "gpt2": "causal", "llama": "causal", "t5": None}
 SMALL = {"block": 16, "tokens": 1500, "schedule": {"batch_size": 16, "rate": 1e-3}}

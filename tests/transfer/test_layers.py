@@ -67,3 +67,23 @@ def test_files_are_short() -> None:
         name: n for name, path in modules().items() if (n := len(path.read_text(encoding="utf-8").splitlines())) > 260
     }
     assert not long
+
+
+def test_every_module_can_be_imported_first() -> None:
+    """A served model imports from the middle: no module may need another to have been imported before it."""
+    import importlib
+    import sys
+
+    names = [name for name in modules() if name.split(".")[0] == "transfer"]
+    kept = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "transfer"}
+    try:
+        for name in names:
+            if name.startswith("transfer.networks"):
+                continue  # they register themselves with transformers, which takes it once
+            for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == "transfer"]:
+                del sys.modules[loaded]
+            importlib.import_module(name)
+    finally:
+        for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == "transfer"]:
+            del sys.modules[loaded]
+        sys.modules.update(kept)

@@ -121,6 +121,8 @@ class TargetSpec(_Declared):
     group: str | None = None
     """rows with the same value here stay in one split"""
     html: bool = False
+    skip_empty: bool = False
+    """leave out rows without text or label, instead of stopping at them"""
     split: Share = Share()
     limit: dict[Split, int] = {}
     """at most so many rows of a split, label shares kept"""

@@ -29,6 +29,12 @@ def example_of(row: Row, spec: TargetSpec) -> Example:
     return Example(text, label, unit, row.where, pair, words, spec.task)
 
 
+def is_empty(row: Row, spec: TargetSpec) -> bool:
+    """Whether a row lacks its text, its second text or its label."""
+    columns = [column for column in (spec.text, spec.pair, spec.label) if column]
+    return any(column in row.values and not str(row.values[column] or "").strip() for column in columns)
+
+
 def record_of(example: Example, name: str) -> dict[str, object]:
     """An example as it is written to a prepared split; `name` is its id."""
     record: dict[str, object] = {"id": name, "text": example.text}

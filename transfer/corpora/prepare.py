@@ -12,7 +12,7 @@ from typing import get_args
 
 from transfer.corpora.declared import Split, TargetSpec
 from transfer.corpora.files import tell, write_json, write_jsonl
-from transfer.corpora.labelled import check_labels, example_of, record_of
+from transfer.corpora.labelled import check_labels, example_of, is_empty, record_of
 from transfer.corpora.profile import describe
 from transfer.corpora.read import read_rows
 from transfer.corpora.split import Example, assign, distinct, fingerprint, limit
@@ -54,7 +54,10 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
 def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
     """Read every declared split, and make the missing ones from the training rows by hash."""
     data = root / spec.data
-    rows: Splits = {split: [example_of(row, spec) for row in read_rows(data, how)] for split, how in spec.read.items()}
+    rows: Splits = {
+        split: [example_of(row, spec) for row in read_rows(data, how) if not (spec.skip_empty and is_empty(row, spec))]
+        for split, how in spec.read.items()
+    }
     missing = [split for split in SPLITS if split not in rows]
     if missing:
         share = spec.split

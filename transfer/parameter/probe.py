@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from transfer.corpora.declared import Kind as TargetKind
-from transfer.parameter.heads import Pooling, output_layer
+from transfer.heads import Pooling, output_layer
 from transfer.parameter.linear import Solution, solve
 from transfer.parameter.tuning import open_tokenizer, save_tuned
 from transfer.reading import Reading, Truncation

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from transfer.errors import InputError
-from transfer.parameter.heads import Pooling, head_parameters
+from transfer.heads import Pooling, head_parameters
 from transfer.reading import Reading, Truncation, load_tokenizer
 from transfer.stage import Kind, Stage, Work, name_of
 from transfer.targets import Target, target_of

@@ -14,7 +14,7 @@ import numpy as np
 
 from transfer.evaluation.predictions import Predictions, Texts, objects
 from transfer.families import family_of
-from transfer.parameter.heads import Pooling
+from transfer.heads import Pooling
 from transfer.reading import Reading
 from transfer.targets.target import Examples, Target
 from transfer.weights import load_headed, open_tuned

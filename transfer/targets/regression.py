@@ -14,7 +14,7 @@ import numpy as np
 
 from transfer.corpora.files import read_jsonl
 from transfer.evaluation.metrics import pearson
-from transfer.parameter.heads import Pooling, output_layer
+from transfer.heads import Pooling, output_layer
 from transfer.targets.sequence import SequenceTarget
 from transfer.targets.target import Examples, forward
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from transfer.evaluation.predictions import PREDICTIONS, Predictions
-from transfer.parameter.heads import Pooling, load_classifier
+from transfer.heads import Pooling, load_classifier
 from transfer.targets.target import Examples, Target, forward
 from transfer.weights import open_tuned
 

@@ -15,7 +15,7 @@ from transfer.corpora.declared import Kind
 from transfer.corpora.files import read_jsonl
 from transfer.evaluation.predictions import Predictions
 from transfer.families import Ability
-from transfer.parameter.heads import Pooling, output_layer
+from transfer.heads import Pooling, output_layer
 from transfer.reading import Reading, encode
 
 if TYPE_CHECKING:

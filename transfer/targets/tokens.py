@@ -15,7 +15,7 @@ import numpy as np
 from transfer.corpora.files import read_jsonl
 from transfer.evaluation.metrics import measure
 from transfer.evaluation.predictions import Predictions, Tags, objects
-from transfer.parameter.heads import Pooling
+from transfer.heads import Pooling
 from transfer.reading import Reading
 from transfer.targets.target import SIZE, Examples, Target, caught_features
 from transfer.weights import load_headed, open_tuned

@@ -10,7 +10,7 @@ from transfer.corpora.split import fingerprint
 from transfer.evaluation.figures import confusion_matrix, intervals, loss_curve, reliability
 from transfer.evaluation.predict import predict
 from transfer.evaluation.predictions import read_predictions
-from transfer.parameter.heads import load_classifier
+from transfer.heads import load_classifier
 from transfer.runtime import Runtime, exactly
 
 

@@ -14,8 +14,8 @@ from transfer.controls.tfidf import Tfidf, answer_tfidf
 from transfer.corpora.declared import Share, TargetSpec
 from transfer.corpora.files import read_jsonl
 from transfer.corpora.prepare import prepare
+from transfer.heads import load_classifier
 from transfer.parameter import Full, Probe
-from transfer.parameter.heads import load_classifier
 from transfer.reading import Reading
 from transfer.runtime import Runtime
 from transfer.stage import Stage, Work

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from transfer.errors import InputError
-from transfer.parameter.heads import _ask_for_mean, head_parameters, load_classifier, output_layer
+from transfer.heads import _ask_for_mean, head_parameters, load_classifier, output_layer
 
 LABELS = ["bad", "good", "so so"]
 
