@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any
 
-from tests.project import BAD, FILLER, GOOD, sentence, write_corpus
+from tests.project import BAD, GOOD, sentence, write_corpus
 from transfer.corpora.declared import Share, TargetSpec
 from transfer.corpora.files import write_jsonl
 from transfer.corpora.prepare import prepare
@@ -98,4 +99,6 @@ def score(model: Path, test: Path, metric: str, folder: Path) -> float:
     return measure(metric, read_predictions(folder))
 
 
-WORDS_OF_ALL = sorted({*GOOD, *BAD, *FILLER})
+def within(hits: int, trials: int, p: float) -> bool:
+    """Within five standard deviations of a binomial."""
+    return abs(hits - trials * p) < 5 * math.sqrt(trials * p * (1 - p))

@@ -1,0 +1,81 @@
+"""What each recipe reaches on one target, with intervals and cost: `python -m benchmarks.catalogue TARGET [RECIPE ...]`.
+
+Runs in the project's folder, as retrains of the target; what is there already is reused. The cost of a recipe is the time of its
+own stages (selection, adaptation, tuning of the shipped seed), as a ratio to that of the first recipe named, from the same session.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import flows  # noqa: F401 - sets the quiet switches before any library is imported
+from flows.environment import quiet_console
+from flows.retrain import retrain
+from tasks.project import root, store
+from tasks.tracking import client
+from transfer.checkpoint import read_lineage
+from transfer.params import load_params
+
+OWN = ("select", "adapt", "tune")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """One recipe: score with interval, what it lies above scratch and the unadapted model, seconds, ms a text, MB."""
+
+    recipe: str
+    score: tuple[float, float, float]
+    above: dict[str, float]
+    seconds: float
+    latency: float
+    megabytes: float
+
+
+def main(arguments: list[str]) -> None:
+    """Run the recipes, and print one markdown row each."""
+    params = load_params(root() / "params.yaml")
+    target = arguments[0]
+    metric = params.target(target).judged_by
+    quiet_console()
+    first = 0.0
+    print(
+        f"| recipe | {metric} | above scratch | above unadapted | training time | ms a text | MB |\n|---|---|---|---|---|---|---|"
+    )
+    for recipe in arguments[1:] or list(params.recipes):
+        one = reached(target, recipe, metric)
+        first = first or one.seconds
+        value, low, high = one.score
+        above = [f"{one.above[name]:+.3f}" if name in one.above else "" for name in ("scratch", "unadapted")]
+        cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]", *above, f"{one.seconds / first:.1f}x"]
+        print(f"| {recipe} | {' | '.join(cells)} | {one.latency:.1f} | {one.megabytes:.0f} |", flush=True)
+
+
+def reached(target: str, recipe: str, metric: str) -> Reached:
+    outcome = retrain(target, recipe)
+    run = client().get_run(outcome["run"])
+    figures = run.data.metrics
+    score = tuple(figures[f"test/challenger/{metric}{end}"] for end in ("", "/low", "/high"))
+    others = {name: figures.get(f"difference/challenger-{name}") for name in ("scratch", "unadapted")}
+    version = client().get_model_version_by_alias(target, "challenger")
+    return Reached(
+        recipe,
+        (score[0], score[1], score[2]),
+        {name: value for name, value in others.items() if value is not None},
+        seconds_of(version.tags["transferline.key"]),
+        figures["test/challenger/latency_ms"],
+        figures["test/challenger/megabytes"],
+    )
+
+
+def seconds_of(key: str) -> float:
+    """How long a checkpoint and the stages before it took to build, the base left out."""
+    lineage = read_lineage(store() / key) or {}
+    if key.split("-")[0] not in OWN:
+        return 0.0
+    info = client().get_run(lineage["run"]).info
+    return (info.end_time - info.start_time) / 1000 + sum(seconds_of(parent) for parent in lineage["parents"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
