@@ -1,6 +1,7 @@
 """Parameter transfer: how a model's weights are carried over to a labelled target. One file each, one line each."""
 
 from transfer.parameter.adapter import Adapter
+from transfer.parameter.bitfit import BitFit
 from transfer.parameter.discriminative import Discriminative
 from transfer.parameter.distill import Distill
 from transfer.parameter.freeze import Freeze
