@@ -91,6 +91,8 @@ GOLDEN: dict[str, str] = {
     "l2-sp/scratch": "control-06d41e96d34f341a",
     "lora": "tune-902aea839a17dd11",
     "lora/scratch": "control-06d41e96d34f341a",
+    "bitfit": "tune-ebd16cd092a92e57",
+    "bitfit/scratch": "control-06d41e96d34f341a",
     "adapter": "tune-ad4483c0d08392d7",
     "adapter/scratch": "control-06d41e96d34f341a",
     "prompt": "tune-fabb72b28449d0da",
