@@ -63,7 +63,7 @@ def merge(params: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(k == "sh" for k, _ in blocks(p))], ids=lambda p: p.name)
-def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, prefect_api: str) -> None:
     project = copy_of_the_project(tmp_path / "project")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for kind, text in blocks(page):
@@ -73,7 +73,7 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", text],
                 cwd=project,
-                env=environment(project, PATH=path, PYTHONPATH=str(project)),
+                env=environment(project, PATH=path, PYTHONPATH=str(project), PREFECT_API_URL=prefect_api),
                 capture_output=True,
                 text=True,
                 check=False,

@@ -22,7 +22,7 @@ TUNE = {"method": "full", **QUICK, "epochs": 8}
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def line(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     """A project with one target of each kind, all of them retrained once."""
     project = make_project(tmp_path_factory.mktemp("kinds") / "project")
     write_rows(project / "rows.jsonl")
@@ -42,7 +42,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
     )
     command = [sys.executable, "-m", "flows.cli", "run", "--all"]
-    done = subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
+    here = environment(project, PREFECT_API_URL=prefect_api)
+    done = subprocess.run(command, cwd=project, env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return project
 
