@@ -16,8 +16,9 @@ run: $(STAMP)
 serve: $(STAMP)
 	@exec $(BIN)/transferline serve $(ARGS)
 
+# two at a time, a file as a whole: most of the time is spent waiting for processes to start
 test: $(STAMP) lint types
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -66,10 +66,8 @@ def test_a_kind_is_judged_registered_and_served(kind: str, inside: Path) -> None
     import mlflow
     import pandas as pd
 
-    from tasks.tracking import tracking_uri
     from transfer.corpora.declared import METRICS_OF
 
-    mlflow.set_tracking_uri(tracking_uri())
     found = version(kind)
     run = mlflow.get_run(found.run_id)
     task: Any = SPECS[kind].get("task", "single-label")
@@ -100,9 +98,6 @@ def test_a_served_model_needs_nothing_of_this_project(inside: Path, tmp_path: Pa
     """The code that travels with a version is enough: loaded in a process that cannot import ours."""
     import mlflow
 
-    from tasks.tracking import tracking_uri
-
-    mlflow.set_tracking_uri(tracking_uri())
     folder = mlflow.artifacts.download_artifacts(version("tokens").source, dst_path=str(tmp_path))
     script = f"""
 import sys

@@ -18,8 +18,8 @@ def test_what_a_dead_run_left_is_ended_and_what_a_living_one_runs_is_not() -> No
     gone.wait()
     orphan, child = sleeper(gone.pid), sleeper(os.getpid())
     try:
-        assert end_orphans() >= 1
-        orphan.wait(timeout=10)  # it is gone
+        end_orphans()
+        orphan.wait(timeout=10)  # it is gone; maybe by the hand of another run that started just now
         assert child.poll() is None
     finally:
         child.kill()
