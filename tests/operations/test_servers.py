@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,8 +98,9 @@ def postgres(tmp_path: Path) -> Iterator[str]:
     user: list[str] = []
     if os.getuid() == 0:  # it refuses to run as root
         shutil.chown(place, "postgres")
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(0o755)
+        above = Path(tempfile.gettempdir())
+        for folder in (tmp_path, *(parent for parent in tmp_path.parents if above in parent.parents)):
+            folder.chmod(0o755)  # as deep as pytest has put it
         user = ["runuser", "-u", "postgres", "--"]
     data = str(place / "data")
     subprocess.run(
