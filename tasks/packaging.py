@@ -20,7 +20,16 @@ from transfer.targets import kind_of_model
 
 EXTRA = "transferline"  # artifact folder beside a logged model: lineage, fingerprints, config and tokenizer
 REQUIREMENTS = ("torch", "transformers", "safetensors", "accelerate")
-OURS = (*REQUIREMENTS, "peft", "pydantic", "numpy", "pandas", "xxhash", "PyYAML", "scipy")  # what our code imports besides
+OURS = (
+    *REQUIREMENTS,
+    "peft",
+    "pydantic",
+    "numpy",
+    "pandas",
+    "xxhash",
+    "PyYAML",
+    "scipy",
+)  # what our code imports besides
 _SENTENCE = "a wonderful film, beautifully acted"
 
 
