@@ -62,6 +62,14 @@ def stream_of(documents: Sequence[Sequence[int]], block: int, end: int) -> np.nd
     return stream[: count * block].reshape(count, block)
 
 
+def padded(rows: Sequence[Sequence[int]], filler: int) -> Any:
+    """Rows of token ids as one tensor, filled up on the right."""
+    import torch
+
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *([filler] * (width - len(row)))] for row in rows])
+
+
 def pieces(documents: Sequence[Sequence[int]], longest: int, shortest: int = 8) -> list[list[int]]:
     """Documents cut into pieces of at most `longest` tokens, no piece across two documents, stubs dropped."""
     cut = [list(d[i : i + longest]) for d in documents for i in range(0, len(d), longest)]

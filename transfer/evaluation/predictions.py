@@ -172,7 +172,6 @@ PREDICTIONS: Mapping[Kind, type[Predictions]] = {
 def objects(values: Sequence[Any]) -> np.ndarray:
     """A one-dimensional array of Python objects, tuples left whole."""
     array = np.empty(len(values), dtype=object)
-    array[:] = values if not values or not isinstance(values[0], tuple) else [None] * len(values)
     for i, value in enumerate(values):
         array[i] = value
     return array

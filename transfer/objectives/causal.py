@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import stream_of, tokenise
+from transfer.corpora.blocks import held_out, stream_of, tokenise
 from transfer.families import Ability
-from transfer.objectives.objective import Objective, mean_loss, opened, texts_of
+from transfer.objectives.objective import Objective, mean_loss, opened
 from transfer.stage import Work
 from transfer.training import Learner
 from transfer.weights import load_model, save_model
@@ -36,7 +36,7 @@ class Causal(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModelForCausalLM", parent, work.seed)
-        trained, measured = texts_of(self.file(work))
+        trained, measured = held_out(self.file(work))
         end = tokenizer.eos_token_id
         blocks = stream_of(tokenise(tokenizer, trained), self.block, end)
         probe = stream_of(tokenise(tokenizer, measured * (1 + self.block // 8)), self.block, end)[:64]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from transfer.corpora.blocks import affixes, pieces, tokenise
+from transfer.corpora.blocks import affixes, held_out, pieces, tokenise
 from transfer.families import Ability
-from transfer.objectives.objective import Objective, opened, texts_of
+from transfer.objectives.objective import Objective, opened
 from transfer.stage import Work
 from transfer.training import Learner, Schedule
 from transfer.weights import load_model, save_model
@@ -41,7 +41,7 @@ class SimCSE(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModel", parent, work.seed)
-        trained, measured = texts_of(self.file(work))
+        trained, measured = held_out(self.file(work))
         longest = self.piece - tokenizer.num_special_tokens_to_add()
         learner = ContrastiveLearner(model, tokenizer, pieces(tokenise(tokenizer, trained), longest), self.temperature)
         probe = ContrastiveLearner(

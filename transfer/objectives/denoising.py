@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import affixes, pieces, tokenise
+from transfer.corpora.blocks import affixes, held_out, padded, pieces, tokenise
 from transfer.families import Ability
-from transfer.objectives.objective import Objective, mean_loss, opened, padded, texts_of
+from transfer.objectives.objective import Objective, mean_loss, opened
 from transfer.stage import Work
 from transfer.training import Learner, Schedule
 from transfer.weights import load_model, save_model
@@ -45,7 +45,7 @@ class Denoising(Objective):
         tokenizer, parent = opened(work)
         encoder, _ = load_model("AutoModel", parent, work.seed)
         decoder, _ = load_model("AutoModelForCausalLM", parent, work.seed, is_decoder=True, add_cross_attention=True)
-        trained, measured = texts_of(self.file(work))
+        trained, measured = held_out(self.file(work))
         longest = self.piece - tokenizer.num_special_tokens_to_add()
         texts, probe = (pieces(tokenise(tokenizer, some), longest) for some in (trained, measured))
         learner = DenoisingLearner(tied(encoder, decoder), tokenizer, texts, self.deleted, work.seed)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import pack, tokenise
+from transfer.corpora.blocks import held_out, pack, tokenise
 from transfer.errors import InputError
 from transfer.families import Ability
-from transfer.objectives.objective import Objective, mean_loss, opened, texts_of
+from transfer.objectives.objective import Objective, mean_loss, opened
 from transfer.stage import Work
 from transfer.training import Learner
 from transfer.weights import load_model, save_model
@@ -51,7 +51,7 @@ class Masked(Objective):
         tokenizer, parent = opened(work)
         check_tokenizer(tokenizer, parent.name)
         model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
-        trained, measured = texts_of(self.file(work))
+        trained, measured = held_out(self.file(work))
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, trained), self.block, *pair)
         probe = pack(tokenise(tokenizer, measured + measured * (self.block // 8)), self.block, *pair)[:64]

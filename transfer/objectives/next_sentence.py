@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import tokenise
+from transfer.corpora.blocks import held_out, padded, tokenise
 from transfer.errors import InputError
 from transfer.families import Ability
 from transfer.objectives.masked import IGNORED, mask
-from transfer.objectives.objective import MEASURING, Objective, mean_loss, opened, padded, texts_of
+from transfer.objectives.objective import MEASURING, Objective, mean_loss, opened
 from transfer.stage import Work
 from transfer.training import Learner
 from transfer.weights import load_model, save_model
@@ -45,7 +45,7 @@ class NextSentence(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModelForPreTraining", parent, work.seed)
-        pairs, probe = (sentence_pairs(tokenizer, texts, self.piece) for texts in texts_of(self.file(work)))
+        pairs, probe = (sentence_pairs(tokenizer, texts, self.piece) for texts in held_out(self.file(work)))
         if len(pairs) < 2:
             raise InputError("corpus", "there are no two documents with two sentences", "Bring longer text")
         learner = NextSentenceLearner(model, tokenizer, pairs, self, work.seed)

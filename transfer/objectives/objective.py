@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import held_out
 from transfer.reading import load_tokenizer
 from transfer.stage import SELECTED, Kind, Stage, Work
 from transfer.training import Learner, Schedule, train
-
-if TYPE_CHECKING:
-    import torch
 
 MEASURING = 2**31  # an epoch that no training reaches: the noise of the held-out loss
 SELECTED_FILE = "corpus.jsonl"
@@ -87,11 +83,6 @@ def opened(work: Work) -> tuple[Any, Path]:
     return load_tokenizer(parent), parent
 
 
-def texts_of(path: Path) -> tuple[list[str], list[str]]:
-    """Texts to train on, and texts to measure on."""
-    return held_out(path)
-
-
 def mean_loss(learner: Any, examples: Any, size: int = 32) -> float:
     """Mean loss on held-out examples, always with the same noise. `learner.batch(examples, indices, epoch)` makes batches."""
     import torch
@@ -106,11 +97,3 @@ def mean_loss(learner: Any, examples: Any, size: int = 32) -> float:
             losses.append(float(learner.loss({k: v.to(device) for k, v in batch.items()})))
             weights.append(len(indices))
     return float(np.average(losses, weights=weights))
-
-
-def padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-    """Rows of token ids as one tensor."""
-    import torch
-
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *([filler] * (width - len(row)))] for row in rows])

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from transfer.errors import InputError
@@ -199,8 +198,3 @@ def _is_stack(modules: Any) -> bool:
     """Whether a list of modules is a stack of layers: each has several parameters, and about as many as the others."""
     counts = [len(list(module.parameters())) for module in modules]
     return bool(counts) and min(counts) >= 4 and max(counts) - min(counts) <= 2
-
-
-def to_numpy(parameters: Sequence[Any]) -> np.ndarray:
-    """All values of some parameters as one vector: for laws and distances."""
-    return np.concatenate([p.detach().float().cpu().numpy().ravel() for p in parameters])

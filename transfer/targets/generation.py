@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transfer.corpora.blocks import padded
 from transfer.evaluation.predictions import Predictions, Texts, objects
 from transfer.families import family_of
 from transfer.heads import Pooling
@@ -152,17 +153,10 @@ class Sources(Examples):
 
         targets = [self.targets[i] for i in indices]
         if self.two_sided:
-            return {**self.batch(indices), "labels": _padded(targets, IGNORED)}
+            return {**self.batch(indices), "labels": padded(targets, IGNORED)}
         sources = [self.inputs["input_ids"][i] for i in indices]
         whole = [[*source, *target] for source, target in zip(sources, targets, strict=True)]
         labels = [[IGNORED] * len(s) + t for s, t in zip(sources, targets, strict=True)]
-        mask = _padded([[1] * len(row) for row in whole], 0)
-        ids = _padded(whole, self.tokenizer.pad_token_id)
-        return {"input_ids": ids, "attention_mask": mask.to(torch.long), "labels": _padded(labels, IGNORED)}
-
-
-def _padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-    import torch
-
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *([filler] * (width - len(row)))] for row in rows])
+        mask = padded([[1] * len(row) for row in whole], 0)
+        ids = padded(whole, self.tokenizer.pad_token_id)
+        return {"input_ids": ids, "attention_mask": mask.to(torch.long), "labels": padded(labels, IGNORED)}
