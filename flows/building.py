@@ -8,6 +8,7 @@ from typing import Any
 from prefect.task_runners import TaskRunner
 
 from tasks.caching import Built, build_all, committed
+from tasks.deciding import Decided, last_decision, settle
 from tasks.finetuning import control, tune
 from tasks.pretraining import adapt, collect_base, select
 from tasks.project import root, store
@@ -18,7 +19,7 @@ from transfer.chain import Chain, Data, Step, check_recipe, plan
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
 from transfer.families import Family, family_of
-from transfer.params import Params, load_params
+from transfer.params import AUTO, Params, load_params
 from transfer.recipe import Recipe
 from transfer.runtime import Runtime
 
@@ -36,6 +37,16 @@ class Line:
     spec: TargetSpec
     seeds: int
     runtime: Runtime
+    decided: Decided | None = None
+
+    def settled(self, data: Data) -> Line:
+        """The line with the recipe of the last decision, where it asks for that one. Raises InputError on a stale one."""
+        if self.recipe != AUTO:
+            return self
+        decision = last_decision(self.target)
+        base = Step("base", self._base(decision["base"]["name"])).key
+        decided = settle(decision, data, base, self.params.recipes)
+        return replace(self, recipe=decided.name, decided=decided)
 
     def plan(self, data: Data) -> Chain:
         """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
@@ -48,23 +59,17 @@ class Line:
             base,
             data,
             self.seeds,
-            self._family(base),
+            family_known(base),
             {name: self._base(name) for name in self.params.bases if name == self.declared.tune.starts_from()},
         )
 
     @property
     def declared(self) -> Recipe:
-        return self.params.recipe(self.recipe)
+        return self.decided.recipe if self.decided else self.params.recipe(self.recipe)
 
     def _base(self, name: str) -> FetchedBase:
         base = self.params.base(name)
         return base.resolved(root()) if isinstance(base, FolderBase) else base
-
-    def _family(self, base: FetchedBase) -> Family | None:
-        """The base's family, if it is declared, can be read, or was collected before."""
-        folder = store() / Step("base", base).key
-        name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)
-        return Family(name) if name else None
 
     def check_family(self, chain: Chain) -> None:
         """Refuse what the collected base's family cannot do, now that it is known."""
@@ -76,12 +81,20 @@ class Line:
         return Request(chain.steps[0], {}, self.runtime, run.run_id, run.experiment_id, {"commit": commit()})
 
 
+def family_known(base: FetchedBase) -> Family | None:
+    """A base's family, if it is declared, can be read, or was collected before."""
+    folder = store() / Step("base", base).key
+    name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)
+    return Family(name) if name else None
+
+
 def open_line(target: str, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:
     """Read the declarations and refuse wrong names at once, before anything heavy is imported or run."""
     params = load_params(root() / "params.yaml")
     spec = params.target(target)
     chosen = recipe or spec.recipe
-    params.recipe(chosen)
+    if chosen != AUTO:
+        params.recipe(chosen)
     if seeds is not None and seeds < LEAST_SEEDS:
         raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")
     runtime = Runtime.model_validate({"device": device, "precision": precision})

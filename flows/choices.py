@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tasks.project import root
 from transfer.errors import InputError
-from transfer.params import load_params
+from transfer.params import AUTO, load_params
 
 OWN = "own"  # instead of a recipe: the one that params.yaml names for the target
 
@@ -20,14 +20,15 @@ OWN = "own"  # instead of a recipe: the one that params.yaml names for the targe
 def _offer(block: str, *more: str) -> Any:
     """A field with a dropdown of a block's names; without one where params.yaml cannot be read (its error comes later)."""
     try:
-        names = [*more, *getattr(load_params(root() / "params.yaml"), block)]
+        names = list(dict.fromkeys([*more, *getattr(load_params(root() / "params.yaml"), block)]))
     except InputError:
         return Field()
     return Field(json_schema_extra={"enum": names})
 
 
 Target = Annotated[str, _offer("targets")]
-RecipeChoice = Annotated[str, _offer("recipes", OWN)]
+ComparisonChoice = Annotated[str, _offer("comparisons", "default")]
+RecipeChoice = Annotated[str, _offer("recipes", OWN, AUTO)]
 
 
 def recipe_of(choice: str | None) -> str | None:

@@ -17,6 +17,7 @@ app.add_typer(operating.data, name="data")
 for _command in (
     operating.serve,
     operating.deploy,
+    operating.compare,
     operating.watch,
     operating.predict,
     operating.models,
@@ -74,7 +75,9 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
     from tasks.versioning import locked_data
 
     line = open_line(target or _default(), recipe, None, "auto", "auto")
-    chain = line.plan(locked_data(line.target, line.params))
+    data = locked_data(line.target, line.params)
+    line = line.settled(data)
+    chain = line.plan(data)
     there = reusable(chain)
     table = Table(title=f"{line.target}, recipe {line.recipe}, setting {chain.setting}", title_justify="left")
     for column in ("step", "key", "from", "plan"):

@@ -33,7 +33,7 @@ def retrain(
 
     Args:
         target: what to retrain, a name from params.yaml
-        recipe: how; `own` is the recipe that params.yaml names for the target
+        recipe: how; `own` is the recipe that params.yaml names for the target, `auto` that of the last comparison
         seeds: seeds of the tuning, at least 3; empty: as the target says
         device: where to compute; auto takes a GPU where there is one
         precision: of training; auto is bf16 where the hardware computes it
@@ -41,6 +41,7 @@ def retrain(
     begin()
     line = open_line(target, recipe_of(recipe), seeds, device, precision)
     data = pin_data(target, line.params)
+    line = line.settled(data)
     chain = line.plan(data)
     show_chain(chain)
     with (

@@ -14,6 +14,7 @@ from tasks.requests import Request
 from tasks.sharing import fetch, fetch_input, fetch_state, forget_state, offer_state
 from tasks.tracking import StageRun
 from transfer.checkpoint import Checkpoint, intact, publish, read_lineage
+from transfer.compute import metered
 from transfer.evaluation.seen import write_seen
 from transfer.stage import Progress, Work
 
@@ -81,7 +82,9 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             name=request.title,
             parents=tuple(parents),
         )
-        summary = make(work)
+        with metered(runtime.device, counting=request.step.kind != "predict") as meter:
+            summary = make(work)
+        cost = meter.cost()
         if request.step.kind in ("select", "adapt", "tune", "control"):
             write_seen(out, request.data, parents)
         lineage = {
@@ -89,13 +92,15 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             "key": request.key,
             "title": request.title,
             "summary": summary,
+            "cost": cost,
             "run": run.run_id,
             "runtime": machine,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **request.tags,
         }
         digest = publish(out, folder, lineage)
-        run.finish(summary, {"transferline.key": request.key, "transferline.digest": digest})
+        spent = {name: cost[name] for name in ("tokens", "flops", "seconds", "peak_bytes")}
+        run.finish(summary, spent, {"transferline.key": request.key, "transferline.digest": digest})
     shutil.rmtree(state, ignore_errors=True)
     forget_state(request.key)
     return Checkpoint(key=request.key, digest=digest, summary=summary, run_id=run.run_id)

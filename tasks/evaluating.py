@@ -16,12 +16,14 @@ from tasks.caching import Built, build_all, stage_task
 from tasks.project import store
 from tasks.registering import Champion
 from tasks.requests import Request
+from tasks.versioning import profile_paths
 from transfer.chain import Chain, Data, predict_step
 from transfer.checkpoint import read_lineage
 from transfer.corpora.declared import TargetSpec
 from transfer.evaluation.predictions import read_predictions
 from transfer.evaluation.report import Group, Report, make_report
 from transfer.evaluation.verdict import Candidate, Verdict, judge
+from transfer.params import Params
 
 predict_test = stage_task("predict", "Predict the test with one model.")
 
@@ -68,8 +70,7 @@ def report_on(
     spec: TargetSpec, groups: dict[str, Group], data: Data, profiles: Mapping[str, Any], target: str
 ) -> Report:
     """Score and compare all models of a retrain."""
-    contaminated = list((profiles.get("target") or {}).get("contaminated_test_rows", []))
-    contaminated += (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
+    contaminated = _contaminated(profiles, target)
     own = {role: group for role, group in groups.items() if role != "champion"}
     looks = count_looks(data["test"].md5)
     return make_report(spec.judged_by, own, groups.get("champion"), spec.fallback == "control", contaminated, looks)
@@ -79,6 +80,16 @@ def report_on(
 def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | None) -> Verdict:
     """Promote, hold or unchanged."""
     return judge(candidates, champion, spec.margin)
+
+
+def contaminated_rows(target: str, params: Params) -> list[str]:
+    """ids of the test rows of which the leak gate found copies on the training side, where they are no more."""
+    return _contaminated(read_profiles(profile_paths(target, params)), target)
+
+
+def _contaminated(profiles: Mapping[str, Any], target: str) -> list[str]:
+    rows = list((profiles.get("target") or {}).get("contaminated_test_rows", []))
+    return rows + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
 
 
 def count_looks(test_md5: str) -> int:

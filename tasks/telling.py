@@ -8,7 +8,7 @@ from prefect.events import emit_event
 
 from tasks.project import root
 
-Kind = Literal["verdict", "drift", "rollback", "data.changed", "retrain.wanted"]
+Kind = Literal["verdict", "decision", "drift", "rollback", "data.changed", "retrain.wanted"]
 
 
 def tell(kind: Kind, target: str, text: str, **more: Any) -> None:

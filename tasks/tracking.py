@@ -160,12 +160,14 @@ class _Run:
 class TransferRun(_Run):
     """The parent run of one retrain."""
 
+    kind = "retrain"
+
     def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
         where = outbox.patiently(lambda: experiment(target), "the run")
         outbox.drain(client())  # what runs before this one could not say
         close_dead_runs(where)
         tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
-        super().__init__(where, title, {**tags, "transferline.kind": "retrain"})
+        super().__init__(where, title, {**tags, "transferline.kind": self.kind})
         self.log({}, 0, {"target": target, "recipe": recipe, "seeds": str(seeds)})
 
     def __enter__(self) -> TransferRun:
@@ -175,6 +177,24 @@ class TransferRun(_Run):
         super().__exit__(kind, error, trace)
         if not outbox.drain(client(), wait=error is None):
             console.print("  [yellow]waiting[/] logs are kept in the store's .outbox; the next run sends them")
+
+
+class ComparisonRun(TransferRun):
+    """The parent run of one comparison."""
+
+    kind = "compare"
+
+    def __init__(self, target: str, comparison: str, seeds: int) -> None:
+        super().__init__(target, f"comparison {comparison}", seeds, f"{target} compare {comparison}")
+
+    def __enter__(self) -> ComparisonRun:
+        return self
+
+    def file(self, path: Path, to: str | None = None) -> None:
+        """A file of any kind among the run's artifacts."""
+        kept = self._keep(path.name)
+        kept.write_bytes(path.read_bytes())
+        self._send("file", path=str(kept), to=to)
 
 
 class StageRun(_Run):
@@ -211,12 +231,13 @@ class StageRun(_Run):
             self._send("batch", metrics=points, parameters={})
         self.sent, self.flushed = len(self.rows), time.monotonic()
 
-    def finish(self, summary: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Send what is left, the summary, and the loss curve of a stage that has one."""
+    def finish(self, summary: Mapping[str, float], spent: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Send what is left, the summary, what it cost, and the loss curve of a stage that has one."""
         from transfer.evaluation.figures import loss_curve
 
         self.flush()
-        self.log({f"final/{name}": value for name, value in summary.items()})
+        cost = {f"cost/{name}": value for name, value in spent.items()}
+        self.log({**{f"final/{name}": value for name, value in summary.items()}, **cost})
         self.tag(tags)
         if any("loss" in row for row in self.rows):
             self.figure(loss_curve(self.rows, self.title), "figures/loss.png")

@@ -7,7 +7,7 @@ Recipes that share a prefix share the work. The plan is pure: it reads no file a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,39 +123,23 @@ def plan(
     Raises InputError on what the setting, the kind of target or the base's family refuses. A family that nobody knows yet
     (None) refuses nothing here; its turn comes when the base has been collected.
     """
-    setting = _setting(target, declared, spec, data)
+    setting = setting_of(target, declared, spec, data)
     check_recipe(recipe, declared, spec.task, setting, family)
-    steps: list[Step] = [Step("base", base, role="base")]
-    root = tip = steps[0].key
-    selected: tuple[str, ...] = ()
-    for stage in declared.adapt:
-        parents = (tip, *(selected if SELECTED in stage.roles() else ()))
-        read = _read(stage, data, f"recipe {recipe!r} for {target!r}", spec.domain)
-        if stage.kind == "select":
-            steps.append(Step("select", stage, parents, read, None, "selected text"))
-            selected = (steps[-1].key,)
-            continue
-        steps.append(Step("adapt", stage, parents, read, ADAPTATION_SEED, "domain-adapted"))
-        tip = steps[-1].key
+    steps = trunk(declared, base, data, f"recipe {recipe!r} for {target!r}", spec.domain)
+    root, tip = steps[0].key, tip_of(steps)
     wanted = range(seeds or spec.seeds)
     tune = declared.tune
-    start = tune.starts_from()
-    if start is not None and start in (others or {}):
-        steps.append(Step("base", (others or {})[start], role="student"))
-    student = (steps[-1].key,) if start is not None else ()
+    student = student_of(tune, others)
+    steps += student
     groups: dict[str, list[Step]] = {"challenger": [], "unadapted": [], "scratch": [], "tfidf": []}
     for role, parent in (("challenger", tip), ("unadapted", root)):
-        for seed in _seeds(tune, wanted):
-            helpers = [
-                Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
-                for name, stage in tune.helpers().items()
-            ]
+        for seed in seeds_of(tune, wanted):
+            *helpers, leaf = branch(tune, parent, data, seed, role, student)
             steps += [step for step in helpers if step.key not in {s.key for s in steps}]
-            parents = (*(student or (parent,)), *(step.key for step in helpers))
-            groups[role].append(Step("tune", tune, parents, _read(tune, data), seed, role))
-    scratch = Scratch(tune=_like(tune))
-    groups["scratch"] = [Step("control", scratch, (root,), _read(scratch, data), s, "scratch") for s in wanted]
-    groups["tfidf"] = [Step("control", Tfidf(), (), _read(Tfidf(), data), None, "tfidf")]
+            groups[role].append(leaf)
+    scratch = scratch_like(tune)
+    groups["scratch"] = [control_step(scratch, (root,), data, s, "scratch") for s in wanted]
+    groups["tfidf"] = [control_step(Tfidf(), (), data, None, "tfidf")]
     unique = {step.key: step for group in groups.values() for step in reversed(group)}
     known = {step.key for step in steps}
     for group in groups.values():
@@ -165,6 +149,49 @@ def plan(
                 known.add(step.key)
     roles = {role: tuple(step.key for step in group) for role, group in groups.items()}
     return Chain(target, recipe, setting, tuple(steps), roles)
+
+
+def trunk(declared: Recipe, base: FetchedBase, data: Data, who: str = "", domain: str = "") -> list[Step]:
+    """The steps of a recipe up to its tuning: the base, and what adapts it. All seeds and label budgets share them."""
+    steps = [Step("base", base, role="base")]
+    tip = steps[0].key
+    selected: tuple[str, ...] = ()
+    for stage in declared.adapt:
+        parents = (tip, *(selected if SELECTED in stage.roles() else ()))
+        read = _read(stage, data, who, domain)
+        if stage.kind == "select":
+            steps.append(Step("select", stage, parents, read, None, "selected text"))
+            selected = (steps[-1].key,)
+            continue
+        steps.append(Step("adapt", stage, parents, read, ADAPTATION_SEED, "domain-adapted"))
+        tip = steps[-1].key
+    return steps
+
+
+def tip_of(steps: Sequence[Step]) -> str:
+    """The key of the model at the end of a trunk."""
+    return [step.key for step in steps if step.kind != "select"][-1]
+
+
+def student_of(tune: Stage, others: Mapping[str, Stage] | None) -> list[Step]:
+    """The other base that a method starts from, as a step of its own; empty for most."""
+    start = tune.starts_from()
+    return [Step("base", others[start], role="student")] if start is not None and others and start in others else []
+
+
+def branch(tune: Stage, parent: str, data: Data, seed: int, role: str, student: Sequence[Step] = ()) -> list[Step]:
+    """What it takes to tune one model of one seed on a parent: its helpers (a teacher), and the model last."""
+    helpers = [
+        Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
+        for name, stage in tune.helpers().items()
+    ]
+    start = tuple(step.key for step in student) or (parent,)
+    return [*helpers, Step("tune", tune, (*start, *(s.key for s in helpers)), _read(tune, data), seed, role)]
+
+
+def control_step(stage: Stage, parents: tuple[str, ...], data: Data, seed: int | None, role: str) -> Step:
+    """A control as a step."""
+    return Step("control", stage, parents, _read(stage, data), seed, role)
 
 
 def check_recipe(name: str, declared: Recipe, task: Kind, setting: Setting, family: Family | None) -> None:
@@ -188,12 +215,12 @@ def check_recipe(name: str, declared: Recipe, task: Kind, setting: Setting, fami
             check_pooling(family.name, declared.tune.pooling, f"recipe {name!r}")
 
 
-def _like(tune: Stage) -> Full:
-    """Full fine-tuning that reads like another method, as patiently: what is compared with it from scratch."""
+def scratch_like(tune: Stage) -> Scratch:
+    """The control from scratch for a method: full fine-tuning that reads like it, as patiently, on random weights."""
     if isinstance(tune, Full):
-        return tune
+        return Scratch(tune=tune)
     common = ("epochs", "patience", "max_tokens", "truncation", "target_tokens", "pooling")
-    return Full(**{name: getattr(tune, name) for name in common if hasattr(tune, name)})
+    return Scratch(tune=Full(**{name: getattr(tune, name) for name in common if hasattr(tune, name)}))
 
 
 def prediction_key(model: str, test_md5: str) -> str:
@@ -206,7 +233,7 @@ def predict_step(model: str, test_md5: str, role: str = "", seed: int | None = N
     return Step("predict", Predict(), (model,), (("test", test_md5),), seed, f"predict {role}")
 
 
-def _seeds(stage: Stage, wanted: range) -> tuple[int, ...]:
+def seeds_of(stage: Stage, wanted: range) -> tuple[int, ...]:
     """A method without randomness is built once: more seeds would be the same model again."""
     return tuple(wanted) if getattr(stage, "random", True) else (0,)
 
@@ -219,7 +246,7 @@ def _read(stage: Stage, data: Data, who: str = "", domain: str = "") -> tuple[tu
     return tuple((role, data[role].md5) for role in roles)
 
 
-def _setting(target: str, recipe: Recipe, spec: TargetSpec, data: Data) -> Setting:
+def setting_of(target: str, recipe: Recipe, spec: TargetSpec, data: Data) -> Setting:
     """Nobody knows a public base's corpus or task, so a base as the source is `unknown` unless it is declared."""
     corpus = data["corpus"].md5 if "corpus" in data else None
     here = (Domain(spec.domain, corpus=corpus), Task(target, examples=data["train"].md5))

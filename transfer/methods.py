@@ -11,11 +11,13 @@ from pydantic import Field, TypeAdapter
 
 from transfer import feature, instance, objectives, parameter
 from transfer.bases import FetchedBase, FolderBase, HubBase, PackageBase
+from transfer.controls.majority import Majority
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
 from transfer.converted import GgufBase, StaticBase
 from transfer.evaluation.predict import Predict
 from transfer.stage import Kind, Stage
+from transfer.tournament.labels import Labels
 
 ADAPTING: dict[str, type[Stage]] = {**objectives.METHODS, **instance.METHODS}
 TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.METHODS}
@@ -34,10 +36,10 @@ else:
 
 _CHOICES: Mapping[Kind, Any] = {
     "base": Base,
-    "select": Adaptation,
+    "select": Annotated[reduce(or_, [*ADAPTING.values(), Labels]), Field(discriminator="method")],
     "adapt": Adaptation,
     "tune": Tuning,
-    "control": Annotated[Scratch | Tfidf, Field(discriminator="method")],
+    "control": Annotated[Scratch | Tfidf | Majority, Field(discriminator="method")],
     "predict": Predict,
 }
 

@@ -13,7 +13,9 @@ from transfer.corpora.declared import DomainSpec, Source, TargetSpec
 from transfer.errors import InputError
 from transfer.methods import Base
 from transfer.recipe import Recipe
+from transfer.tournament.declared import Comparison
 
+AUTO = "auto"  # instead of a recipe: the one that the last comparison decided for
 Declared = TypeVar("Declared")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -61,6 +63,8 @@ class Params(BaseModel):
     targets: dict[str, TargetSpec]
     bases: dict[str, Base]
     recipes: dict[str, Recipe]
+    comparisons: dict[str, Comparison] = {}
+    """questions that `transferline compare` asks of a target; `default` is asked where none is named"""
     operations: dict[str, Operation] = {}
     """target -> how it is run unattended"""
     notify: tuple[str, ...] = ()
@@ -71,6 +75,11 @@ class Params(BaseModel):
 
     def recipe(self, name: str) -> Recipe:
         return _named(self.recipes, name, "recipe")
+
+    def comparison(self, name: str) -> Comparison:
+        if name == "default" and name not in self.comparisons:
+            return Comparison()
+        return _named(self.comparisons, name, "comparison")
 
     def operation(self, target: str) -> Operation:
         return self.operations.get(target, Operation())
@@ -101,20 +110,26 @@ def _explain(error: ValidationError) -> tuple[str, str]:
 
 
 def _check_references(path: Path, params: Params) -> None:
-    for block in ("sources", "domains", "targets", "bases", "recipes"):
+    for block in ("sources", "domains", "targets", "bases", "recipes", "comparisons"):
         for name in getattr(params, block):
+            if block == "recipes" and name in ("own", AUTO):
+                raise InputError(f"{path}, recipes", f"{name!r} means something else", "Give the recipe another name")
             if not _NAME.fullmatch(name):  # names become folders, model names, and words of a shell command
                 raise InputError(f"{path}, {block}", f"{name!r} is no name", "Use letters, digits, - and _ only")
     for name, target in params.targets.items():
-        if target.recipe not in params.recipes:
+        if target.recipe not in (AUTO, *params.recipes):
             _refuse(path, f"targets.{name}.recipe", target.recipe, params.recipes)
     for name, recipe in params.recipes.items():
         if recipe.base not in params.bases:
             _refuse(path, f"recipes.{name}.base", recipe.base, params.bases)
+    for name, comparison in params.comparisons.items():
+        for recipe_name in comparison.recipes:
+            if recipe_name not in params.recipes:
+                _refuse(path, f"comparisons.{name}.recipes", recipe_name, params.recipes)
     for name, operation in params.operations.items():
         if name not in params.targets:
             _refuse(path, f"operations.{name}", name, params.targets)
-        if operation.recipe is not None and operation.recipe not in params.recipes:
+        if operation.recipe is not None and operation.recipe not in (AUTO, *params.recipes):
             _refuse(path, f"operations.{name}.recipe", operation.recipe, params.recipes)
     if params.default_target not in params.targets:
         _refuse(path, "default_target", params.default_target, params.targets)

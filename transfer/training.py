@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from transfer.clock import Clock
+from transfer.compute import Gauge, Spent, add_spent, remember, spent_so_far
 from transfer.runtime import Runtime
 from transfer.saving import Saved, best_path, load_best, newest, save, save_best
 from transfer.stage import Progress
@@ -91,6 +92,7 @@ class History:
     best_score: float = float("-inf")
     best_step: int = 0
     stale: int = 0  # validations since the best
+    spent: Spent = field(default_factory=dict)  # since the run began, all attempts together
 
 
 def train(
@@ -121,12 +123,15 @@ def train(
     def tell(row: dict[str, float]) -> None:
         report(Progress(name, row["step"], steps, "steps", clock.steps_per_second, row))
 
+    before = spent_so_far()
     saved = newest(state, model, optimizer)
     first = 0
     if saved is not None:
         first, history = saved.step, History(**saved.history)
+        add_spent(history.spent)
         for row in history.rows:  # whoever listens now was not there when these were told
             tell(row)
+    gauge = Gauge()
     per_epoch = -(-len(learner.lengths) // schedule.batch_size)
     model.train()
     for step, epoch, indices in _batches(learner.lengths, schedule.batch_size, seed, first, steps):
@@ -135,12 +140,14 @@ def train(
             group["lr"] = peak * factor
         learner.before_step(step, steps)
         torch.manual_seed(_mix(seed, step))
-        loss = _backward(accelerator, learner, indices, epoch, runtime.micro_batch)
+        tokens = sum(learner.lengths[i] for i in indices)
+        with gauge.count(tokens, afresh=step % per_epoch == 0):
+            loss = _backward(accelerator, learner, indices, epoch, runtime.micro_batch)
         norm = accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
         optimizer.step()
         learner.after_step(peaks[0] * factor)
         optimizer.zero_grad(set_to_none=True)
-        clock.count(sum(learner.lengths[i] for i in indices))
+        clock.count(tokens)
         done = step + 1
         if clock.wants_report() or done == steps or step == first:
             figures = {
@@ -152,16 +159,25 @@ def train(
             history.rows.append({"step": done, **figures})
             tell(history.rows[-1])
         if patience is not None and done % per_epoch == 0:
-            _validate(learner, history, done, state, tell)
+            _validate(learner, history, done, state, tell, before)
             model.train()
             if history.stale >= patience:
                 break
         if clock.wants_save() and done < steps:
+            history.spent = _since(before)
             save(state, model, optimizer, Saved(done, vars(history)))
     if patience is not None and best_path(state, history.best_step).exists():
         load_best(state, history.best_step, model)
     model.eval()
+    for row in history.rows:
+        if "validation_score" in row:
+            remember({"score": row["validation_score"], **{name: before[name] + row.get(name, 0.0) for name in before}})
     return history
+
+
+def _since(before: Spent) -> Spent:
+    """What has been spent since a run began."""
+    return {name: value - before[name] for name, value in spent_so_far().items()}
 
 
 def _accelerator(runtime: Runtime) -> Any:
@@ -194,11 +210,12 @@ def _validate(
     done: int,
     state: Path,
     tell: Callable[[dict[str, float]], None],
+    before: Spent,
 ) -> None:
     """Measure on held-out data, remember the best weights, and say so."""
     learner.model.eval()
     figures = learner.validate()
-    history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}})
+    history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}, **_since(before)})
     if figures["score"] > history.best_score:
         history.best_score, history.best_step, history.stale = figures["score"], done, 0
         save_best(state, done, learner.model)

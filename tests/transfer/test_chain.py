@@ -61,6 +61,8 @@ GOLDEN: dict[str, str] = {
     "full/scratch": "control-c45334878c3b78e4",
     "probe": "tune-35205874497fa12e",
     "probe/scratch": "control-d233c8be2a79a6e7",
+    "decoder-probe": "tune-96baff24555c0f43",
+    "decoder-probe/scratch": "control-fabe1add8bd7caa2",
     "task-adapted": "tune-c43519ea9fc77916",
     "task-adapted/scratch": "control-c45334878c3b78e4",
     "domain-then-task": "tune-4a00494e3c0584f9",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from transfer.controls.majority import answer_constant
 from transfer.controls.nearest import answer_nearest, fit_nearest
 from transfer.controls.saved import load_control, save_control
 from transfer.controls.windows import fit_windows, tag_windows
@@ -72,15 +73,25 @@ def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
     if kind in ("tokens", "generation"):
         field = "label" if kind == "tokens" else "target"
         truth = objects([tuple(r[field]) if kind == "tokens" else r[field] for r in records])
-        said = tag_windows(saved, arrays, records) if kind == "tokens" else answer_nearest(saved, records)
+        said = _answers(saved, arrays, records)
         types = sorted({label[2:] for label in saved.get("labels", []) if label != "O"})
         return PREDICTIONS[kind](ids, tuple(types), truth, objects(said))
+    target = TARGETS[kind](saved["labels"])
+    assert isinstance(target, SequenceTarget)
+    if saved.get("constant"):
+        answers = answer_constant(saved, arrays["answer"], list(records))
+        return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), answers)
     vectorizer = _vectorizer(saved["vocabulary"])
     vectorizer.idf_ = arrays["idf"]
     logits = _features(vectorizer, records) @ arrays["weights"].T + arrays["bias"]
-    target = TARGETS[kind](saved["labels"])
-    assert isinstance(target, SequenceTarget)
     return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), target.from_logits(logits))
+
+
+def _answers(saved: dict[str, Any], arrays: dict[str, Any], records: Sequence[dict]) -> Sequence[Any]:
+    """Tags or texts."""
+    if saved.get("constant"):
+        return list(answer_constant(saved, arrays["answer"], list(records)))
+    return tag_windows(saved, arrays, records) if saved["kind"] == "tokens" else answer_nearest(saved, records)
 
 
 def _texts_of(record: dict) -> list[str]:

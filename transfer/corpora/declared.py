@@ -120,6 +120,8 @@ class TargetSpec(_Declared):
     """value in the data -> name of the label; empty: the values are the names"""
     group: str | None = None
     """rows with the same value here stay in one split"""
+    slices: tuple[str, ...] = ()
+    """columns by whose values `compare` looks at parts of the test (source, customer, channel)"""
     html: bool = False
     skip_empty: bool = False
     """leave out rows without text or label, instead of stopping at them"""

@@ -26,7 +26,8 @@ def example_of(row: Row, spec: TargetSpec) -> Example:
         raise InputError(row.where, what, "Give each word one tag")
     made = Example(text, label, "", row.where, pair, words, spec.task)
     unit = made.content if spec.group is None else f"group {_value(row, spec.group)}"
-    return Example(text, label, unit, row.where, pair, words, spec.task)
+    slices = tuple((column, str(_value(row, column))) for column in spec.slices)
+    return Example(text, label, unit, row.where, pair, words, spec.task, slices)
 
 
 def is_empty(row: Row, spec: TargetSpec) -> bool:
@@ -42,6 +43,8 @@ def record_of(example: Example, name: str) -> dict[str, object]:
         record["pair"] = example.pair
     if example.words:
         record["words"] = list(example.words)
+    if example.slices:
+        record["slices"] = dict(example.slices)
     label = list(example.label) if isinstance(example.label, tuple) else example.label
     return {**record, "target" if example.kind == "generation" else "label": label}
 

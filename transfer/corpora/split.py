@@ -25,6 +25,7 @@ class Example:
     pair: str | None = None
     words: tuple[str, ...] = ()
     kind: Kind = "single-label"
+    slices: tuple[tuple[str, str], ...] = ()
 
     @property
     def content(self) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transfer.compute import Gauge
 from transfer.corpora.files import read_texts, write_jsonl
 from transfer.families import Ability
 from transfer.objectives.objective import SELECTED_FILE
@@ -68,10 +69,13 @@ def embed(folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime
     model: Any = load_model("AutoModel", folder, 0)[0].eval().to(runtime.device)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
     points = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    gauge = Gauge()
     with torch.inference_mode():
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             some = [texts[i] for i in chosen]
             batch = tokenizer(some, truncation=True, padding=True, return_tensors="pt").to(runtime.device)
-            points[chosen] = mean_of_tokens(model(**batch).last_hidden_state, batch["attention_mask"]).cpu().numpy()
+            mask = batch["attention_mask"]
+            with gauge.count(int(mask.sum())):
+                points[chosen] = mean_of_tokens(model(**batch).last_hidden_state, mask).cpu().numpy()
     return points

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from transfer.compute import Gauge
 from transfer.corpora.declared import Kind
 from transfer.corpora.files import read_jsonl
 from transfer.evaluation.predictions import Predictions
@@ -45,11 +46,17 @@ class Examples:
         one.lengths = [self.lengths[index]]
         return one
 
-    def by_length(self, size: int) -> Iterator[list[int]]:
+    def parts(self, size: int) -> list[list[int]]:
         """Indices in batches of like length: little padding."""
         order = sorted(range(len(self)), key=lambda i: (self.lengths[i], i))
-        for start in range(0, len(order), size):
-            yield order[start : start + size]
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def by_length(self, size: int) -> Iterator[list[int]]:
+        """The same, one after another; what is computed with each is counted as a cost of the stage."""
+        gauge = Gauge()
+        for part in self.parts(size):
+            with gauge.count(sum(self.lengths[i] for i in part)):
+                yield part
 
 
 class Target(ABC):
@@ -116,7 +123,7 @@ class Target(ABC):
         """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
         with caught_features(model) as caught:
             forward(model, examples)
-        parts = list(examples.by_length(SIZE))
+        parts = examples.parts(SIZE)
         if caught[0].ndim == 3 and caught[0].shape[1] > 1:  # a decoder's head looks at every token; the last one counts
             ends = [[examples.lengths[i] - 1 for i in part] for part in parts]
             caught = [seen[np.arange(len(end)), end] for seen, end in zip(caught, ends, strict=True)]

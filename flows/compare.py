@@ -1,0 +1,82 @@
+"""The tournament: many recipes on one target, several label budgets and seeds, and a decision that can be defended.
+
+transferline compare film-sentiment
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prefect import flow
+
+from flows.choices import ComparisonChoice, Target
+from flows.comparing import ask, evidence_of, prefix_predictions, question_of, show_plan
+from flows.contest import Contest
+from flows.publishing import publish
+from flows.starting import begin
+from flows.tournament import Builder, open_ground
+from tasks.evaluating import contaminated_rows, count_looks
+from tasks.placing import open_runner
+from tasks.project import root
+from tasks.tracking import ComparisonRun
+from tasks.versioning import pin_data
+from transfer.params import load_params
+from transfer.runtime import Runtime
+from transfer.tournament.board import make_board
+from transfer.tournament.plan import plan_tournament
+from transfer.tournament.result import make_result
+
+
+@flow(name="compare", flow_run_name="compare {target}", validate_parameters=True)
+def compare(
+    target: Target,
+    comparison: ComparisonChoice = "default",
+    recipes: list[str] | None = None,
+    budgets: list[float] | None = None,
+    seeds: int | None = None,
+    trials: int | None = None,
+    halving: int | None = None,
+    compute: Literal["declared", "equal"] | None = None,
+    minutes: float | None = None,
+    flops: float | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+) -> dict[str, str]:
+    """Compare recipes on a target; returns what to ship, the headline, the MLflow run and the report.
+
+    Args:
+        target: a name from params.yaml
+        comparison: which question of params.yaml to ask; everything below overrides it
+        recipes: names of recipes; empty: as the comparison says
+        budgets: label budgets beside all labels, as counts or as shares below 1
+        seeds: seeds of the tuning, at least 3
+        trials: settings of rate and epochs tried for each recipe; validation chooses
+        halving: factor of successive halving; 0 drops nobody
+        compute: equal gives cheaper recipes more epochs, until all may cost as much as the dearest
+        minutes: allowance of time
+        flops: allowance of training
+        device: where to compute
+        precision: of training
+    """
+    begin()
+    params = load_params(root() / "params.yaml")
+    given = {"recipes": recipes, "budgets": budgets, "seeds": seeds, "trials": trials, "halving": halving}
+    question = question_of(params, comparison, {**given, "compute": compute, "minutes": minutes, "flops": flops})
+    data = pin_data(target, params)
+    runtime = Runtime.model_validate({"device": device, "precision": precision})
+    wanted = ask(params, target, question, data)
+    ground = open_ground(params, target, data, list(wanted.values()), question.counts, question.seeds)
+    metric = ground.spec.judged_by
+    with open_runner(runtime) as runner, ComparisonRun(target, comparison, question.seeds) as run:
+        builder = Builder(ground, runtime, run, runner)
+        contest = Contest(builder, question, metric)
+        builder.bases(plan_tournament(ground, wanted))
+        wanted = contest.equalise(wanted) if question.compute == "equal" else wanted
+        show_plan(contest, wanted, comparison)
+        plan = contest.run(plan_tournament(ground, contest.choose(wanted)))
+        evidence = evidence_of(contest, plan)
+        board = make_board(evidence)
+        between = prefix_predictions(contest, evidence, board)
+        looks, dirty = count_looks(data["test"].md5), contaminated_rows(target, params)
+        result = make_result(target, comparison, evidence, board, between, dirty, looks, contest.notes)
+        return publish(run, evidence, result)

@@ -1,0 +1,88 @@
+"""The parts of a comparison around the contest: the question, the plan that is shown, the evidence, and where it all goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from flows.contest import Contest
+from flows.tournament import open_ground
+from tasks.progress import console
+from tasks.project import store
+from transfer.chain import Data, predict_step
+from transfer.checkpoint import read_lineage
+from transfer.errors import InputError
+from transfer.evaluation.predictions import Predictions
+from transfer.params import Params
+from transfer.recipe import Recipe
+from transfer.tournament.ablation import prefixes
+from transfer.tournament.board import Board, Evidence
+from transfer.tournament.declared import Comparison, variants
+from transfer.tournament.plan import Tournament, admitted, names_of, plan_tournament
+from transfer.tournament.statistics import expected_effect
+
+
+def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparison:
+    """A comparison of params.yaml with what was given beside it. Raises InputError where that is wrong."""
+    declared = params.comparison(name)
+    changes = {field: value for field, value in given.items() if value is not None}
+    try:
+        return Comparison.model_validate({**declared.model_dump(), **changes})
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise InputError(f"compare, {place}", error.errors()[0]["msg"], "Correct it") from error
+
+
+def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[str, Recipe]:
+    """The recipes of a question, by name; all that the target admits where it names none."""
+    if question.recipes:
+        return variants(names_of(question.recipes, params.recipes), question.vary)
+    ground = open_ground(params, target, data, list(params.recipes.values()), lambda rows: (rows,), question.seeds)
+    return variants(admitted(ground, params.recipes), question.vary)
+
+
+def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> None:
+    """What will be built at most, and what the test can show, before anything is."""
+    ground, bound = contest.builder.ground, contest.most(recipes)
+    rows = len(ground.data["test"].path.read_text(encoding="utf-8").splitlines())
+    console.print(
+        f"[bold]{ground.target}[/]  comparison {name}: {len(recipes)} recipes and controls, labels {list(ground.budgets)}, "
+        f"{ground.seeds} seeds: {bound.leaves} models; at most {bound} left to do"
+    )
+    console.print(
+        f"  {rows} test rows show differences from about {expected_effect(rows):.3f} on (80 % power, two models that "
+        "disagree on a fifth of them); what the seeds differ by comes on top"
+    )
+
+
+def evidence_of(contest: Contest, plan: Tournament) -> Evidence:
+    """Score every leaf on the test, now that all choices are made, and gather what is known of them."""
+    builder, ground = contest.builder, replace(plan.ground, budgets=tuple(contest.budgets))
+    leaves = [leaf for leaf in plan.leaves if leaf.budget in contest.budgets]
+    plan = replace(plan, ground=ground, leaves=tuple(leaves))
+    whole = [leaf for leaf in leaves if leaf.budget == ground.rows]
+    validation = builder.predictions(whole, "validation")
+    test = builder.predictions(leaves, "test")
+    keys = {step.key for step in plan.needed(leaves)}
+    lineages = {key: read_lineage(store() / key) or {} for key in keys}
+    scored = {key: predict_step(key, ground.data["test"].md5).key for key in test}
+    figures = {key: builder.built[name].checkpoint.summary for key, name in scored.items()}
+    folders = {key: store() / key for key in test}
+    margin = ground.spec.margin
+    return Evidence(plan, contest.metric, margin, test, validation, lineages, figures, folders)
+
+
+def prefix_predictions(contest: Contest, evidence: Evidence, board: Board) -> dict[str, Sequence[Predictions]]:
+    """Models of the winner's chain cut short after each of its adaptations, scored on the test."""
+    recipe = evidence.tournament.entries[board.winner].recipe
+    cut = prefixes(board.winner, recipe) if recipe is not None else {}
+    if not cut:
+        return {}
+    plan = plan_tournament(replace(contest.builder.ground, budgets=(contest.builder.ground.rows,)), cut, controls=False)
+    leaves = {name: plan.group(name) for name in cut}
+    contest.builder.leaves(plan, [leaf for group in leaves.values() for leaf in group])
+    made = contest.builder.predictions([leaf for group in leaves.values() for leaf in group], "test")
+    return {name: [made[leaf.key] for leaf in group] for name, group in leaves.items()}

@@ -1,0 +1,96 @@
+"""A tournament's ground, and the building of its leaves: each step once, fanned out over the devices that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prefect.task_runners import TaskRunner
+
+from flows.building import STAGES, family_known
+from tasks.caching import Built, build_all
+from tasks.evaluating import predict_test
+from tasks.project import root, store
+from tasks.requests import Request
+from tasks.tracking import TransferRun, commit
+from transfer.bases import FetchedBase, FolderBase
+from transfer.chain import Data, Step, predict_step
+from transfer.corpora.files import read_jsonl
+from transfer.evaluation.predictions import Predictions, read_predictions
+from transfer.params import Params
+from transfer.recipe import Recipe
+from transfer.runtime import Runtime
+from transfer.tournament.plan import Ground, Leaf, Tournament, check
+
+
+def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recipe], budgets: Any, seeds: int) -> Ground:
+    """The ground of a tournament; `budgets` makes counts of the number of training rows."""
+    names = {recipe.base for recipe in recipes}
+    names |= {start for recipe in recipes if (start := recipe.tune.starts_from()) in params.bases and start}
+    bases: dict[str, FetchedBase] = {}
+    for name in sorted(names):
+        base = params.base(name)
+        bases[name] = base.resolved(root()) if isinstance(base, FolderBase) else base
+    families = {name: family_known(base) for name, base in bases.items()}
+    rows = len(read_jsonl(data["train"].path))
+    return Ground(target, params.target(target), data, bases, families, store(), budgets(rows), seeds)
+
+
+@dataclass
+class Builder:
+    """Builds steps of tournaments on one ground under one run, and remembers what came of them."""
+
+    ground: Ground
+    runtime: Runtime
+    run: TransferRun
+    runner: TaskRunner[Any]
+    built: dict[str, Built] = field(default_factory=dict)
+
+    def bases(self, tournament: Tournament) -> None:
+        """Collect the bases: only then is it known how large they are, and what they can do."""
+        self._build([step for step in tournament.steps.values() if step.kind == "base"])
+        self._check_families(tournament, tournament.leaves)
+
+    def leaves(self, tournament: Tournament, leaves: Sequence[Leaf]) -> None:
+        """Build some leaves with everything they need: bases and label subsets first, for the rest refers to them."""
+        needed = tournament.needed(leaves)
+        first = [step for step in needed if not step.parents]
+        self._build(first)
+        self._check_families(tournament, leaves)
+        self._build(needed)
+
+    def predictions(self, leaves: Sequence[Leaf], split: str) -> dict[str, Predictions]:
+        """What some leaves say of a split; key of the leaf -> predictions."""
+        pin = self.ground.data[split]
+        seeds = {leaf.key: leaf for leaf in leaves}
+        steps = {
+            key: predict_step(key, pin.md5, f"{split} {leaf.entry} {leaf.budget}", leaf.seed)
+            for key, leaf in seeds.items()
+        }
+        wanted = [(predict_test, self._request(step, {"test": pin.path})) for step in steps.values()]
+        self.built = build_all(wanted, self.runner, self.built)
+        return {key: read_predictions(store() / step.key) for key, step in steps.items()}
+
+    def _build(self, steps: Sequence[Step]) -> None:
+        places = {pin.md5: pin.path for pin in self.ground.data.values()}
+        wanted = []
+        for step in steps:
+            data = {role: places.get(name) or self._labels(name) for role, name in step.data}
+            wanted.append((STAGES[step.kind], self._request(step, data)))
+        self.built = build_all(wanted, self.runner, self.built)
+
+    def _labels(self, key: str) -> Any:
+        from transfer.tournament.labels import FILE
+
+        return store() / key / FILE
+
+    def _request(self, step: Step, data: dict[str, Any]) -> Request:
+        return Request(step, data, self.runtime, self.run.run_id, self.run.experiment_id, {"commit": commit()})
+
+    def _check_families(self, tournament: Tournament, leaves: Sequence[Leaf]) -> None:
+        """Refuse what a base's family cannot do, now that the bases have been collected."""
+        known = {name: family_known(base) for name, base in self.ground.bases.items()}
+        ground = replace(self.ground, families=known)
+        for name in dict.fromkeys(leaf.entry for leaf in leaves):
+            check(tournament.entries[name], ground)

@@ -1,0 +1,138 @@
+"""What a stage costs: tokens, floating-point operations, seconds, memory. Recorded beside a checkpoint, never hashed.
+
+FLOPs are counted, not estimated: torch's counter watches one batch now and then (its first, and the first of every epoch: what
+is frozen may have changed), and the count a token of that batch stands for the batches until the next. A multiplication and
+an addition are two operations, as the literature has it (Kaplan et al. 2020, section 2.1); only matrix products, convolutions
+and attention count, which is all but a few per cent. Tokens are real ones: padding is computed, and so its FLOPs are
+in the count a token.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+MEMORY_EVERY = 0.2  # seconds between two looks at the process's memory
+
+Spent = dict[str, float]
+"""tokens, flops, seconds"""
+
+
+@dataclass
+class Meter:
+    """What has been spent so far in one stage, and how the score on validation rose with it."""
+
+    counting: bool = True
+    tokens: float = 0.0
+    flops: float = 0.0
+    earlier: float = 0.0  # seconds of attempts that were killed, as far as their saved states go
+    start: float = field(default_factory=time.monotonic)
+    peak_bytes: float = 0.0
+    curve: list[Spent] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier + time.monotonic() - self.start
+
+    def spent(self) -> Spent:
+        return {"tokens": self.tokens, "flops": self.flops, "seconds": self.seconds}
+
+    def cost(self) -> dict[str, Any]:
+        """For a lineage: tokens, flops, seconds, peak_bytes, and the curve of validation scores."""
+        return {**self.spent(), "peak_bytes": self.peak_bytes, "curve": self.curve}
+
+
+_meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def metered(device: str = "cpu", counting: bool = True) -> Iterator[Meter]:
+    """A meter for everything that is computed in a block; not `counting` where what is done is itself timed."""
+    meter = Meter(counting)
+    token = _meter.set(meter)
+    try:
+        with _watched_memory(meter, device):
+            yield meter
+    finally:
+        _meter.reset(token)
+
+
+def spent_so_far() -> Spent:
+    """What the present meter stands at; zeros where nobody meters."""
+    meter = _meter.get()
+    return meter.spent() if meter else {"tokens": 0.0, "flops": 0.0, "seconds": 0.0}
+
+
+def add_spent(spent: Mapping[str, float]) -> None:
+    """Count what an earlier, killed attempt had spent up to the state that is resumed from."""
+    meter = _meter.get()
+    if meter is not None:
+        meter.tokens += spent.get("tokens", 0.0)
+        meter.flops += spent.get("flops", 0.0)
+        meter.earlier += spent.get("seconds", 0.0)
+
+
+def remember(row: Mapping[str, float]) -> None:
+    """Keep a validation score beside what it had cost to reach it."""
+    meter = _meter.get()
+    if meter is not None:
+        meter.curve.append(dict(row))
+
+
+class Gauge:
+    """FLOPs of one kind of batch, counted when asked to and scaled by tokens in between."""
+
+    def __init__(self) -> None:
+        self.per_token: float | None = None
+
+    @contextmanager
+    def count(self, tokens: int, afresh: bool = False) -> Iterator[None]:
+        """Meter a batch of so many tokens."""
+        meter = _meter.get()
+        if meter is None or not meter.counting:
+            yield
+            return
+        if afresh or self.per_token is None:
+            from torch.utils.flop_counter import FlopCounterMode
+
+            with FlopCounterMode(display=False) as counter:
+                yield
+            self.per_token = counter.get_total_flops() / max(1, tokens)
+        else:
+            yield
+        meter.tokens += tokens
+        meter.flops += self.per_token * tokens
+
+
+@contextmanager
+def _watched_memory(meter: Meter, device: str) -> Iterator[None]:
+    """The highest use of memory: of the device, where it has its own; else of this process, looked at now and then."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        yield
+        meter.peak_bytes = float(torch.cuda.max_memory_allocated())
+        return
+    import psutil
+
+    process, done = psutil.Process(), threading.Event()
+
+    def look() -> None:
+        while True:
+            meter.peak_bytes = max(meter.peak_bytes, float(process.memory_info().rss))
+            if done.wait(MEMORY_EVERY):
+                return
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()

@@ -1,0 +1,142 @@
+"""An upper bound on what a tournament costs, known before it starts: FLOPs from sizes and token counts, minutes from the machine.
+
+A forward pass costs 2 FLOPs a weight and token, a training step three times that (Kaplan et al. 2020, section 2.1), and attention
+4 more a layer, width and position. Early stopping, padding saved and frozen layers make the real cost lower: the bound holds for
+the declared epochs, every text at its full length, nothing frozen, and a quarter more for padding.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.chain import Step
+from transfer.corpora.files import read_texts
+from transfer.reading import load_tokenizer
+from transfer.tournament.costs import Lineages
+
+PADDING = 1.25
+STAGE_SECONDS = 3.0  # of starting, saving and recording a stage, beside its computation
+LATENCY_ROWS = 20  # single texts that a prediction times, beside the test
+
+
+@dataclass
+class Forecast:
+    """Bounds for steps over some bases; `bases` are folders by the key of their step, `files` data by the name in a step."""
+
+    bases: Mapping[str, Path]
+    files: Mapping[str, Path]
+    _lengths: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    _sizes: dict[str, Size] = field(default_factory=dict)
+
+    def flops(self, step: Step, base: str, validation: str, test: str, rows: Mapping[str, int]) -> float:
+        """Most FLOPs of one step on a base; `rows` are the sizes of label subsets by the key of their step."""
+        stage: Any = step.stage
+        if step.kind in ("base",) or base not in self.bases:
+            return 0.0
+        size, most = self._size(base), getattr(stage, "max_tokens", 10**6)
+        tune = getattr(stage, "tune", stage)  # the control from scratch wraps a method
+        if step.kind == "adapt":
+            return PADDING * 3 * stage.tokens * size.forward(getattr(stage, "block", 256), head=True)
+        if step.kind == "predict":
+            return PADDING * self.tokens(base, test, 10**6) * size.forward(128)
+        if step.kind == "select":
+            names = [name for _, name in step.data] if getattr(stage, "method", "") != "labels" else []
+            return PADDING * sum(self.tokens(base, n, most) for n in names) * size.forward(128)
+        if not hasattr(tune, "epochs") and not hasattr(tune, "strengths"):
+            return 0.0
+        most = getattr(tune, "max_tokens", 128)
+        train = self.tokens(base, dict(step.data)["train"], most, rows)
+        held = self.tokens(base, validation, most)
+        forward = PADDING * size.forward(most)
+        if not hasattr(tune, "epochs"):
+            return forward * (train + 2 * held) if "encoder" in size.kind else 0.0
+        runs = getattr(tune, "restarts", 1) * tune.epochs
+        return forward * (runs * (3 * train + held) + train + 2 * held)
+
+    def tokens(self, base: str, name: str, most: int, rows: Mapping[str, int] | None = None) -> float:
+        """Tokens of a file, each text cut at `most`; of a label subset, those of as many of the longest texts."""
+        subset = (rows or {}).get(name)
+        lengths = np.minimum(self._of(base, "train" if subset is not None else name), most)
+        return float(lengths.sum() if subset is None else np.sort(lengths)[::-1][:subset].sum())
+
+    def _of(self, base: str, name: str) -> np.ndarray:
+        if (base, name) not in self._lengths:
+            texts = read_texts(self.files[name])
+            tokenizer = load_tokenizer(self.bases[base])
+            tokenizer.model_max_length = 10**6  # what is longer is cut by the method; here it is only counted
+            self._lengths[base, name] = np.array([len(ids) for ids in tokenizer(texts)["input_ids"]])
+        return self._lengths[base, name]
+
+    def _size(self, base: str) -> Size:
+        if base not in self._sizes:
+            self._sizes[base] = size_of(self.bases[base])
+        return self._sizes[base]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What decides a model's cost: weights in matrix products, layers x width, and the vocabulary head."""
+
+    weights: float
+    layers_width: float
+    head: float
+    kind: str
+
+    def forward(self, positions: int, head: bool = False) -> float:
+        """FLOPs of one token in a forward pass over so many positions."""
+        return 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * positions
+
+
+def size_of(folder: Path) -> Size:
+    """Read a model's size from its config and the headers of its safetensors."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    width = config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or config.get("dim") or 0
+    layers = config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers") or 0
+    weights = sum(
+        float(np.prod(shape))
+        for path in folder.glob("*.safetensors")
+        for name, shape in _shapes(path).items()
+        if len(shape) >= 2 and "embed" not in name and "wte" not in name and "wpe" not in name
+    )
+    kind = "static" if config.get("model_type") == "transferline-static" else "encoder"
+    return Size(weights, float(layers * width), float(config.get("vocab_size", 0) * width), kind)
+
+
+def _shapes(path: Path) -> dict[str, list[int]]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+
+
+def speed(lineages: Lineages, least: float = 1e10) -> float:
+    """FLOPs a second of stages built here before (the slower quartile), or of a short trial where there are none."""
+    costs = [lineage["cost"] for lineage in lineages.values() if lineage.get("cost")]
+    rates = [cost["flops"] / cost["seconds"] for cost in costs if cost["flops"] > least and cost["seconds"] > 0]
+    return float(np.quantile(rates, 0.25)) if len(rates) >= 3 else _trial()
+
+
+def _trial(size: int = 768, seconds: float = 0.5) -> float:
+    """A tenth of what plain matrix products reach: small models spend most of their time elsewhere."""
+    import torch
+
+    one = torch.randn(size, size)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        one @ one
+        count += 1
+    return 0.1 * count * 2 * size**3 / (time.perf_counter() - start)
+
+
+def minutes(flops: Iterable[float], rate: float) -> float:
+    """Of computing stages one after another."""
+    every = list(flops)
+    return (sum(every) / rate + STAGE_SECONDS * len(every)) / 60
