@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flows.tournament import Builder
-from tasks.caching import committed
+from tasks.caching import recorded
 from tasks.progress import console
 from tasks.project import store
 from transfer.chain import Step, predict_step
@@ -164,7 +164,7 @@ class Contest:
         ground = plan.ground
         scored = [predict_step(leaf.key, ground.data[s].md5) for leaf in leaves for s in ("test", "validation")]
         wanted = plan.needed(leaves) if every else [*plan.needed(leaves), *scored]
-        todo = [step for step in wanted if every or not committed(step.key)]
+        todo = [step for step in wanted if every or not recorded(step.key)]
         forecast = self._forecast(plan)
         base_of = self._bases(plan)
         counts = {

@@ -119,6 +119,11 @@ def committed(key: str) -> bool:
     return _readable(folder / RECORD) and intact(folder)
 
 
+def recorded(key: str) -> bool:
+    """Whether a checkpoint is there with its record; its content, which takes reading all of it, is not looked at."""
+    return _readable(store() / key / RECORD)
+
+
 def _record_of(_: object, parameters: dict[str, Any]) -> str:
     """The cache key of a request; takes away the record of a checkpoint whose files are not what was committed."""
     key = parameters["request"].key

@@ -12,6 +12,7 @@ import numpy as np
 from transfer.controls.saved import MODEL
 from transfer.controls.tfidf import answer_tfidf
 from transfer.corpora.files import kind_of, read_jsonl
+from transfer.encodings import sharing
 from transfer.evaluation.predictions import Predictions, write_predictions
 from transfer.reading import load_tokenizer, reading_of
 from transfer.runtime import Runtime, exactly
@@ -56,7 +57,8 @@ def _network(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, fl
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
     examples = target.examples(test, tokenizer, reading_of(model, tokenizer))
-    made = target.predictions(examples, target.answer(network, examples))
+    with sharing():
+        made = target.predictions(examples, target.answer(network, examples))
     calls = LATENCY_CALLS_GENERATING if target.generates else LATENCY_CALLS
     return made, _median_ms(lambda i: target.answer(network, examples.only(i)), min(calls, len(examples)))
 

@@ -14,6 +14,7 @@ import numpy as np
 from transfer.compute import Gauge
 from transfer.corpora.declared import Kind
 from transfer.corpora.files import read_jsonl
+from transfer.encodings import Memo
 from transfer.evaluation.predictions import Predictions
 from transfer.families import Ability
 from transfer.heads import Pooling, output_layer
@@ -140,11 +141,16 @@ def forward(model: Any, examples: Examples, size: int = SIZE) -> np.ndarray:
     """Logits in fp32, shape (examples, labels), in the order of the examples whatever their lengths."""
     import torch
 
+    memo = Memo(model, examples.inputs, examples.parts(size))
+    known = memo.reuse()
+    if known is not None:
+        return known
     logits = np.zeros((len(examples), model.config.num_labels), dtype=np.float32)
-    with torch.inference_mode():
+    with torch.inference_mode(), memo.watch():
         for chosen in examples.by_length(size):
             batch = {name: value.to(model.device) for name, value in examples.batch(chosen).items()}
             logits[chosen] = model(**batch).logits.float().cpu().numpy()
+    memo.keep(logits)
     return logits
 
 

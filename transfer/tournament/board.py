@@ -240,8 +240,10 @@ _ABOUT = {
 def _chances(scores: Scores, groups: Sequence[str]) -> dict[str, float]:
     """How often each group has the best score in joint resamples of examples and seeds."""
     draws = scores.draws(groups)
-    best = np.stack([draws[name] for name in groups]).argmax(axis=0)
-    return {name: float((best == i).mean()) for i, name in enumerate(groups)}
+    every = np.stack([draws[name] for name in groups])
+    best = every == every.max(axis=0)
+    shares = (best / best.sum(axis=0)).mean(axis=1)  # several that are best together share the draw
+    return {name: float(share) for name, share in zip(groups, shares, strict=True)}
 
 
 def _sooner(evidence: Evidence, name: str, costs: Mapping[str, Cost]) -> dict[str, tuple[float, float]]:

@@ -69,11 +69,13 @@ def _why(board: Board, best: Row, control: Row, metric: str, proven: bool) -> li
     if against is not None:
         word = "better than" if proven else "worse than" if against.worse else "not proven better than"
         difference = against.difference.interval.signed()
-        said.append(f"{word} {control.entry}, the strongest control without transfer: {difference}, p={against.p:.2g}")
+        said.append(
+            f"{word} {control.entry}, the strongest control without transfer: {difference}, {p_text(against.p)}"
+        )
     twin = best.against_twin
     if twin is not None:
         word = "helps" if twin.better else "hurts" if twin.worse else "is not proven to help"
-        said.append(f"its adaptation {word}: {twin.difference.interval.signed()} over {twin.other}, p={twin.p:.2g}")
+        said.append(f"its adaptation {word}: {twin.difference.interval.signed()} over {twin.other}, {p_text(twin.p)}")
     return said
 
 
@@ -104,7 +106,7 @@ def _cost(board: Board, best: Row, margin: float, metric: str) -> list[str]:
     if cheap:
         one = min(cheap, key=lambda row: row.cost.flops)
         times = best.cost.flops / one.cost.flops if one.cost.flops else float("inf")
-        said.append(f"{one.entry} is as good within {margin:g} and {times:.0f}x cheaper (p={one.as_good:.2g})")
+        said.append(f"{one.entry} is as good within {margin:g} and {times:.0f}x cheaper ({p_text(one.as_good or 0.0)})")
     return said
 
 
@@ -153,6 +155,11 @@ def number(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g} {name}"
     return f"{value:.3g} "
+
+
+def p_text(p: float) -> str:
+    """A p value as it is written; below a thousandth nothing more is known of it than that."""
+    return "p<0.001" if p < 0.001 else f"p={p:.2g}"
 
 
 def _duration(seconds: float) -> str:

@@ -107,7 +107,8 @@ def size_of(folder: Path) -> Size:
         if len(shape) >= 2 and "embed" not in name and "wte" not in name and "wpe" not in name
     )
     kind = "static" if config.get("model_type") == "transferline-static" else "encoder"
-    return Size(weights, float(layers * width), float(config.get("vocab_size", 0) * width), kind)
+    more = (layers + 1) / layers if layers else 1.0  # mean pooling may be one more layer
+    return Size(weights * more, layers * width * more, float(config.get("vocab_size", 0) * width), kind)
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:

@@ -66,6 +66,12 @@ def _parts(made: Predictions, records: Sequence[Mapping]) -> Iterator[tuple[str,
     if made.kind == "single-label":
         for number, label in enumerate(made.labels):
             yield "label", label, np.array(made.truth) == number
+    if made.kind == "multi-label":
+        for number, label in enumerate(made.labels):
+            yield "label", label, np.array(made.truth)[:, number]
+    if made.kind == "tokens":
+        for label in made.labels:
+            yield "with", label, np.array([any(tag[2:] == label for tag in row) for row in made.truth], dtype=bool)
     lengths = np.array([len(content_of(r["text"], r.get("pair")).split()) for r in records])
     low, high = np.quantile(lengths, [1 / 3, 2 / 3])
     yield "length", f"up to {low:.0f} words", lengths <= low

@@ -9,7 +9,7 @@ from transfer.evaluation.markdown import table
 from transfer.evaluation.metrics import measure
 from transfer.tournament.board import Against, Evidence, Row
 from transfer.tournament.costs import chain_cost
-from transfer.tournament.decision import number
+from transfer.tournament.decision import number, p_text
 from transfer.tournament.result import Result
 
 HEADER = [
@@ -22,6 +22,7 @@ HEADER = [
     "FLOPs",
     "seconds",
     "ms a text",
+    "runs that beat the winner's",
 ]
 
 
@@ -49,6 +50,7 @@ def _row(row: Row) -> list[str]:
         number(row.cost.flops).strip(),
         f"{row.cost.seconds:.0f}",
         f"{row.latency_ms:.1f}",
+        f"{row.against_winner.improvement:.0%}" if row.against_winner else "-",
     ]
 
 
@@ -57,7 +59,7 @@ def told(against: Against | None) -> str:
     if against is None:
         return "-"
     word = "better" if against.better else "worse" if against.worse else "tie"
-    return f"{word} {against.difference.value:+.3f}, p={against.p:.2g}"
+    return f"{word} {against.difference.value:+.3f}, {p_text(against.p)}"
 
 
 def markdown(result: Result) -> str:
