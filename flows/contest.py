@@ -162,7 +162,9 @@ class Contest:
     def _each(self, plan: Tournament, leaves: Sequence[Leaf], every: bool = False) -> tuple[list[Step], list[float]]:
         """Steps that some leaves need and that are not there (or `every` one, but no predictions), with their bounds."""
         ground = plan.ground
-        scored = [predict_step(leaf.key, ground.data[s].md5) for leaf in leaves for s in ("test", "validation")]
+        test, held = ground.data["test"].md5, ground.data["validation"].md5
+        scored = [predict_step(leaf.key, test) for leaf in leaves]
+        scored += [predict_step(leaf.key, held) for leaf in leaves if leaf.budget == ground.rows]
         wanted = plan.needed(leaves) if every else [*plan.needed(leaves), *scored]
         todo = [step for step in wanted if every or not recorded(step.key)]
         forecast = self._forecast(plan)
@@ -171,7 +173,6 @@ class Contest:
             step.key: int(getattr(step.stage, "count", 0)) for step in plan.steps.values() if step.kind == "select"
         }
         rows = {key: count for key, count in counts.items() if count}
-        held, test = ground.data["validation"].md5, ground.data["test"].md5
         flops = []
         for step in todo:
             if step.kind == "predict":

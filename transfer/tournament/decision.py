@@ -119,8 +119,10 @@ def _next(board: Board, best: Row, slopes: Slope | None, adapted: tuple[str, str
         gap = max(abs(a.difference.value) for n in ties if (a := board.rows[n].against_winner) is not None)
         if gap > 0 and gap < board.detectable:
             times = (board.detectable / gap) ** 2
+            cheapest = min([best.entry, *ties], key=lambda name: board.rows[name].cost.flops)
             said.append(
-                f"to tell the ties apart would take about {times:.0f}x the test rows, or more seeds; take the cheapest instead"
+                f"to tell the ties apart would take about {times:.0f}x the test rows, or more seeds; "
+                f"the cheapest of them is {cheapest}"
             )
     hurt = board.negative()
     if hurt:

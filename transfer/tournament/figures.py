@@ -78,8 +78,11 @@ def pareto(result: Result) -> Any:
         made = colour(row, board.winner, hurt)
         error = [[row.score.value - row.score.low], [row.score.high - row.score.value]]
         axes.errorbar(row.cost.flops, row.score.value, yerr=error, fmt="o", color=made, ms=6, lw=1, alpha=0.85)
-        if i in front:
-            axes.annotate(row.entry, (row.cost.flops, row.score.value), (5, 6), textcoords="offset points", fontsize=9)
+    for number, i in enumerate(front, start=1):
+        place = (rows[i].cost.flops, rows[i].score.value)
+        axes.annotate(str(number), place, (4, 5), textcoords="offset points", fontsize=9, fontweight="bold")
+    named = "\n".join(f"{number}  {rows[i].entry}" for number, i in enumerate(front, start=1))
+    axes.text(1.02, 1.0, named, transform=axes.transAxes, va="top", fontsize=9, linespacing=1.5)
     return figure
 
 
