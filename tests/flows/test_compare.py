@@ -176,6 +176,9 @@ def test_the_upper_bound_holds_for_every_stage(contest, monkeypatch: pytest.Monk
         assert flops <= bound, f"{step.title}: {flops:.3g} FLOPs, at most {bound:.3g} foreseen"
         spent += flops > 0
     assert spent > 20
+    longer: Any = {name: recipe.tune for name, recipe in contest_.equalise(wanted).items()}
+    assert longer["full"] == wanted["full"].tune  # the dearest stays as it is
+    assert longer["probe"] == wanted["probe"].tune  # and what has no epochs cannot use more
 
 
 def test_again_computes_nothing_and_a_seed_more_only_what_is_new(contest) -> None:
@@ -221,6 +224,15 @@ def test_retrain_takes_the_decided_recipe_and_refuses_a_stale_decision(contest) 
     assert "stale" in stale.stderr
     assert "other data" in stale.stderr
     assert "transferline compare reviews" in stale.stderr
+
+
+def test_a_search_and_halving_leave_the_controls_in_and_name_who_was_dropped(contest) -> None:
+    words = ("compare", "reviews", "--recipes", "full,probe", "--trials", "2", "--halving", "3")
+    done = transferline(contest[0], *words)
+    assert done.returncode == 0, done.stderr
+    assert "of 2 trials, on validation" in done.stderr
+    assert "dropped on validation by halving" in done.stderr
+    assert {"scratch", "tfidf", "majority"} <= set(table(contest[0])["entry"])
 
 
 def test_without_a_decision_auto_says_what_to_do(tmp_path: Path) -> None:

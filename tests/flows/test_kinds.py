@@ -83,6 +83,18 @@ def test_a_kind_is_judged_registered_and_served(kind: str, inside: Path) -> None
         assert 40 < answer.iloc[0, 0]["score"] < 110
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_recipes_are_compared_on_every_kind(kind: str, inside: Path, prefect_api: str) -> None:
+    from flows.compare import compare
+
+    recipe = "writing" if kind == "generation" else "full"
+    outcome = compare(kind, recipes=[recipe], budgets=[0.5] if kind in ("multi-label", "tokens") else None)
+    assert outcome["ship"] in ("", recipe, "frozen-probe")
+    html = Path(outcome["report"]).read_text(encoding="utf-8")
+    assert html.count("<svg") >= 4
+    assert "majority (control)" in html
+
+
 @pytest.mark.parametrize("kind", ["pairs", "generation"])
 def test_a_version_served_with_our_code_comes_back_byte_for_byte(kind: str, inside: Path) -> None:
     from tasks.project import store

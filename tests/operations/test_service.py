@@ -51,9 +51,13 @@ def test_the_forms_offer_targets_and_recipes_and_refuse_others(service: Served) 
     with service.client() as client:
         form = client.read_deployment_by_name("retrain/on-demand").parameter_openapi_schema["properties"]
         assert form["target"]["enum"] == ["reviews", "plays", "coins"]
-        assert form["recipe"]["enum"] == ["own", "default", "masked", "full", "probe"]
+        assert form["recipe"]["enum"] == ["own", "auto", "default", "masked", "full", "probe"]
         assert form["device"]["enum"] == ["auto", "cpu", "cuda"]
         assert "params.yaml" in form["target"]["description"]
+        asking = client.read_deployment_by_name("compare/on-demand").parameter_openapi_schema["properties"]
+        assert asking["comparison"]["enum"] == ["default"]
+        assert asking["recipes"]["anyOf"][0]["items"]["type"] == "string"
+        assert "label budgets" in asking["budgets"]["description"]
         assert client.read_deployment_by_name("watch/on-demand").parameter_openapi_schema["properties"]["target"][
             "enum"
         ]

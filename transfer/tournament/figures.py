@@ -74,7 +74,7 @@ def pareto(result: Result) -> Any:
     line = [(rows[i].cost.flops, rows[i].score.value) for i in front]
     axes.plot([x for x, _ in line], [y for _, y in line], color=BEST, lw=1.5, alpha=0.6)
     hurt = list(board.negative())
-    for i, row in enumerate(rows):
+    for row in rows:
         made = colour(row, board.winner, hurt)
         error = [[row.score.value - row.score.low], [row.score.high - row.score.value]]
         axes.errorbar(row.cost.flops, row.score.value, yerr=error, fmt="o", color=made, ms=6, lw=1, alpha=0.85)
@@ -135,9 +135,7 @@ def ablation(result: Result) -> Any:
 def slices(result: Result) -> Any:
     """Where the winner is better than the reference, part by part."""
     parts = result.slices
-    figure, axes = _axes(
-        0.3 * len(parts) + 0.9, f"{result.board.winner} minus {result.reference}, share of right answers"
-    )
+    figure, axes = _axes(0.3 * len(parts) + 0.9, f"{result.board.winner} minus {result.reference}, {_quality(result)}")
     axes.axvline(0, color=INK, lw=1)
     for place, part in enumerate(parts):
         made = BEST if part.difference.low > 0 else HURT if part.difference.high < 0 else PLAIN
@@ -145,6 +143,12 @@ def slices(result: Result) -> Any:
         axes.plot(part.difference.value, -place, "o", color=made, ms=6)
     axes.set_yticks([-i for i in range(len(parts))], [f"{p.by}: {p.name} ({p.rows})" for p in parts])
     return figure
+
+
+def _quality(result: Result) -> str:
+    """What the answers of a kind are compared by, one by one."""
+    kind = next(iter(result.shipped.values())).kind
+    return {"regression": "error saved", "generation": "chrF"}.get(kind, "share of right answers")
 
 
 def reliability(result: Result, bins: int = 10) -> Any:

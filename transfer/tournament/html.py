@@ -25,7 +25,7 @@ def render(result: Result, made: str = "") -> str:
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     board = result.board
     peaks = [row.cost.peak_bytes for row in board.rows.values() if row.cost.peak_bytes == row.cost.peak_bytes]
-    one, other = board.winner, result.reference
+    one, other, better = board.winner, result.reference, "Answered better"
     return environment.get_template("report.html").render(
         r=result,
         best=board.best,
@@ -36,8 +36,8 @@ def render(result: Result, made: str = "") -> str:
         header=header_of(result),
         rows=list(zip(board.rows.values(), rows_of(result), strict=True)),
         sides=[
-            (f"Right with {one}, wrong with {other}", result.won),
-            (f"Wrong with {one}, right with {other}", result.lost),
+            (f"{better} with {one} than with {other}", result.won),
+            (f"{better} with {other} than with {one}", result.lost),
         ],
         peak=max(peaks, default=0.0),
     )
