@@ -21,7 +21,7 @@ from transfer.recipe import Recipe
 from transfer.tournament.ablation import prefixes
 from transfer.tournament.board import Board, Evidence
 from transfer.tournament.declared import Comparison, variants
-from transfer.tournament.plan import Tournament, admitted, names_of, plan_tournament
+from transfer.tournament.plan import Tournament, admitted, names_of
 from transfer.tournament.statistics import expected_effect
 
 
@@ -81,8 +81,8 @@ def prefix_predictions(contest: Contest, evidence: Evidence, board: Board) -> di
     cut = prefixes(board.winner, recipe) if recipe is not None else {}
     if not cut:
         return {}
-    plan = plan_tournament(replace(contest.builder.ground, budgets=(contest.builder.ground.rows,)), cut, controls=False)
-    leaves = {name: plan.group(name) for name in cut}
-    contest.builder.leaves(plan, [leaf for group in leaves.values() for leaf in group])
-    made = contest.builder.predictions([leaf for group in leaves.values() for leaf in group], "test")
-    return {name: [made[leaf.key] for leaf in group] for name, group in leaves.items()}
+    plan = contest.shortened(cut)
+    if not contest.part(plan, plan.leaves, f"{board.winner} cut short, for its ablation"):
+        return {}
+    made = contest.builder.predictions(plan.leaves, "test")
+    return {name: [made[leaf.key] for leaf in plan.group(name)] for name in cut}

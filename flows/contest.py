@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.tournament import Builder
 from tasks.caching import recorded
@@ -25,6 +25,7 @@ from transfer.checkpoint import read_lineage
 from transfer.errors import InputError
 from transfer.evaluation.metrics import measure
 from transfer.recipe import Recipe
+from transfer.tournament.ablation import prefixes
 from transfer.tournament.declared import Comparison
 from transfer.tournament.forecast import Forecast, minutes, speed
 from transfer.tournament.plan import Leaf, Tournament, plan_tournament
@@ -41,7 +42,9 @@ class Contest:
     notes: list[str] = field(default_factory=list)
     budgets: list[int] = field(default_factory=list)
     spent: float = 0.0
+    reserved: float = 0.0  # minutes of scoring what is built: it comes last
     started: float = field(default_factory=time.monotonic)
+    forecasts: dict[frozenset[str], Forecast] = field(default_factory=dict)
 
     def most(self, recipes: Mapping[str, Recipe]) -> Bound:
         """The most that the whole contest can still cost: all trials, then the dearest variant of everybody, none dropped."""
@@ -51,9 +54,25 @@ class Contest:
         trials = self.bound(plan, self._first(plan, list(flat)) if len(flat) > len(recipes) else [])
         dear = {max(several, key=lambda name: _epochs(several[name])): several for several in variants.values()}
         whole = plan_tournament(self.builder.ground, {name: several[name] for name, several in dear.items()})
-        rest = self.bound(whole, whole.leaves)
-        steps, each = [*trials.steps, *rest.steps], [*trials.each, *rest.each]
-        return Bound(steps, each, trials.minutes + rest.minutes, trials.leaves + rest.leaves)
+        parts = [trials, self.bound(whole, whole.leaves), *self._dearest_ablation(recipes)]
+        steps, each = [step for part in parts for step in part.steps], [flops for part in parts for flops in part.each]
+        return Bound(steps, each, sum(part.minutes for part in parts), sum(part.leaves for part in parts))
+
+    def _dearest_ablation(self, recipes: Mapping[str, Recipe]) -> list[Bound]:
+        """Bound of cutting the winner's chain short, whoever it will be."""
+        bounds = []
+        for name, recipe in recipes.items():
+            cut = prefixes(name, recipe)
+            if cut:
+                plan = self.shortened(cut)
+                bounds.append(self.bound(plan, plan.leaves))
+        return [max(bounds, key=lambda bound: bound.flops)] if bounds else []
+
+    def shortened(self, cut: Mapping[str, Recipe]) -> Tournament:
+        """The plan of a recipe's beginnings, with all labels."""
+        ground = replace(self.builder.ground, budgets=(self.builder.ground.rows,))
+        plan = plan_tournament(ground, cut, controls=False)
+        return plan.only(cut)
 
     def choose(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
         """One variant of each recipe, by validation over equally many trials."""
@@ -63,7 +82,7 @@ class Contest:
             return dict(recipes)
         plan = plan_tournament(self.builder.ground, flat, controls=False)
         first = {leaf.entry: leaf for leaf in self._first(plan, list(flat))}
-        self._part(plan, list(first.values()), f"{len(flat)} trials", needed=True)
+        self.part(plan, list(first.values()), f"{len(flat)} trials", needed=True)
         scores = self.validate(list(first.values()))
         chosen = {}
         for several in variants.values():
@@ -78,12 +97,12 @@ class Contest:
         rows = plan.ground.rows
         plan = self._thin(plan) if self.question.halving else plan
         whole = [leaf for leaf in plan.leaves if leaf.budget == rows]
-        self._part(plan, whole, "all labels", needed=True)
+        self.part(plan, whole, "all labels", needed=True)
         self.validate(whole)
         self.budgets = [rows]
         for budget in sorted(plan.ground.budgets[:-1], reverse=True):
             leaves = [leaf for leaf in plan.leaves if leaf.budget == budget]
-            if not self._part(plan, leaves, f"{budget} labels"):
+            if not self.part(plan, leaves, f"{budget} labels"):
                 break
             self.budgets.insert(0, budget)
         return plan
@@ -121,7 +140,7 @@ class Contest:
             groups = {name: [leaf for leaf in plan.group(name, rows) if leaf.seed < seeds] for name in some}
             new = [leaf for leaves in groups.values() for leaf in leaves if leaf.key not in known]
             if new:
-                self._part(plan, new, f"rung of {seeds} seeds, {len(some)} recipes", needed=True)
+                self.part(plan, new, f"rung of {seeds} seeds, {len(some)} recipes", needed=True)
                 known.update(self.validate(new))
             return {name: sum(known[leaf.key] for leaf in group) / len(group) for name, group in groups.items()}
 
@@ -135,12 +154,12 @@ class Contest:
         others = {n for n, e in plan.entries.items() if e.control or (e.added and n in twins) or n in twins}
         return plan.only([name for name in plan.entries if name in kept | others])
 
-    def _part(self, plan: Tournament, leaves: Sequence[Leaf], what: str, needed: bool = False) -> bool:
+    def part(self, plan: Tournament, leaves: Sequence[Leaf], what: str, needed: bool = False) -> bool:
         """Build some leaves if they fit. Raises InputError where what is needed does not."""
         bound = self.bound(plan, leaves)
         left_flops = math.inf if self.question.flops is None else self.question.flops - self.spent
         gone = (time.monotonic() - self.started) / 60
-        left_minutes = math.inf if self.question.minutes is None else self.question.minutes - gone
+        left_minutes = math.inf if self.question.minutes is None else self.question.minutes - gone - self.reserved
         if bound.flops > left_flops or bound.minutes > left_minutes:
             said = f"{what}: up to {bound}"
             if needed and not self.spent:
@@ -151,7 +170,9 @@ class Contest:
             console.print(f"  [yellow]left   [/] {said}: more than what is left of the allowance")
             return False
         self.builder.leaves(plan, leaves)
-        self.spent += sum(self._flops(step) for step in bound.steps)
+        scoring = [flops for step, flops in zip(bound.steps, bound.each, strict=True) if step.kind == "predict"]
+        self.spent += sum(self._flops(step) for step in bound.steps) + sum(scoring)
+        self.reserved += minutes(scoring, self._speed())
         return True
 
     def bound(self, plan: Tournament, leaves: Sequence[Leaf]) -> Bound:
@@ -185,7 +206,7 @@ class Contest:
         ground = plan.ground
         bases = {s.key: store() / s.key for s in plan.steps.values() if s.kind == "base" and (store() / s.key).exists()}
         files = {pin.md5: pin.path for pin in ground.data.values()} | {"train": ground.data["train"].path}
-        return Forecast(bases, files)
+        return self.forecasts.setdefault(frozenset(bases), Forecast(bases, files))
 
     def _bases(self, plan: Tournament) -> Callable[[str], str]:
         """From a step's key to that of the base at its root; empty for what has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -163,7 +164,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, float]:
     """Nested numbers under names with slashes; what is no number is left out."""
     made: dict[str, float] = {}
     for name, value in values.items():
-        whole = f"{before}{name}".replace("=", " ").replace("[", " ").replace("]", " ")
+        whole = before + re.sub(r"[^\w\-. :]", " ", name)
         if isinstance(value, Mapping):
             made |= flat(value, f"{whole}/")
         elif isinstance(value, int | float) and value == value:
