@@ -62,6 +62,12 @@ def metered(device: str = "cpu", counting: bool = True) -> Iterator[Meter]:
         _meter.reset(token)
 
 
+def counting() -> bool:
+    """Whether what is computed now is counted."""
+    meter = _meter.get()
+    return meter is not None and meter.counting
+
+
 def spent_so_far() -> Spent:
     """What the present meter stands at; zeros where nobody meters."""
     meter = _meter.get()
@@ -94,7 +100,7 @@ class Gauge:
     def count(self, tokens: int, afresh: bool = False) -> Iterator[None]:
         """Meter a batch of so many tokens."""
         meter = _meter.get()
-        if meter is None or not meter.counting:
+        if meter is None or not counting():
             yield
             return
         if afresh or self.per_token is None:

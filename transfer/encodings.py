@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer.compute import Spent, add_spent, spent_so_far
+from transfer.compute import Spent, add_spent, counting, spent_so_far
 from transfer.heads import output_layer
 
 MOST_BYTES = 256 * 2**20
@@ -61,17 +61,17 @@ class Memo:
         assert self.key is not None
         _kept.move_to_end(self.key)
         add_spent(found.spent)
-        return self._logits(found.features)
+        return self._logits(found.features, output_layer(self.model))  # called, so that whoever listens to it hears it
 
-    def _logits(self, features: np.ndarray) -> np.ndarray:
+    def _logits(self, features: np.ndarray, layer: Any) -> np.ndarray:
         """What the last layer makes of features, in the same batches: products of other shapes round differently."""
         import torch
 
-        layer = output_layer(self.model)
-        logits = np.zeros((len(features), layer.out_features), dtype=np.float32)
+        last = output_layer(self.model)
+        logits = np.zeros((len(features), last.out_features), dtype=np.float32)
         with torch.inference_mode():
             for part in self.parts:
-                some = torch.from_numpy(features[list(part)]).to(layer.weight.device)
+                some = torch.from_numpy(features[list(part)]).to(last.weight.device)
                 logits[list(part)] = layer(some).float().cpu().numpy()
         return logits
 
@@ -100,7 +100,7 @@ class Memo:
         features = np.zeros((len(logits), self.caught[0].shape[1]), dtype=np.float32)
         for part, seen in zip(self.parts, self.caught, strict=True):
             features[list(part)] = seen
-        if not np.array_equal(self._logits(features), logits):
+        if not np.array_equal(self._logits(features, output_layer(self.model).forward), logits):
             return
         after = spent_so_far()
         _kept[self.key] = Kept(features, {name: after[name] - value for name, value in self.before.items()})
@@ -114,7 +114,7 @@ def _key(model: Any, inputs: dict[str, list]) -> str:
     import xxhash
 
     total = xxhash.xxh3_128()
-    how = (type(model).__name__, torch.get_float32_matmul_precision(), str(next(model.parameters()).device))
+    how = (counting(), type(model).__name__, torch.get_float32_matmul_precision(), str(next(model.parameters()).device))
     named = model.config.to_dict().items()
     settings = sorted((k, str(v)) for k, v in named if "label" not in k and not k.startswith("_"))
     total.update(repr((how, settings)).encode())

@@ -29,7 +29,9 @@ def probes(kinds: dict[str, dict[str, Path]], bases: Callable[[str], Path], tmp_
     """Two heads on one encoder."""
     data, base = kinds["single-label"], bases("bert")
     weak, strong = Probe(max_tokens=16, strengths=(0.01,)), Probe(max_tokens=16, strengths=(100.0,))
-    return [build(weak, data, tmp_path / "weak", base)[0], build(strong, data, tmp_path / "strong", base)[0]]
+    made = [build(weak, data, tmp_path / "weak", base)[0], build(strong, data, tmp_path / "strong", base)[0]]
+    encodings._kept.clear()
+    return made
 
 
 def answers(folder: Path, test: Path) -> np.ndarray:
@@ -54,6 +56,19 @@ def test_a_second_head_reuses_the_encoding_and_says_what_it_would_have_said(
     assert not np.array_equal(*alone)
     assert spent[0] == spent[1]  # shared work counts in full for each
     assert spent[0][0] > 0
+
+
+def test_what_was_not_counted_is_not_taken_for_free_by_what_is(
+    probes: list[Path], kinds: dict[str, dict[str, Path]]
+) -> None:
+    """Predictions are not metered; a stage that reads the same texts afterwards is."""
+    test = kinds["single-label"]["test"]
+    with sharing():
+        answers(probes[0], test)
+        with metered() as meter:
+            answers(probes[1], test)
+    assert meter.flops > 0
+    assert meter.tokens > 0
 
 
 def test_other_weights_and_other_texts_have_encodings_of_their_own(

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from transfer.corpora.declared import Kind as TargetKind
+from transfer.encodings import sharing
 from transfer.heads import Pooling, output_layer
 from transfer.parameter.linear import Solution, solve
 from transfer.parameter.tuning import open_tokenizer, save_tuned
@@ -50,9 +51,10 @@ class Probe(Stage):
         reading = Reading(self.max_tokens, self.truncation)
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
         examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
-        solution = best_head(model, target, examples, validation, self.strengths, work)
-        install(model, solution)
-        figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
+        with sharing():  # from here on only the last layer changes
+            solution = best_head(model, target, examples, validation, self.strengths, work)
+            install(model, solution)
+            figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
         return {**figures, "strength": solution.strength}
 
 
