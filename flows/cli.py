@@ -89,7 +89,7 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
 
 @app.command()
 def targets() -> None:
-    """List the targets and recipes of params.yaml."""
+    """List the targets, recipes and comparisons of params.yaml."""
     from rich.console import Console
 
     from tasks.project import root
@@ -105,6 +105,9 @@ def targets() -> None:
     console.print("recipes:")
     for name, recipe in params.recipes.items():
         console.print(f"  {name:16} {recipe.about}")
+    console.print("comparisons:")
+    for name, comparison in params.comparisons.items():
+        console.print(f"  {name:16} {comparison.about}")
 
 
 @app.command()
