@@ -21,11 +21,11 @@ from transfer.corpora.files import write_jsonl
 from transfer.parameter import Full
 from transfer.training import Schedule
 
-BROKEN = {"method": "masked", "block": 16, "tokens": 2000, "schedule": {"batch_size": 16, "rate": 1.0}}
+RUINOUS = {"method": "masked", "block": 16, "tokens": 2000, "schedule": {"batch_size": 16, "rate": 1.0}}
 RECIPES = {
     "full": {"base": "learned", "tune": TINY},
     "probe": {"base": "learned", "tune": {"method": "probe", "max_tokens": 16}},
-    "broken": {"base": "learned", "adapt": [BROKEN], "tune": {"method": "probe", "max_tokens": 16}},
+    "ruined": {"base": "learned", "adapt": [RUINOUS], "tune": {"method": "probe", "max_tokens": 16}},
 }
 TARGET = {
     "domain": "cinema",
@@ -35,7 +35,7 @@ TARGET = {
     "recipe": "auto",
     "slices": ["row"],
 }
-QUESTION = {"recipes": ["full", "probe", "broken"], "budgets": [0.5]}
+QUESTION = {"recipes": ["full", "probe", "ruined"], "budgets": [0.5]}
 
 
 def write_learned(root: Path) -> None:
@@ -100,7 +100,7 @@ def test_it_ends_with_a_decision_and_says_beforehand_what_it_may_cost(contest) -
 
 def test_known_harmful_transfer_is_named(contest) -> None:
     """An adaptation at a rate of one ruins what the base knew."""
-    assert "broken" in decision(contest[0])["negative"]
+    assert "ruined" in decision(contest[0])["negative"]
     assert "negative transfer" in contest[1].stderr
 
 
@@ -227,7 +227,7 @@ def test_retrain_takes_the_decided_recipe_and_refuses_a_stale_decision(contest) 
 
 
 def test_a_search_and_halving_leave_the_controls_in_and_name_who_was_dropped(contest) -> None:
-    words = ("compare", "reviews", "--recipes", "full,probe,broken", "--trials", "2", "--halving", "3")
+    words = ("compare", "reviews", "--recipes", "full,probe,ruined", "--trials", "2", "--halving", "3")
     done = transferline(contest[0], *words)
     assert done.returncode == 0, done.stderr
     assert "of 2 trials, on validation" in done.stderr
