@@ -68,6 +68,9 @@ def compare(
     ground = open_ground(params, target, data, list(wanted.values()), question.counts, question.seeds)
     metric = ground.spec.judged_by
     with open_runner(runtime) as runner, ComparisonRun(target, comparison, question.seeds) as run:
+        run.log(
+            {}, 0, {name: str(value) for name, value in question.model_dump(mode="json", exclude={"seeds"}).items()}
+        )
         builder = Builder(ground, runtime, run, runner)
         contest = Contest(builder, question, metric)
         builder.bases(plan_tournament(ground, wanted))

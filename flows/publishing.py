@@ -38,6 +38,8 @@ def publish(run: ComparisonRun, evidence: Evidence, result: Result) -> dict[str,
     text = markdown(result)
     headline = result.decision.headline
     run.log(flat(metrics(result)))
+    for role, pin in evidence.tournament.ground.data.items():
+        run.dataset(f"{result.target}-{role}", pin.md5, pin.path, role)
     for path in files:
         run.file(path)
     run.tag(
