@@ -280,6 +280,7 @@ def test_bad_input_is_told_in_one_line(contest, words: tuple[str, ...], said: st
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_twice_and_started_again_it_ends_with_the_same_leaderboard(contest, tmp_path: Path) -> None:
     reference = make_contest(tmp_path / "reference")
     started = time.monotonic()
