@@ -44,13 +44,13 @@ class Line:
         if self.recipe != AUTO:
             return self
         decision = last_decision(self.target)
-        base = Step("base", self._base(decision["base"]["name"])).key
+        base = Step("base", resolved_base(self.params, decision["base"]["name"])).key
         decided = settle(decision, data, base, self.params.recipes)
         return replace(self, recipe=decided.name, decided=decided)
 
     def plan(self, data: Data) -> Chain:
         """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
-        base = self._base(self.declared.base)
+        base = resolved_base(self.params, self.declared.base)
         return plan(
             self.target,
             self.spec,
@@ -60,16 +60,16 @@ class Line:
             data,
             self.seeds,
             family_known(base),
-            {name: self._base(name) for name in self.params.bases if name == self.declared.tune.starts_from()},
+            {
+                name: resolved_base(self.params, name)
+                for name in self.params.bases
+                if name == self.declared.tune.starts_from()
+            },
         )
 
     @property
     def declared(self) -> Recipe:
         return self.decided.recipe if self.decided else self.params.recipe(self.recipe)
-
-    def _base(self, name: str) -> FetchedBase:
-        base = self.params.base(name)
-        return base.resolved(root()) if isinstance(base, FolderBase) else base
 
     def check_family(self, chain: Chain) -> None:
         """Refuse what the collected base's family cannot do, now that it is known."""
@@ -79,6 +79,12 @@ class Line:
     def request(self, chain: Chain, run: TransferRun) -> Request:
         """What all requests of this retrain have in common (its step is replaced for each)."""
         return Request(chain.steps[0], {}, self.runtime, run.run_id, run.experiment_id, {"commit": commit()})
+
+
+def resolved_base(params: Params, name: str) -> FetchedBase:
+    """A base of params.yaml; a folder's with its content's hash filled in."""
+    base = params.base(name)
+    return base.resolved(root()) if isinstance(base, FolderBase) else base
 
 
 def family_known(base: FetchedBase) -> Family | None:

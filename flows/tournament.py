@@ -8,13 +8,12 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner
 
-from flows.building import STAGES, family_known
+from flows.building import STAGES, family_known, resolved_base
 from tasks.caching import Built, build_all
 from tasks.evaluating import predict_test
-from tasks.project import root, store
+from tasks.project import store
 from tasks.requests import Request
 from tasks.tracking import TransferRun, commit
-from transfer.bases import FetchedBase, FolderBase
 from transfer.chain import Data, Step, predict_step
 from transfer.corpora.files import read_jsonl
 from transfer.evaluation.predictions import Predictions, read_predictions
@@ -28,10 +27,7 @@ def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recip
     """The ground of a tournament; `budgets` makes counts of the number of training rows."""
     names = {recipe.base for recipe in recipes}
     names |= {start for recipe in recipes if (start := recipe.tune.starts_from()) in params.bases and start}
-    bases: dict[str, FetchedBase] = {}
-    for name in sorted(names):
-        base = params.base(name)
-        bases[name] = base.resolved(root()) if isinstance(base, FolderBase) else base
+    bases = {name: resolved_base(params, name) for name in sorted(names)}
     families = {name: family_known(base) for name, base in bases.items()}
     rows = len(read_jsonl(data["train"].path))
     return Ground(target, params.target(target), data, bases, families, store(), budgets(rows), seeds)

@@ -22,6 +22,7 @@ from urllib.error import URLError
 
 from tasks.project import root
 from tasks.slots import devices
+from tasks.tables import make_tables
 from tasks.tending import Tender, under_way
 from transfer.errors import InputError
 
@@ -193,7 +194,7 @@ def _answers(url: str) -> bool:
 def _mlflow(host: str, port: int) -> list[str]:
     database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
     artifacts = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION") or str(root() / "mlruns" / "artifacts")
-    (root() / "mlruns").mkdir(exist_ok=True)
+    make_tables(database)
     command = [_script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", database, "--serve-artifacts", "--artifacts-destination", artifacts]
     return [*command, "--app-name", "basic-auth"] if os.environ.get("MLFLOW_AUTH_CONFIG_PATH") else command

@@ -23,6 +23,7 @@ from tasks import outbox
 from tasks.locking import held
 from tasks.progress import console
 from tasks.project import root
+from tasks.tables import make_tables
 from transfer.stage import Progress
 
 FLUSH_EVERY = 10.0  # seconds
@@ -52,6 +53,7 @@ def client() -> Any:
             _client = mlflow.MlflowClient(uri)
             return _client
         with held("mlflow-schema"):  # several processes on an empty database would crash each other
+            make_tables(uri)
             _client = mlflow.MlflowClient(uri)
             _client.search_experiments(max_results=1)
     return _client

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import random
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import yaml
+
+from tasks.tables import make_tables
 
 SOURCE = Path(__file__).resolve().parent.parent
 GOOD = ["bright", "warm", "lovely", "clever", "tender", "brilliant", "charming", "vivid", "graceful", "witty"]
@@ -117,6 +121,18 @@ def declare(root: Path, **changes: object) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump({**params, **changes}, sort_keys=False), encoding="utf-8")
 
 
+@functools.cache
+def empty_database() -> Path:
+    """An MLflow database with its tables and nothing in them."""
+    path = Path(tempfile.mkdtemp(prefix="transferline-tests-")) / "mlruns" / "mlflow.db"
+    before = os.environ.get("TRANSFERLINE_STORE")
+    os.environ["TRANSFERLINE_STORE"] = str(path.parent)  # where the lock lies
+    make_tables(f"sqlite:///{path}")
+    os.environ.pop("TRANSFERLINE_STORE")
+    os.environ.update({"TRANSFERLINE_STORE": before} if before else {})
+    return path
+
+
 def make_project(root: Path) -> Path:
     """A git and DVC project that works: the shipped dvc.yaml, tiny everything else."""
     root.mkdir(parents=True, exist_ok=True)
@@ -129,6 +145,8 @@ def make_project(root: Path) -> Path:
     write_corpus(root / "corpus.txt")
     write_tiny_bert(root / "tiny")
     declare(root)
+    (root / "mlruns").mkdir()
+    shutil.copy(empty_database(), root / "mlruns" / "mlflow.db")  # making it takes longer than many a test
     for command in (
         ["init", "-q"],
         ["add", "-A"],

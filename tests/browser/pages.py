@@ -33,7 +33,7 @@ def browser(width: int = 1280, height: int = 1000) -> Iterator[Any]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_SWITCHES)
         page = chromium.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         yield page
         chromium.close()
 

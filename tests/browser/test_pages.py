@@ -20,7 +20,7 @@ def test_a_retrain_from_the_form_registers_a_version_that_mlflow_shows(service: 
         with service.client() as client:
             assert client.read_flow_run(run).parameters["target"] == "plays"
             assert client.read_flow_run(run).parameters["recipe"] == "full"
-        follow(page, prefect, run, tmp_path, 240)
+        follow(page, prefect, run, tmp_path, 600)
         look_at_mlflow(page, service.mlflow, "plays", tmp_path)
     assert service.registry().get_model_version_by_alias("plays", "challenger")
     assert len(list(tmp_path.glob("*.png"))) == 7

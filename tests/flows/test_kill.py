@@ -101,6 +101,7 @@ def test_killed_ten_times_at_random_and_run_again_ends_as_if_never_killed(tmp_pa
 
 def test_two_runs_at_once_build_everything_once(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
+    (project / "mlruns" / "mlflow.db").unlink()  # the tables too
     processes = [start(project) for _ in range(2)]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     client = registry(project)

@@ -87,8 +87,11 @@ def test_a_killed_flow_process_is_started_again_and_ends_as_if_never_killed(serv
 def test_new_data_retrains_exactly_the_targets_it_touches(service: Served) -> None:
     first = service.start("retrain/on-demand", target="plays")
     assert service.finish(first).is_completed()
-    assert service.transferline("data", "push", "-m", "the first data").returncode == 0
-    time.sleep(3)
+    known = len(service.runs("retrain"))
+    pushed = service.transferline("data", "push", "-m", "the first data")
+    assert pushed.returncode == 0, pushed.stderr
+    announced = sum(name in pushed.stdout.split("touched:")[1] for name in ("reviews", "plays", "coins"))
+    wait_for(lambda: len(service.runs("retrain")) >= known + announced, 120)
     before = {run.id for run in service.runs("retrain")}
     write_reviews(service.project / "plays.csv", 260, seed=9)
     done = service.transferline("data", "push", "-m", "more plays")
