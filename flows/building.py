@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from prefect.task_runners import TaskRunner
@@ -14,14 +16,17 @@ from tasks.pretraining import adapt, collect_base, select
 from tasks.project import root, store
 from tasks.requests import Request
 from tasks.tracking import TransferRun, commit
+from transfer.admission import Settings, check_recipe, setting_between
 from transfer.bases import FetchedBase, FolderBase
-from transfer.chain import Chain, Data, Step, check_recipe, plan
+from transfer.chain import Chain, Data, Step, plan
 from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
 from transfer.families import Family, family_of
 from transfer.params import AUTO, Params, load_params
 from transfer.recipe import Recipe
 from transfer.runtime import Runtime
+from transfer.targets import target_of
+from transfer.tournament.labels import FILE
 
 STAGES = {"base": collect_base, "select": select, "adapt": adapt, "tune": tune, "control": control}
 LEAST_SEEDS = 3  # fewer say nothing about the spread
@@ -48,6 +53,13 @@ class Line:
         decided = settle(decision, data, base, self.params.recipes)
         return replace(self, recipe=decided.name, decided=decided)
 
+    def lenders(self) -> tuple[str, ...]:
+        """The source targets that the recipe learns from; of `auto`, the recipe of the last decision."""
+        if self.recipe != AUTO:
+            return self.declared.borrows()
+        decision = last_decision(self.target)
+        return Recipe.model_validate(decision["recipe"]).borrows() if decision["ship"] else ()
+
     def plan(self, data: Data) -> Chain:
         """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
         base = resolved_base(self.params, self.declared.base)
@@ -65,6 +77,7 @@ class Line:
                 for name in self.params.bases
                 if name == self.declared.tune.starts_from()
             },
+            settings_of(self.params, self.target, data, self.declared.borrows()),
         )
 
     @property
@@ -74,7 +87,7 @@ class Line:
     def check_family(self, chain: Chain) -> None:
         """Refuse what the collected base's family cannot do, now that it is known."""
         family = family_of(store() / chain.steps[0].key)
-        check_recipe(self.recipe, self.declared, self.spec.task, chain.setting, family)
+        check_recipe(self.recipe, self.declared, self.spec.task, chain.setting, family, chain.settings)
 
     def request(self, chain: Chain, run: TransferRun) -> Request:
         """What all requests of this retrain have in common (its step is replaced for each)."""
@@ -110,11 +123,29 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
 def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun, runner: TaskRunner[Any]) -> dict[str, Built]:
     """Build every step of a chain, or take what is there; key -> what came of it."""
     common = line.request(chain, run)
-    places = {step.key: {role: data[role].path for role, _ in step.data} for step in chain}
-    wanted = [(STAGES[step.kind], replace(common, step=step, data=places[step.key])) for step in chain]
+    wanted = [(STAGES[step.kind], replace(common, step=step, data=places_of(step, data))) for step in chain]
     base = build_all(wanted[:1], runner)
     line.check_family(chain)
     return build_all(wanted, runner, base)
+
+
+def places_of(step: Step, data: Data) -> dict[str, Path]:
+    """Role -> file of what a step reads: a file of DVC's, or the examples that an earlier step has chosen."""
+    known = {pin.md5: pin.path for pin in data.values()}
+    return {role: known.get(name) or store() / name / FILE for role, name in step.data}
+
+
+def settings_of(params: Params, target: str, data: Data, lenders: Iterable[str]) -> Settings:
+    """The setting that each source target makes with a target: as its pair declares it, else derived from the data."""
+
+    def side(name: str, role: str) -> tuple[TargetSpec, frozenset[str]]:
+        return params.target(name), frozenset(target_of(data[role].path).labels)
+
+    found = {}
+    for name in lenders:
+        declared = params.pairs[params.pair(name, target)].setting
+        found[name] = declared or setting_between(side(name, f"{name}/train"), side(target, "train"))
+    return found
 
 
 def reusable(chain: Chain) -> dict[str, bool]:

@@ -75,7 +75,7 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
     from tasks.versioning import locked_data
 
     line = open_line(target or _default(), recipe, None, "auto", "auto")
-    data = locked_data(line.target, line.params)
+    data = locked_data(line.target, line.params, line.lenders())
     line = line.settled(data)
     chain = line.plan(data)
     there = reusable(chain)

@@ -10,7 +10,7 @@ from typing import Literal
 from prefect import flow
 
 from flows.choices import ComparisonChoice, Target
-from flows.comparing import ask, evidence_of, prefix_predictions, question_of, show_plan
+from flows.comparing import ask, evidence_of, lenders_of, prefix_predictions, question_of, show_plan
 from flows.contest import Contest
 from flows.publishing import publish
 from flows.starting import begin
@@ -33,6 +33,7 @@ def compare(
     comparison: ComparisonChoice = "default",
     recipes: list[str] | None = None,
     budgets: list[float] | None = None,
+    labels: int | None = None,
     seeds: int | None = None,
     trials: int | None = None,
     halving: int | None = None,
@@ -49,6 +50,7 @@ def compare(
         comparison: which question of params.yaml to ask; everything below overrides it
         recipes: names of recipes; empty: as the comparison says
         budgets: label budgets beside all labels, as counts or as shares below 1
+        labels: take the target for one with no more labels than these; what it lends stays whole
         seeds: seeds of the tuning, at least 3
         trials: settings of rate and epochs tried for each recipe; validation chooses
         halving: factor of successive halving; 0 drops nobody
@@ -60,9 +62,16 @@ def compare(
     """
     begin()
     params = load_params(root() / "params.yaml")
-    given = {"recipes": recipes, "budgets": budgets, "seeds": seeds, "trials": trials, "halving": halving}
+    given = {
+        "recipes": recipes,
+        "budgets": budgets,
+        "labels": labels,
+        "seeds": seeds,
+        "trials": trials,
+        "halving": halving,
+    }
     question = question_of(params, comparison, {**given, "compute": compute, "minutes": minutes, "flops": flops})
-    data = pin_data(target, params)
+    data = pin_data(target, params, lenders_of(params, target, question))
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     wanted = ask(params, target, question, data)
     ground = open_ground(params, target, data, list(wanted.values()), question.counts, question.seeds)

@@ -20,7 +20,7 @@ from transfer.params import Params
 from transfer.recipe import Recipe
 from transfer.tournament.ablation import prefixes
 from transfer.tournament.board import Board, Evidence
-from transfer.tournament.declared import Comparison, variants
+from transfer.tournament.declared import Comparison, from_lenders, variants
 from transfer.tournament.plan import Tournament, admitted, names_of
 from transfer.tournament.statistics import expected_effect
 
@@ -38,10 +38,26 @@ def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparis
 
 def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[str, Recipe]:
     """The recipes of a question, by name; all that the target admits where it names none."""
+    known = asked(params, target, question)
     if question.recipes:
-        return variants(names_of(question.recipes, params.recipes), question.vary)
-    ground = open_ground(params, target, data, list(params.recipes.values()), lambda rows: (rows,), question.seeds)
-    return variants(admitted(ground, params.recipes), question.vary)
+        return known
+    ground = open_ground(params, target, data, list(known.values()), lambda rows: (rows,), question.seeds)
+    return admitted(ground, known)
+
+
+def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:
+    """The recipes that a question names; where it names none, all whose source targets may lend to this one."""
+    lending = [pair.lender for pair in params.pairs.values() if pair.learner == target]
+    named = names_of(question.recipes or tuple(params.recipes), params.recipes)
+    known = from_lenders(named, question.lenders or lending)
+    if not question.recipes:
+        known = {name: recipe for name, recipe in known.items() if set(lending).issuperset(recipe.borrows())}
+    return variants(known, question.vary)
+
+
+def lenders_of(params: Params, target: str, question: Comparison) -> list[str]:
+    """The source targets that the recipes of a question learn from."""
+    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.borrows()))
 
 
 def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> None:

@@ -61,6 +61,7 @@ def compare(
     comparison: Annotated[str, typer.Argument(help="A comparison of params.yaml.")] = "default",
     recipes: Annotated[str, typer.Option(help="Names of recipes, separated by commas.")] = "",
     budgets: Annotated[str, typer.Option(help="Label budgets, separated by commas: counts, or shares below 1.")] = "",
+    labels: Annotated[int | None, typer.Option(help="Take the target for one with no more labels than these.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
     trials: Annotated[int | None, typer.Option(help="Settings of rate and epochs tried for each recipe.")] = None,
     halving: Annotated[int | None, typer.Option(help="Factor of successive halving; 0 drops nobody.")] = None,
@@ -84,7 +85,7 @@ def compare(
     chosen = [part.strip() for part in recipes.split(",") if part.strip()]
     for recipe in chosen:
         params.recipe(recipe)
-    labels = _numbers(budgets)
+    shares = _numbers(budgets)
     from flows.compare import compare as flow
 
     quiet_console()
@@ -92,7 +93,8 @@ def compare(
         name,
         comparison,
         chosen or None,
-        labels or None,
+        shares or None,
+        labels,
         seeds,
         trials,
         halving,

@@ -40,7 +40,7 @@ def retrain(
     """
     begin()
     line = open_line(target, recipe_of(recipe), seeds, device, precision)
-    data = pin_data(target, line.params)
+    data = pin_data(target, line.params, line.lenders())
     line = line.settled(data)
     chain = line.plan(data)
     show_chain(chain)

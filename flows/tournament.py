@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner
 
-from flows.building import STAGES, family_known, resolved_base
+from flows.building import STAGES, family_known, places_of, resolved_base, settings_of
 from tasks.caching import Built, build_all
 from tasks.evaluating import predict_test
 from tasks.project import store
@@ -20,7 +20,8 @@ from transfer.evaluation.predictions import Predictions, read_predictions
 from transfer.params import Params
 from transfer.recipe import Recipe
 from transfer.runtime import Runtime
-from transfer.tournament.plan import Ground, Leaf, Tournament, check
+from transfer.tournament.ground import Ground
+from transfer.tournament.plan import Leaf, Tournament, check
 
 
 def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recipe], budgets: Any, seeds: int) -> Ground:
@@ -30,7 +31,9 @@ def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recip
     bases = {name: resolved_base(params, name) for name in sorted(names)}
     families = {name: family_known(base) for name, base in bases.items()}
     rows = len(read_jsonl(data["train"].path))
-    return Ground(target, params.target(target), data, bases, families, store(), budgets(rows), seeds)
+    lenders = dict.fromkeys(name for recipe in recipes for name in recipe.borrows())
+    settings = settings_of(params, target, data, lenders)
+    return Ground(target, params.target(target), data, bases, families, store(), budgets(rows), seeds, settings, rows)
 
 
 @dataclass
@@ -69,17 +72,8 @@ class Builder:
         return {key: read_predictions(store() / step.key) for key, step in steps.items()}
 
     def _build(self, steps: Sequence[Step]) -> None:
-        places = {pin.md5: pin.path for pin in self.ground.data.values()}
-        wanted = []
-        for step in steps:
-            data = {role: places.get(name) or self._labels(name) for role, name in step.data}
-            wanted.append((STAGES[step.kind], self._request(step, data)))
+        wanted = [(STAGES[step.kind], self._request(step, places_of(step, self.ground.data))) for step in steps]
         self.built = build_all(wanted, self.runner, self.built)
-
-    def _labels(self, key: str) -> Any:
-        from transfer.tournament.labels import FILE
-
-        return store() / key / FILE
 
     def _request(self, step: Step, data: dict[str, Any]) -> Request:
         return Request(step, data, self.runtime, self.run.run_id, self.run.experiment_id, {"commit": commit()})

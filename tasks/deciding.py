@@ -61,7 +61,8 @@ def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping
     if decision["ship"] is None:
         raise InputError(who, f"it ships nothing: {decision['headline']}", f"{again}, or name a recipe")
     now = {role: pin.md5 for role, pin in data.items()}
-    other = sorted(role for role in {*now, *decision["data"]} if now.get(role) != decision["data"].get(role))
+    looked_at = {role for role in decision["data"] if "/" not in role}  # other recipes' sources are no matter
+    other = sorted(role for role in {*now, *looked_at} if now.get(role) != decision["data"].get(role))
     if other:
         raise InputError(who, f"it is stale: it was reached on other data ({', '.join(other)})", again)
     if base != decision["base"]["key"]:

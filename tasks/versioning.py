@@ -27,16 +27,19 @@ SPLITS = ("train", "validation", "test")
 
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
-def pin_data(target: str, params: Params) -> Data:
-    """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data."""
-    stages = data_stages([target], params)
+def pin_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
+    """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data.
+
+    `lenders` are the source targets that it learns from: their examples are among the files, as `NAME/train`.
+    """
+    stages = data_stages([target], params, lenders)
     try:
         reproduce(stages)
     except InputError:
         reproduce(stages[:1])  # raises where it is this target's data that is bad
         # another target's is: the corpus is purged against the tests that there are, and again when that one is mended
         reproduce(stages[1:], ["--single-item"])
-    return locked_data(target, params)
+    return locked_data(target, params, lenders)
 
 
 @task(task_run_name="pin data of {targets}", cache_policy=NO_CACHE)
@@ -48,22 +51,26 @@ def pin_all(targets: list[str], params: Params) -> None:
         console.print(f"  [yellow]data   [/] {error.what}")
 
 
-def data_stages(targets: Sequence[str], params: Params) -> list[str]:
-    """DVC's stages of some targets: each one's `prepare`, then the corpora of their domains, each once."""
+def data_stages(targets: Sequence[str], params: Params, lenders: Sequence[str] = ()) -> list[str]:
+    """DVC's stages of some targets: each one's `prepare`, the corpora of their domains, each once, and what is lent to them."""
     domains = dict.fromkeys(params.target(target).domain for target in targets)
-    return [f"prepare@{t}" for t in targets] + [f"corpus@{domain}" for domain in domains if domain in params.domains]
+    stages = [f"prepare@{t}" for t in targets] + [f"corpus@{domain}" for domain in domains if domain in params.domains]
+    return stages + [f"pair@{params.pair(lender, target)}" for target in targets for lender in lenders]
 
 
-def places_of(target: str, params: Params) -> dict[str, str]:
+def places_of(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, str]:
     """Role -> path, within the project, of every file of a target."""
     domain = params.target(target).domain
     places = {split: f"data/prepared/{domain}/{target}/{split}.jsonl" for split in SPLITS}
+    for lender in lenders:
+        folder = f"data/pairs/{params.pair(lender, target)}"
+        places |= {f"{lender}/{split}": f"{folder}/{split}.jsonl" for split in ("train", "validation")}
     return places | ({"corpus": f"data/corpora/{domain}/corpus.jsonl"} if domain in params.domains else {})
 
 
-def locked_data(target: str, params: Params) -> Data:
+def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
     """What dvc.lock says of a target's files, without running anything. Raises InputError where it says nothing."""
-    places = places_of(target, params)
+    places = places_of(target, params, lenders)
     hashes = _hashes()
     missing = [place for place in places.values() if place not in hashes]
     if missing:
@@ -115,7 +122,7 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
             if line.startswith(NEWS):
                 console.print(f"          {line.removeprefix(NEWS)}")
     if process.returncode:
-        ours = [line for line in said if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus")]
+        ours = [line for line in said if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus", "pair")]
         what = (ours or said or ["dvc repro failed"])[0].rstrip(".")
         raise InputError("data", what, "What was finished before is kept; run again once it is mended")
 

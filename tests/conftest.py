@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.operations.service import Served
 
 import flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
-from tests.project import make_project, write_tiny_bert  # noqa: E402
+from tests.project import SERVER, make_project, write_tiny_bert  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +59,14 @@ def prefect_api(prefect_server: None) -> str:
     from prefect.settings import PREFECT_API_URL
 
     return str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="module")
+def one_server(prefect_api: str) -> Iterator[None]:
+    """Commands that this module starts use the tests' server."""
+    os.environ[SERVER] = prefect_api
+    yield
+    del os.environ[SERVER]
 
 
 @pytest.fixture

@@ -102,6 +102,7 @@ def declare(root: Path, **changes: object) -> None:
                 "margin": 0.05,
             }
         },
+        "pairs": {},
         "bases": {"tiny": {"method": "folder", "path": "tiny"}},
         "recipes": {
             "default": {
@@ -156,11 +157,17 @@ def make_project(root: Path) -> Path:
     return root
 
 
+SERVER = (
+    "TESTS_PREFECT_SERVER"  # set while commands share the tests' server: one of their own takes ten seconds to start
+)
+
+
 def environment(root: Path, **extra: str) -> dict[str, str]:
     """The environment of a process that works in a project, apart from everything else on the machine."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("TRANSFERLINE_", "MLFLOW_", "DVC_"))}
     mine = {"TRANSFERLINE_ROOT": str(root), "DVC_SITE_CACHE_DIR": str(root / ".dvc" / "tmp" / "site")}
-    return {**clean, "TRANSFERLINE_OFFLINE": "1", **mine, **extra}
+    shared = {"PREFECT_API_URL": os.environ[SERVER]} if SERVER in os.environ else {}
+    return {**clean, "TRANSFERLINE_OFFLINE": "1", **mine, **shared, **extra}
 
 
 def read_json(path: Path) -> dict:

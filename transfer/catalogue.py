@@ -39,7 +39,7 @@ def _entry(place: str, method: type[Stage]) -> Entry:
     about = (inspect.getdoc(method) or "").splitlines()[0]
     base = EXAMPLES[method.ability] if method.ability else "any"
     targets = "any" if set(method.tasks) == set(get_args(Kind)) else ", ".join(method.tasks)
-    admitted = [setting.value for setting in Setting if setting.admits(method.transfer)]
+    admitted = [setting.value for setting in Setting if setting.admits(method.needs)]
     settings = "any" if len(admitted) == len(Setting) else ", ".join(admitted)
     return Entry(place, name_of(method), about, method.source, base, targets, settings)
 

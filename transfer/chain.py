@@ -12,24 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from transfer.admission import Settings, check_recipe, setting_of
 from transfer.bases import FetchedBase
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
-from transfer.corpora.declared import Kind, TargetSpec
+from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
 from transfer.evaluation.predict import Predict
 from transfer.families import Family
-from transfer.heads import check_pooling
 from transfer.parameter.full import Full
-from transfer.problem import Domain, Setting, Task
+from transfer.problem import Setting
 from transfer.recipe import Recipe
-from transfer.stage import SELECTED, Stage, make_key, name_of
+from transfer.stage import SELECTED, Stage, make_key
 from transfer.stage import Kind as StageKind
-from transfer.targets import TARGETS
 
 ADAPTATION_SEED = 0  # one adapted checkpoint serves every seed of the tuning
-
-SEQUENCES = ("single-label", "multi-label", "regression")  # kinds with one answer a text, which therefore pool
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,8 @@ class Chain:
     steps: tuple[Step, ...]
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """challenger, unadapted, scratch, tfidf -> keys, one a seed"""
+    settings: Settings = field(default_factory=dict)
+    """of the source targets, where the recipe has any"""
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -117,14 +116,16 @@ def plan(
     seeds: int | None = None,
     family: Family | None = None,
     others: Mapping[str, Stage] | None = None,
+    settings: Settings | None = None,
 ) -> Chain:
-    """The chain of a recipe for a target, controls included; `others` are the bases that students may start from.
+    """The chain of a recipe for a target, controls included; `others` are the bases that students may start from, `settings`
+    those of the source targets that its stages learn from.
 
     Raises InputError on what the setting, the kind of target or the base's family refuses. A family that nobody knows yet
     (None) refuses nothing here; its turn comes when the base has been collected.
     """
-    setting = setting_of(target, declared, spec, data)
-    check_recipe(recipe, declared, spec.task, setting, family)
+    setting = setting_of(declared)
+    check_recipe(recipe, declared, spec.task, setting, family, settings)
     steps = trunk(declared, base, data, f"recipe {recipe!r} for {target!r}", spec.domain)
     root, tip = steps[0].key, tip_of(steps)
     wanted = range(seeds or spec.seeds)
@@ -132,9 +133,9 @@ def plan(
     student = student_of(tune, others)
     steps += student
     groups: dict[str, list[Step]] = {"challenger": [], "unadapted": [], "scratch": [], "tfidf": []}
-    for role, parent in (("challenger", tip), ("unadapted", root)):
-        for seed in seeds_of(tune, wanted):
-            *helpers, leaf = branch(tune, parent, data, seed, role, student)
+    for role, parent, how in (("challenger", tip, declared), ("unadapted", root, declared.alone())):
+        for seed in seeds_of(how.tune, wanted):
+            *helpers, leaf = branch(how, parent, data, seed, role, student)
             steps += [step for step in helpers if step.key not in {s.key for s in steps}]
             groups[role].append(leaf)
     scratch = scratch_like(tune)
@@ -148,7 +149,7 @@ def plan(
                 steps.append(unique[step.key])
                 known.add(step.key)
     roles = {role: tuple(step.key for step in group) for role, group in groups.items()}
-    return Chain(target, recipe, setting, tuple(steps), roles)
+    return Chain(target, recipe, setting, tuple(steps), roles, settings or {})
 
 
 def trunk(declared: Recipe, base: FetchedBase, data: Data, who: str = "", domain: str = "") -> list[Step]:
@@ -179,40 +180,29 @@ def student_of(tune: Stage, others: Mapping[str, Stage] | None) -> list[Step]:
     return [Step("base", others[start], role="student")] if start is not None and others and start in others else []
 
 
-def branch(tune: Stage, parent: str, data: Data, seed: int, role: str, student: Sequence[Step] = ()) -> list[Step]:
-    """What it takes to tune one model of one seed on a parent: its helpers (a teacher), and the model last."""
+def branch(recipe: Recipe, parent: str, data: Data, seed: int, role: str, student: Sequence[Step] = ()) -> list[Step]:
+    """What it takes to tune one model of one seed on a parent: borrowed examples, helpers (a teacher), and the model last."""
+    tune, borrowed = recipe.tune, borrow(recipe, parent, data)
+    if borrowed:
+        data = {**data, "train": Pin(Path(borrowed[0].key), borrowed[0].key)}  # named by the step that makes it
     helpers = [
         Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
         for name, stage in tune.helpers().items()
     ]
     start = tuple(step.key for step in student) or (parent,)
-    return [*helpers, Step("tune", tune, (*start, *(s.key for s in helpers)), _read(tune, data), seed, role)]
+    parents = (*start, *(step.key for step in (*helpers, *borrowed)))
+    return [*borrowed, *helpers, Step("tune", tune, parents, _read(tune, data), seed, role)]
+
+
+def borrow(recipe: Recipe, parent: str, data: Data) -> list[Step]:
+    """The step that weighs source examples, where a recipe has one."""
+    stage = recipe.instances
+    return [Step("select", stage, (parent,), _read(stage, data), None, "borrowed examples")] if stage else []
 
 
 def control_step(stage: Stage, parents: tuple[str, ...], data: Data, seed: int | None, role: str) -> Step:
     """A control as a step."""
     return Step("control", stage, parents, _read(stage, data), seed, role)
-
-
-def check_recipe(name: str, declared: Recipe, task: Kind, setting: Setting, family: Family | None) -> None:
-    """Raise InputError where the setting, the kind of target or the base's family does not admit a recipe."""
-    chosen = False
-    for stage in (*declared.adapt, declared.tune):
-        who = f"recipe {name!r}, method {name_of(type(stage))!r}"
-        setting.admit(stage.transfer, name_of(type(stage)))
-        if SELECTED in stage.roles() and not chosen:
-            raise InputError(who, "reads selected text, and no stage before it selects any", "Put `nearest` before it")
-        chosen = chosen or stage.kind == "select"
-        if task not in stage.tasks:
-            suits = ", ".join(stage.tasks)
-            raise InputError(who, f"does not suit a {task} target", f"It suits {suits}; see `transferline methods`")
-        if family is not None and stage.ability is not None:
-            family.admit(stage.ability, who)
-    if family is not None:
-        who = f"recipe {name!r}, a {task} target"
-        family.admit(TARGETS[task].ability, who)
-        if task in SEQUENCES and hasattr(declared.tune, "pooling") and declared.tune.ability != "encode":
-            check_pooling(family.name, declared.tune.pooling, f"recipe {name!r}")
 
 
 def scratch_like(tune: Stage) -> Scratch:
@@ -240,14 +230,10 @@ def seeds_of(stage: Stage, wanted: range) -> tuple[int, ...]:
 
 def _read(stage: Stage, data: Data, who: str = "", domain: str = "") -> tuple[tuple[str, str], ...]:
     roles = [role for role in stage.roles() if role != SELECTED]
+    for role in roles:
+        if "/" in role and role not in data:  # whoever pins the data asks params.yaml for the pair
+            raise InputError(who or "recipe", f"{role} is not among the data", "Declare the pair in params.yaml")
     if "corpus" in roles and "corpus" not in data:
         mend = f"Declare domains.{domain} in params.yaml, or choose a recipe without `adapt`"
         raise InputError(who, f"domain {domain!r} has no corpus", mend)
     return tuple((role, data[role].md5) for role in roles)
-
-
-def setting_of(target: str, recipe: Recipe, spec: TargetSpec, data: Data) -> Setting:
-    """Nobody knows a public base's corpus or task, so a base as the source is `unknown` unless it is declared."""
-    corpus = data["corpus"].md5 if "corpus" in data else None
-    here = (Domain(spec.domain, corpus=corpus), Task(target, examples=data["train"].md5))
-    return recipe.setting or Setting.derive((Domain(recipe.base), None), here)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from transfer import feature, instance, objectives, parameter
+from transfer import feature, instance, multitask, objectives, parameter
 from transfer.bases import FetchedBase, FolderBase, HubBase, PackageBase
 from transfer.controls.majority import Majority
 from transfer.controls.scratch import Scratch
@@ -19,24 +19,27 @@ from transfer.evaluation.predict import Predict
 from transfer.stage import Kind, Stage
 from transfer.tournament.labels import Labels
 
-ADAPTING: dict[str, type[Stage]] = {**objectives.METHODS, **instance.METHODS}
-TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.METHODS}
+ADAPTING: dict[str, type[Stage]] = {**objectives.METHODS, **instance.SELECTING, **multitask.ADAPTING}
+BORROWING: dict[str, type[Stage]] = instance.BORROWING
+TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.METHODS, **multitask.TUNING}
 
 BASES: tuple[type[FetchedBase], ...] = (PackageBase, FolderBase, HubBase, GgufBase, StaticBase)
 
 if TYPE_CHECKING:
     Base = FetchedBase
     Adaptation = Stage
+    Borrowing = Stage
     Tuning = Stage
 else:
     # unions made at run time: pydantic then says which field of which method is wrong
     Base = Annotated[reduce(or_, BASES), Field(discriminator="method")]
     Adaptation = Annotated[reduce(or_, ADAPTING.values()), Field(discriminator="method")]
+    Borrowing = Annotated[reduce(or_, BORROWING.values()), Field(discriminator="method")]
     Tuning = Annotated[reduce(or_, TUNING.values()), Field(discriminator="method")]
 
 _CHOICES: Mapping[Kind, Any] = {
     "base": Base,
-    "select": Annotated[reduce(or_, [*ADAPTING.values(), Labels]), Field(discriminator="method")],
+    "select": Annotated[reduce(or_, [*ADAPTING.values(), *BORROWING.values(), Labels]), Field(discriminator="method")],
     "adapt": Adaptation,
     "tune": Tuning,
     "control": Annotated[Scratch | Tfidf | Majority, Field(discriminator="method")],

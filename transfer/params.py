@@ -9,10 +9,10 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from transfer.corpora.declared import DomainSpec, Source, TargetSpec
+from transfer.corpora.declared import DomainSpec, PairSpec, Source, TargetSpec
 from transfer.errors import InputError
 from transfer.methods import Base
-from transfer.recipe import Recipe
+from transfer.recipe import OTHER, Recipe
 from transfer.tournament.declared import Comparison
 
 AUTO = "auto"  # instead of a recipe: the one that the last comparison decided for
@@ -61,6 +61,8 @@ class Params(BaseModel):
     sources: dict[str, Source]  # {} where there are none: dvc.yaml reads the block too
     domains: dict[str, DomainSpec]
     targets: dict[str, TargetSpec]
+    pairs: dict[str, PairSpec] = {}
+    """what targets may learn from each other; dvc.yaml reads the block, so write `pairs: {}` where there are none"""
     bases: dict[str, Base]
     recipes: dict[str, Recipe]
     comparisons: dict[str, Comparison] = {}
@@ -72,6 +74,18 @@ class Params(BaseModel):
 
     def target(self, name: str) -> TargetSpec:
         return _named(self.targets, name, "target")
+
+    def pair(self, lender: str, target: str) -> str:
+        """The name of the pair in which a target lends to another. Raises InputError where none is declared."""
+        if lender == OTHER:
+            mend = "Ask for it by `transferline compare` or `matrix`, or name a target in the recipe"
+            raise InputError(f"target {target!r}", "the recipe says `other` and means no target of its own", mend)
+        for name, pair in self.pairs.items():
+            if (pair.lender, pair.learner) == (lender, target):
+                return name
+        places = [f"{self.target(name).domain}/{name}" for name in (lender, target)]
+        mend = f"Declare it under `pairs` in params.yaml: {{source: {places[0]}, target: {places[1]}}}"
+        raise InputError(f"target {target!r}", f"no pair lets it learn from {lender!r}", mend)
 
     def recipe(self, name: str) -> Recipe:
         return _named(self.recipes, name, "recipe")
@@ -110,18 +124,26 @@ def _explain(error: ValidationError) -> tuple[str, str]:
 
 
 def _check_references(path: Path, params: Params) -> None:
-    for block in ("sources", "domains", "targets", "bases", "recipes", "comparisons"):
+    for block in ("sources", "domains", "targets", "pairs", "bases", "recipes", "comparisons"):
         for name in getattr(params, block):
-            if block == "recipes" and name in ("own", AUTO):
-                raise InputError(f"{path}, recipes", f"{name!r} means something else", "Give the recipe another name")
+            if (block, name) in (("recipes", "own"), ("recipes", AUTO), ("targets", OTHER)):
+                raise InputError(f"{path}, {block}", f"{name!r} means something else", "Give it another name")
             if not _NAME.fullmatch(name):  # names become folders, model names, and words of a shell command
                 raise InputError(f"{path}, {block}", f"{name!r} is no name", "Use letters, digits, - and _ only")
     for name, target in params.targets.items():
         if target.recipe not in (AUTO, *params.recipes):
             _refuse(path, f"targets.{name}.recipe", target.recipe, params.recipes)
+    known = {f"{target.domain}/{name}": target for name, target in params.targets.items()}
+    for name, pair in params.pairs.items():
+        for side in ("source", "target"):
+            if getattr(pair, side) not in known:
+                _refuse(path, f"pairs.{name}.{side}", getattr(pair, side), known)
     for name, recipe in params.recipes.items():
         if recipe.base not in params.bases:
             _refuse(path, f"recipes.{name}.base", recipe.base, params.bases)
+        for lender in recipe.borrows():
+            if lender not in (OTHER, *params.targets):
+                _refuse(path, f"recipes.{name}, source", lender, params.targets)
     for name, comparison in params.comparisons.items():
         for recipe_name in comparison.recipes:
             if recipe_name not in params.recipes:

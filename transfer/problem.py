@@ -7,6 +7,7 @@ between source and target says what kind of transfer this is, and with it which 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -15,6 +16,12 @@ from transfer.errors import InputError
 
 Transfer = Literal["parameter", "feature", "instance"]
 """What a method carries over: weights, a representation, or examples (Pan & Yang 2010, table 4)."""
+
+Need = Literal["known source", "same inputs", "same labels", "same relation"]
+"""What a method asks of source and target: the source's examples, the same X, the same Y, the same P(y|x)."""
+
+ALIGNING: tuple[Need, ...] = ("known source", "same inputs", "same labels")
+WEIGHING: tuple[Need, ...] = (*ALIGNING, "same relation")
 
 
 @dataclass(frozen=True)
@@ -64,29 +71,36 @@ class Setting(StrEnum):
             return Setting.DOMAIN_ADAPTATION
         return Setting.IDENTICAL if source_task.examples == target_task.examples else Setting.INDUCTIVE
 
-    def admits(self, transfer: Transfer) -> bool:
-        """Whether this setting admits a method of that kind."""
-        try:
-            self.admit(transfer, "")
-        except InputError:
-            return False
-        return True
+    def lacks(self, needs: Iterable[Need]) -> list[str]:
+        """Of what a method needs, what this setting does not give: one reason each."""
+        return [_WHY[need] for need in needs if need in _MISSING[self]]
 
-    def admit(self, transfer: Transfer, method: str) -> None:
-        """Raise InputError where this setting does not admit a method of that kind, with the reason.
+    def admits(self, needs: Iterable[Need]) -> bool:
+        """Whether this setting admits a method with these needs."""
+        return not self.lacks(needs)
+
+    def admit(self, needs: Iterable[Need], who: str) -> None:
+        """Raise InputError where this setting does not admit a method with these needs, with the reasons.
 
         Instance transfer weighs source examples and so needs the same X, Y and P(y|x) (Pan & Yang 2010, section 3.1);
         feature transfer aligns two known distributions over one X. Weights may be carried over in every setting.
         """
-        if transfer == "parameter":
-            return
-        if self is Setting.UNKNOWN:
-            why = "nothing is known about the source's examples, so there is nothing to weigh or to align"
-        elif transfer == "instance" and self in (Setting.HETEROGENEOUS, Setting.INDUCTIVE):
-            why = "instance transfer needs the same inputs, the same labels and the same relation between them"
-        elif transfer == "feature" and self is Setting.HETEROGENEOUS:
-            why = "source and target do not share an input space"
-        else:
-            return
-        mend = "Use a recipe of parameter transfer, or declare the setting where you know the source"
-        raise InputError(f"method {method!r}", f"not admissible in the setting {self.value!r}: {why}", mend)
+        reasons = self.lacks(needs)
+        if reasons:
+            mend = "Use a recipe of parameter transfer, or declare the setting where you know the source"
+            raise InputError(who, f"not admissible in the setting {self.value!r}: {'; '.join(reasons)}", mend)
+
+
+_WHY: dict[Need, str] = {
+    "known source": "nothing is known about the source's examples, so there is nothing to weigh or to align",
+    "same inputs": "source and target do not share an input space",
+    "same labels": "source and target do not have the same labels",
+    "same relation": "a source example's label need not be the target's: the relation between input and label differs",
+}
+_MISSING: dict[Setting, tuple[Need, ...]] = {
+    Setting.UNKNOWN: WEIGHING,
+    Setting.HETEROGENEOUS: ("same inputs", "same relation"),
+    Setting.INDUCTIVE: ("same labels", "same relation"),
+    Setting.IDENTICAL: (),
+    Setting.DOMAIN_ADAPTATION: (),
+}

@@ -44,8 +44,10 @@ class Runtime(BaseModel):
 
     def place(self, model: Any) -> Any:
         """Move a model to the device, with the attention code that trains fastest there."""
-        if self.device == "cpu" and hasattr(model, "set_attn_implementation"):
-            model.set_attn_implementation("eager")  # with attention dropout on, faster than sdpa on CPUs
+        if self.device == "cpu":  # with attention dropout on, eager attention is faster than sdpa there
+            for part in [model] if hasattr(model, "set_attn_implementation") else model.modules():
+                if hasattr(part, "set_attn_implementation"):
+                    part.set_attn_implementation("eager")
         return model.to(self.device)
 
     def describe(self) -> dict[str, str]:

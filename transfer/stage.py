@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from transfer.corpora.declared import Kind as TargetKind
 from transfer.families import Ability
-from transfer.problem import Transfer
+from transfer.problem import Need, Transfer
 from transfer.runtime import Runtime
 
 Kind = Literal["base", "select", "adapt", "tune", "control", "predict"]
@@ -66,8 +66,9 @@ class Stage(BaseModel):
     """Base of every method. Subclasses add `method: Literal[...]`, their settings, and `build`.
 
     `version` is raised when what the stage computes changes; `reads` names the data roles that enter its key;
-    `transfer` says what it carries over, from which the setting decides whether it is admissible; `tasks` and `ability` say
-    which kinds of target and which bases it suits, and `source` where it comes from; `long` stages show a progress bar;
+    `transfer` says what it carries over, and `needs` what it asks of source and target, from which the setting decides whether
+    it is admissible; `tasks` and `ability` say which kinds of target and which bases it suits, and `source` where it comes from;
+    `long` stages show a progress bar;
     `gpu` stages are given a device of their own where the machine has one.
     """
 
@@ -77,6 +78,7 @@ class Stage(BaseModel):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
     transfer: ClassVar[Transfer] = "parameter"
+    needs: ClassVar[tuple[Need, ...]] = ()
     tasks: ClassVar[tuple[TargetKind, ...]] = get_args(TargetKind)
     ability: ClassVar[Ability | None] = None
     source: ClassVar[str] = ""
@@ -91,9 +93,9 @@ class Stage(BaseModel):
         if not isinstance(given, dict):
             return given
         defaults = {name: field.default for name, field in cls.model_fields.items()}
-        nested = {name: value for name, value in defaults.items() if isinstance(value, BaseModel)}
+        nested = {name: value.model_dump() for name, value in defaults.items() if isinstance(value, BaseModel)}
         return {
-            name: {**nested[name].model_dump(), **value} if name in nested and isinstance(value, dict) else value
+            name: {**nested[name], **value} if name in nested and _completes(nested[name], value) else value
             for name, value in given.items()
         }
 
@@ -110,6 +112,14 @@ class Stage(BaseModel):
         """Stages that are built on the same parent before this one, which is given them as further parents."""
         return {}
 
+    def borrows(self) -> tuple[str, ...]:
+        """The source targets whose labelled examples it learns from; a pair of params.yaml must lend each."""
+        return ()
+
+    def alone(self) -> Stage:
+        """The same method without its source targets: what it is compared with to see whether they helped."""
+        return self
+
     def starts_from(self) -> str | None:
         """The base that this stage starts from instead of its chain's last model."""
         return None
@@ -118,6 +128,11 @@ class Stage(BaseModel):
         """Compute the stage into `work.out`; returns its summary figures (validation score, tokens, ...)."""
         # abstract on purpose: every method says how it is built, and there is no sensible default
         raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
+
+
+def _completes(default: dict[str, Any], value: Any) -> bool:
+    """Whether a block is the default one given in part, and not another method's."""
+    return isinstance(value, dict) and value.get("method", default.get("method")) == default.get("method")
 
 
 def methods_in(room: str) -> dict[str, type[Stage]]:

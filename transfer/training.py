@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from transfer.clock import Clock
 from transfer.compute import Gauge, Spent, add_spent, remember, spent_so_far
+from transfer.gradients import accumulate, open_accelerator
 from transfer.runtime import Runtime
 from transfer.saving import Saved, best_path, load_best, newest, save, save_best
 from transfer.stage import Progress
@@ -73,6 +74,14 @@ class Learner(ABC):
         """Parameter groups for the optimiser, each with its own peak `lr`."""
         return [{"params": list(self.model.parameters()), "lr": rate}]
 
+    def tokens(self, indices: Sequence[int]) -> int:
+        """Tokens that a step on these examples reads."""
+        return sum(self.lengths[i] for i in indices)
+
+    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
+        """Leave the gradients of a step in the parameters; returns its mean loss."""
+        return accumulate(accelerator, self, indices, epoch, micro)
+
     def before_step(self, step: int, steps: int) -> None:
         """Chance to freeze or unfreeze; must depend on its arguments alone."""
 
@@ -113,7 +122,7 @@ def train(
     """
     import torch
 
-    accelerator = _accelerator(runtime)
+    accelerator = open_accelerator(runtime)
     model = runtime.place(learner.model)
     optimizer = torch.optim.AdamW(learner.groups(schedule.rate), lr=schedule.rate, weight_decay=schedule.weight_decay)
     peaks = [group["lr"] for group in optimizer.param_groups]
@@ -140,9 +149,9 @@ def train(
             group["lr"] = peak * factor
         learner.before_step(step, steps)
         torch.manual_seed(_mix(seed, step))
-        tokens = sum(learner.lengths[i] for i in indices)
+        tokens = learner.tokens(indices)
         with gauge.count(tokens, afresh=step % per_epoch == 0):
-            loss = _backward(accelerator, learner, indices, epoch, runtime.micro_batch)
+            loss = learner.backward(accelerator, indices, epoch, runtime.micro_batch)
         norm = accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
         optimizer.step()
         learner.after_step(peaks[0] * factor)
@@ -178,30 +187,6 @@ def train(
 def _since(before: Spent) -> Spent:
     """What has been spent since a run began."""
     return {name: value - before[name] for name, value in spent_so_far().items()}
-
-
-def _accelerator(runtime: Runtime) -> Any:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)  # one process trains many models, each its own way
-    precision = "bf16" if runtime.precision == "bf16" else "no"
-    return Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision)
-
-
-def _backward(accelerator: Any, learner: Learner, indices: Sequence[int], epoch: int, micro: int | None) -> float:
-    """Gradients of one batch, in micro-batches that fit the device; returns the mean loss."""
-    total = 0.0
-    size = micro or len(indices)
-    for start in range(0, len(indices), size):
-        part = indices[start : start + size]
-        share = len(part) / len(indices)
-        batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
-        with accelerator.autocast():
-            loss = learner.loss(batch) * share
-        accelerator.backward(loss)
-        total += float(loss.detach())
-    return total
 
 
 def _validate(

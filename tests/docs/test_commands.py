@@ -62,7 +62,15 @@ def merge(params: Path, text: str) -> None:
     params.write_text(yaml.safe_dump(declared, sort_keys=False))
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if any(k == "sh" for k, _ in blocks(p))], ids=lambda p: p.name)
+SLOW = ("compare.md", "serving.md")  # minutes each
+RUNNABLE = [
+    pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else (), id=page.name)
+    for page in PAGES
+    if any(kind == "sh" for kind, _ in blocks(page))
+]
+
+
+@pytest.mark.parametrize("page", RUNNABLE)
 def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, prefect_api: str) -> None:
     project = copy_of_the_project(tmp_path / "project")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -37,6 +37,8 @@ TARGET = {
 }
 QUESTION = {"recipes": ["full", "probe", "ruined"], "budgets": [0.5]}
 
+pytestmark = pytest.mark.usefixtures("one_server")
+
 
 def write_learned(root: Path) -> None:
     """A base that has learnt the tones from other sentences: what it knows is worth having where labels are few."""
@@ -246,6 +248,7 @@ def test_without_a_decision_auto_says_what_to_do(tmp_path: Path) -> None:
     assert "Run `transferline compare reviews` first" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_allowance_is_kept(tmp_path: Path) -> None:
     """Too little for anything is refused before anything is computed; enough for all labels leaves the smaller budgets out."""
     project = make_contest(tmp_path / "project")

@@ -157,6 +157,7 @@ def test_plan_computes_nothing_and_says_what_would_be_reused(line) -> None:
     assert sorted(str(p) for p in project.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_champion_whose_checkpoint_is_gone_comes_back_from_the_registry(tmp_path: Path) -> None:
     """New data, an old champion, and a store that has lost it."""
     import shutil

@@ -123,8 +123,10 @@ def postgres(tmp_path: Path) -> Iterator[str]:
 
 
 def test_both_servers_keep_their_books_in_postgresql(postgres: str, tmp_path: Path) -> None:
+    project = make_two_targets(tmp_path / "project")
+    (project / "mlruns" / "mlflow.db").unlink()
     service = serve(
-        make_two_targets(tmp_path / "project"),
+        project,
         tmp_path / "home",
         PREFECT_API_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{postgres}/prefect",
         MLFLOW_BACKEND_STORE_URI=f"postgresql+psycopg2://{postgres}/mlflow",

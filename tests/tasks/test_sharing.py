@@ -17,6 +17,8 @@ from tests.project import make_project
 pytest.importorskip("s3fs", reason="s3fs is not installed (pip install 'transferline[s3]')")
 moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
 
+pytestmark = pytest.mark.usefixtures("one_server")
+
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:

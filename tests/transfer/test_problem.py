@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from transfer.admission import setting_between
+from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
-from transfer.problem import Domain, Setting, Task
+from transfer.problem import ALIGNING, WEIGHING, Domain, Setting, Task
 
 FILM, NEWS = Domain("film", corpus="a"), Domain("news", corpus="b")
 MOOD = Task("mood", frozenset({"good", "bad"}), "1")
@@ -28,15 +30,33 @@ def test_the_setting_follows_from_what_differs(source, target, expected) -> None
 
 @pytest.mark.parametrize("setting", list(Setting))
 def test_weights_may_be_carried_over_in_every_setting(setting: Setting) -> None:
-    setting.admit("parameter", "full")
+    setting.admit((), "method 'full'")
 
 
 @pytest.mark.parametrize("setting", [Setting.UNKNOWN, Setting.HETEROGENEOUS, Setting.INDUCTIVE])
 def test_examples_are_not_weighed_where_their_relation_to_the_labels_differs(setting: Setting) -> None:
     with pytest.raises(InputError, match="not admissible"):
-        setting.admit("instance", "density_ratio")
+        setting.admit(WEIGHING, "method 'density-ratio'")
 
 
 def test_unknown_admits_parameter_transfer_only() -> None:
     with pytest.raises(InputError, match="nothing is known"):
-        Setting.UNKNOWN.admit("feature", "coral")
+        Setting.UNKNOWN.admit(ALIGNING, "method 'coral'")
+
+
+def test_every_need_that_is_missing_is_said() -> None:
+    with pytest.raises(InputError, match=r"same labels.*relation between input and label"):
+        Setting.INDUCTIVE.admit(WEIGHING, "method 'tradaboost'")
+    assert Setting.DOMAIN_ADAPTATION.admits(WEIGHING)
+    assert Setting.IDENTICAL.lacks(WEIGHING) == []
+
+
+def test_two_targets_make_a_setting_by_domain_kind_and_labels() -> None:
+    def side(domain: str, labels: str, kind: str = "single-label") -> tuple[TargetSpec, frozenset[str]]:
+        return TargetSpec.model_validate({"domain": domain, "data": "x", "task": kind}), frozenset(labels.split())
+
+    film = side("film", "good bad")
+    assert setting_between(side("news", "good bad"), film) is Setting.DOMAIN_ADAPTATION
+    assert setting_between(side("film", "good bad"), film) is Setting.IDENTICAL
+    assert setting_between(side("news", "good"), film) is Setting.INDUCTIVE
+    assert setting_between(side("news", "good bad", "multi-label"), film) is Setting.INDUCTIVE

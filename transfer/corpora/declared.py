@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from transfer.problem import Setting
+
 Split = Literal["train", "validation", "test"]
 Kind = Literal["single-label", "multi-label", "regression", "tokens", "generation"]
 """What a target's labels are: one of several, any of several, a number, a tag for each word, or a text."""
@@ -101,6 +103,27 @@ class DomainSpec(_Declared):
     gate: Gate = Gate()
 
 
+class PairSpec(_Declared):
+    """What a target may learn from another's labelled examples: its training and validation rows, free of copies of the
+    target's test and validation."""
+
+    source: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
+    """domain/target that lends"""
+    target: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
+    """domain/target that learns"""
+    setting: Setting | None = None
+    """declared where it is known better than it can be derived from domains and labels"""
+    gate: Gate = Gate()
+
+    @property
+    def lender(self) -> str:
+        return self.source.split("/")[1]
+
+    @property
+    def learner(self) -> str:
+        return self.target.split("/")[1]
+
+
 class TargetSpec(_Declared):
     """A labelled task in a domain, and what counts as better on it."""
 
@@ -118,6 +141,8 @@ class TargetSpec(_Declared):
     """between the labels of a multi-label row that is not a list"""
     labels: dict[str | int, str] = {}
     """value in the data -> name of the label; empty: the values are the names"""
+    bins: tuple[float, ...] = ()
+    """edges that cut a number in the data into labels: 0 below the first, 1 from there to the second, and so on"""
     group: str | None = None
     """rows with the same value here stay in one split"""
     slices: tuple[str, ...] = ()

@@ -98,6 +98,8 @@ def _label_of(row: Row, spec: TargetSpec) -> Label:
         raise InputError(row.where, f"column {spec.label!r} is empty", "Label the row or drop it")
     if spec.task == "regression":
         return _number_of(row, spec, raw)
+    if spec.bins:
+        raw = str(sum(_number_of(row, spec, raw) >= edge for edge in spec.bins))
     return normalise(raw, spec.html) if spec.task == "generation" else _named(row, raw, spec)
 
 

@@ -1,6 +1,10 @@
 """Feature transfer: a representation is carried over, and a new model learns on it. One file each, one line each."""
 
+from transfer.feature.coral import Coral
+from transfer.feature.dann import Dann
+from transfer.feature.deep_coral import DeepCoral
 from transfer.feature.extraction import Extraction
+from transfer.feature.mmd import Mmd
 from transfer.stage import methods_in
 
 METHODS = methods_in(__name__)

@@ -10,15 +10,17 @@ from transformers import (
     AutoModelForSequenceClassification,
 )
 
+from transfer.networks.cross_stitch import CrossStitchConfig, CrossStitchForSequenceClassification
 from transfer.networks.layered import LayeredConfig, LayeredForSequenceClassification
 from transfer.networks.progressive import ProgressiveConfig, ProgressiveForSequenceClassification
 from transfer.networks.static import StaticConfig, StaticForSequenceClassification, StaticModel
 
-OWN = (StaticConfig.model_type, LayeredConfig.model_type, ProgressiveConfig.model_type)
+OWN = (StaticConfig.model_type, LayeredConfig.model_type, ProgressiveConfig.model_type, CrossStitchConfig.model_type)
 
-for _config in (StaticConfig, LayeredConfig, ProgressiveConfig):
+for _config in (StaticConfig, LayeredConfig, ProgressiveConfig, CrossStitchConfig):
     AutoConfig.register(_config.model_type, _config)
 AutoModel.register(StaticConfig, StaticModel)
 AutoModelForSequenceClassification.register(StaticConfig, StaticForSequenceClassification)
 AutoModelForSequenceClassification.register(LayeredConfig, LayeredForSequenceClassification)
+AutoModelForSequenceClassification.register(CrossStitchConfig, CrossStitchForSequenceClassification)
 AutoModelForSequenceClassification.register(ProgressiveConfig, ProgressiveForSequenceClassification)

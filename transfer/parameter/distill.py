@@ -25,6 +25,7 @@ from transfer.stage import Stage, Work
 from transfer.targets import TARGETS, Target
 from transfer.targets.regression import Regression
 from transfer.targets.target import Examples, forward
+from transfer.targets.weighing import supervised
 from transfer.weights import load_model
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ class Taught(TuningLearner):
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         said = batch.pop("said")
-        output = self.model(**batch)
+        loss, output = supervised(self.model, batch)
         share = self.method.of_teacher
-        return share * self._from_teacher(output.logits.float(), said) + (1 - share) * output.loss
+        return share * self._from_teacher(output.logits.float(), said) + (1 - share) * loss
 
     def _from_teacher(self, logits: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
         """Cross entropy with softened answers; for numbers the squared distance."""

@@ -35,33 +35,52 @@ def solve(
     strengths: Sequence[float],
     tell: Told,
     intercept: bool = True,
+    weights: np.ndarray | None = None,
 ) -> Solution:
-    """Fit features to truth, both (n, ...), at each inverse strength of regularisation; `tell` hears (number, strength, score)."""
+    """Fit features to truth, both (n, ...), at each inverse strength of regularisation; `tell` hears (number, strength, score).
+
+    `weights` (n,) say how much each example counts.
+    """
     mean = learnt[0].mean(axis=0) if intercept else np.zeros(learnt[0].shape[1])
     scale = float(np.sqrt(learnt[0].var(axis=0).mean())) or 1.0
     train, validation = ((features - mean) / scale for features in (learnt[0], held_out[0]))
     best: tuple[float, float, Any] | None = None
     for number, strength in enumerate(sorted(strengths), start=1):
-        model = fit_linear(kind, strength, train, learnt[1], intercept)
+        model = fit_linear(kind, strength, train, learnt[1], intercept, weights)
         score = score_linear(kind, model, validation, held_out[1])
         if best is None or score > best[0]:
             best = (score, strength, model)
         tell(number, strength, score)
     assert best is not None
-    weights, bias = coefficients(best[2], outputs)
-    weights = weights / scale
-    return Solution(best[1], best[0], weights, bias - weights @ mean)
+    rows, bias = coefficients(best[2], outputs)
+    rows = rows / scale
+    return Solution(best[1], best[0], rows, bias - rows @ mean)
 
 
-def fit_linear(kind: Kind, strength: float, features: Any, truth: np.ndarray, intercept: bool = True) -> Any:
+def fit_linear(
+    kind: Kind,
+    strength: float,
+    features: Any,
+    truth: np.ndarray,
+    intercept: bool = True,
+    weights: np.ndarray | None = None,
+) -> Any:
     """scikit-learn's model for a kind of target: logistic regression, one for each label, or ridge regression."""
+    from sklearn import config_context
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.multiclass import OneVsRestClassifier
 
     if kind == "regression":
-        return Ridge(alpha=1 / strength, fit_intercept=intercept).fit(features, truth)
+        return Ridge(alpha=1 / strength, fit_intercept=intercept).fit(features, truth, sample_weight=weights)
     model = LogisticRegression(C=strength, max_iter=5000, fit_intercept=intercept)
-    return (OneVsRestClassifier(model) if kind == "multi-label" else model).fit(features, truth)
+    if kind != "multi-label":
+        return model.fit(features, truth, sample_weight=weights)
+    if weights is None:
+        return OneVsRestClassifier(model).fit(features, truth)
+    with config_context(enable_metadata_routing=True):  # how scikit-learn hands weights on to the labels' models
+        return OneVsRestClassifier(model.set_fit_request(sample_weight=True)).fit(
+            features, truth, sample_weight=weights
+        )
 
 
 def score_linear(kind: Kind, model: Any, features: Any, truth: np.ndarray) -> float:

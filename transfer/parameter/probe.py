@@ -21,6 +21,7 @@ from transfer.stage import Kind, Progress, Stage, Work
 from transfer.targets import Target, target_of
 from transfer.targets.target import Examples
 from transfer.targets.tokens import Tokens
+from transfer.targets.weighing import weights_of
 
 
 class Probe(Stage):
@@ -75,7 +76,10 @@ def best_head(
 
     sides = [(target.features(model, part), truth_of(target, part)) for part in (train, validation)]
     has_bias = output_layer(model).bias is not None
-    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias)
+    weights = weights_of(train.records)
+    if weights is not None and isinstance(target, Tokens):
+        weights = np.repeat(weights, target.words_of(train))
+    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias, weights)
 
 
 def truth_of(target: Target, examples: Examples) -> np.ndarray:

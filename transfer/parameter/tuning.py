@@ -19,6 +19,7 @@ from transfer.reading import Reading, Truncation, load_tokenizer
 from transfer.stage import Kind, Stage, Work, name_of
 from transfer.targets import Target, target_of
 from transfer.targets.target import Examples
+from transfer.targets.weighing import WEIGHT, supervised, weights_of
 from transfer.training import History, Learner, Schedule, train
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class TuningLearner(Learner):
         self.train, self.validation = train, validation
         self.lengths = train.lengths
         self.head = head_of(model, target)
+        self.weights = weights_of(train.records)
 
     def groups(self, rate: float) -> list[dict]:
         """The encoder at `rate`, the new head at its own, higher one."""
@@ -131,10 +133,15 @@ class TuningLearner(Learner):
         return [group for group in groups if group["params"]]
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
-        return self.target.labelled(self.train, indices)
+        batch = self.target.labelled(self.train, indices)
+        if self.weights is None:
+            return batch
+        import torch
+
+        return {**batch, WEIGHT: torch.from_numpy(self.weights[list(indices)])}
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.model(**batch).loss
+        return supervised(self.model, batch)[0]
 
     def validate(self) -> dict[str, float]:
         return self.target.measure(self.model, self.validation)

@@ -110,6 +110,10 @@ class Tokens(Target):
                     rows[i] = hidden[[place for place in _places(examples)[i] if place >= 0]]
         return np.concatenate([rows[i] for i in range(len(examples))]).astype(np.float64)
 
+    def words_of(self, examples: Examples) -> list[int]:
+        """How many words of each example are not cut off."""
+        return [sum(place >= 0 for place in places) for places in _places(examples)]
+
     def tags_of_words(self, examples: Examples) -> np.ndarray:
         """The tag number of each word that is not cut off, in the order of `features`."""
         number = {label: i for i, label in enumerate(self.labels)}

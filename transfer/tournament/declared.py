@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from transfer.errors import InputError
-from transfer.recipe import Recipe
+from transfer.recipe import OTHER, Recipe
 
 Budget = Annotated[float, Field(gt=0)]
+FROM = " from "  # between a recipe's name and the lender that a comparison puts into it
 
 
 class Comparison(BaseModel):
@@ -26,6 +27,10 @@ class Comparison(BaseModel):
     """path inside a recipe -> values: every recipe once with each, e.g. `adapt.0.tokens: [50000, 200000]`"""
     budgets: tuple[Budget, ...] = ()
     """label budgets beside all labels: counts, or shares below 1"""
+    labels: Annotated[int, Field(ge=1)] | None = None
+    """what "all labels" means here, if the target is to be taken for one that has no more; what it lends others stays whole"""
+    lenders: tuple[str, ...] = ()
+    """source targets that stand, each in a recipe of its own, where a recipe says `other`; empty: all that a pair lends"""
     seeds: Annotated[int, Field(ge=3)] = 3
     trials: Annotated[int, Field(ge=1)] = 1
     """settings of rate and epochs tried for each recipe, its own among them; validation chooses"""
@@ -47,6 +52,10 @@ class Comparison(BaseModel):
 
     def counts(self, rows: int) -> tuple[int, ...]:
         """Budgets in examples, ascending, all of the `rows` last. Raises InputError on one that is larger."""
+        if self.labels is not None and self.labels > rows:
+            what = f"{self.labels} labels are more than the {rows} of the training split"
+            raise InputError("labels", what, "Ask for fewer, or leave it out")
+        rows = self.labels or rows
         wanted = {math.ceil(b * rows) if b < 1 else round(b) for b in self.budgets}
         too_many = sorted(count for count in wanted if count > rows)
         if too_many:
@@ -65,6 +74,31 @@ def variants(recipes: Mapping[str, Recipe], vary: Mapping[str, tuple[Any, ...]])
             for value in values
         }
     return made
+
+
+def from_lenders(recipes: Mapping[str, Recipe], lenders: Sequence[str]) -> dict[str, Recipe]:
+    """Every recipe that says `other` once with each lender in its place, as `NAME from LENDER`; the rest as they are."""
+    made = {}
+    for name, recipe in recipes.items():
+        if OTHER not in recipe.borrows():
+            made[name] = recipe
+            continue
+        for lender in lenders:
+            made[f"{name}{FROM}{lender}"] = Recipe.model_validate(_replaced(recipe.model_dump(mode="json"), lender))
+    return made
+
+
+def _replaced(value: Any, lender: str) -> Any:
+    """A recipe as plain values with a lender for `other`, wherever lenders are named."""
+    if not isinstance(value, dict):
+        return [_replaced(one, lender) for one in value] if isinstance(value, list) else value
+    named = {"lender": lender, "lenders": [lender]}
+    return {
+        key: named[key]
+        if key in named and OTHER in (one if isinstance(one, list) else [one])
+        else _replaced(one, lender)
+        for key, one in value.items()
+    }
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any], who: str) -> Recipe:

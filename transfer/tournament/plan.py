@@ -9,33 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from transfer.bases import FetchedBase
+from transfer.admission import check_recipe, setting_of
 from transfer.chain import (
-    Data,
-    Pin,
     Step,
     branch,
-    check_recipe,
     control_step,
     scratch_like,
     seeds_of,
-    setting_of,
     student_of,
     tip_of,
     trunk,
 )
 from transfer.controls.majority import Majority
 from transfer.controls.tfidf import Tfidf
-from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
-from transfer.families import Family
 from transfer.parameter.full import Full
 from transfer.parameter.probe import Probe
 from transfer.recipe import Recipe
-from transfer.tournament.labels import FILE, Labels
+from transfer.tournament.ground import Ground
 
 SCRATCH, TFIDF, MAJORITY, PROBE = "scratch", "tfidf", "majority", "frozen-probe"
 
@@ -60,37 +53,6 @@ class Leaf:
     budget: int
     seed: int
     key: str
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What all entries share: target, data, bases, the store's folder, budgets and seeds."""
-
-    target: str
-    spec: TargetSpec
-    data: Data
-    bases: Mapping[str, FetchedBase]
-    families: Mapping[str, Family | None]
-    store: Path
-    budgets: tuple[int, ...]
-    seeds: int
-
-    @property
-    def rows(self) -> int:
-        """Labelled training examples: the largest budget."""
-        return self.budgets[-1]
-
-    def labels(self, budget: int, seed: int) -> Step | None:
-        """The step that takes a budget's labels; None where they are all."""
-        if budget >= self.rows:
-            return None
-        read = (("train", self.data["train"].md5),)
-        return Step("select", Labels(count=budget), (), read, seed, f"labels {budget}")
-
-    def with_labels(self, budget: int, seed: int) -> Data:
-        """The data as a budget's models see it: the labels are named by the key of the step that takes them."""
-        step = self.labels(budget, seed)
-        return self.data if step is None else {**self.data, "train": Pin(self.store / step.key / FILE, step.key)}
 
 
 @dataclass(frozen=True)
@@ -161,8 +123,9 @@ def admitted(ground: Ground, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]
 def check(entry: Entry, ground: Ground) -> None:
     """Raise InputError where an entry's recipe is not admitted."""
     if entry.recipe is not None:
-        setting = setting_of(ground.target, entry.recipe, ground.spec, ground.data)
-        check_recipe(entry.name, entry.recipe, ground.spec.task, setting, ground.families.get(entry.recipe.base))
+        family = ground.families.get(entry.recipe.base)
+        setting = setting_of(entry.recipe)
+        check_recipe(entry.name, entry.recipe, ground.spec.task, setting, family, ground.settings)
 
 
 def _grow(entry: Entry, ground: Ground, entries: Mapping[str, Entry]) -> tuple[list[Step], list[Leaf]]:
@@ -181,14 +144,14 @@ def _grow(entry: Entry, ground: Ground, entries: Mapping[str, Entry]) -> tuple[l
     tip = tip_of(steps) if steps else ""
     leaves = []
     for budget in ground.budgets:
-        whole = budget >= ground.rows
+        whole = ground.whole(budget)
         for seed in seeds_of(stage, range(ground.seeds)) if whole else range(ground.seeds):
             labels = ground.labels(budget, seed)
             steps += [labels] if labels else []
             data, own = ground.with_labels(budget, seed), seed if stage.random else 0
             role = entry.name if whole else f"{entry.name} {budget}" + ("" if stage.random else f" draw {seed}")
             if entry.recipe is not None:
-                made = branch(stage, tip, data, own, role, student)
+                made = branch(entry.recipe, tip, data, own, role, student)
             else:
                 made = [control_step(stage, (tip,) if tip else (), data, own if stage.random else None, role)]
             steps += made
@@ -210,13 +173,12 @@ def _scratch_model(entries: Mapping[str, Entry]) -> Recipe | None:
 
 
 def _with_twins(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """Every adapting recipe beside the same one without adaptation, which is added where nobody asked for it."""
+    """Every recipe that transfers beside the same one without, which is added where nobody asked for it."""
     made = dict(entries)
     for name, entry in entries.items():
         recipe = entry.recipe
-        if recipe is None or not recipe.adapt:
+        if recipe is None or _parts(plain := recipe.alone()) == _parts(recipe):
             continue
-        plain = recipe.model_copy(update={"adapt": (), "about": ""})
         twin = _same(made.values(), plain) or f"{name} unadapted"
         made.setdefault(twin, Entry(twin, plain, added=True))
         made[name] = replace(entry, twin=twin)
@@ -225,9 +187,13 @@ def _with_twins(entries: dict[str, Entry]) -> dict[str, Entry]:
 
 def _same(entries: Iterable[Entry], recipe: Recipe) -> str | None:
     """The name of an entry that builds the same models."""
-    wanted = (recipe.base, recipe.adapt, recipe.tune)
-    same = [e.name for e in entries if e.recipe and (e.recipe.base, e.recipe.adapt, e.recipe.tune) == wanted]
+    same = [e.name for e in entries if _parts(e.recipe) == _parts(recipe)]
     return same[0] if same else None
+
+
+def _parts(recipe: Recipe | None) -> tuple[Any, ...]:
+    """What a recipe's models are made by."""
+    return (recipe.base, recipe.adapt, recipe.instances, recipe.tune) if recipe else ()
 
 
 def _with_controls(entries: dict[str, Entry], ground: Ground) -> dict[str, Entry]:

@@ -18,7 +18,8 @@ from transfer.objectives import SimCSE
 from transfer.parameter import Freeze, Full, Lora, Probe
 from transfer.recipe import Recipe
 from transfer.tournament.board import Evidence
-from transfer.tournament.plan import Ground, Tournament, plan_tournament
+from transfer.tournament.ground import Ground
+from transfer.tournament.plan import Tournament, plan_tournament
 
 SPEC = TargetSpec(domain="d", data="x", margin=0.02)
 RECIPES = {

@@ -31,12 +31,13 @@ def found(skill: float, spread: float, recipes: int = 3, tournaments: int = TOUR
     return hits / tournaments
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.4])
+@pytest.mark.parametrize("spread", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_copies_of_one_recipe_are_a_tie_in_95_of_100_tournaments(spread: float) -> None:
     """However much luck the seeds have; 10 of 100 would have a probability under 3 % if the size were 5 %."""
     assert found(0.0, spread) <= 0.09
 
 
+@pytest.mark.slow
 def test_a_large_effect_is_found_and_a_larger_one_more_often() -> None:
     small, large = found(0.3, 0.05, tournaments=40), found(0.6, 0.05, tournaments=40)
     assert small < large

@@ -1,0 +1,88 @@
+"""Targets that learn from each other: pairs in DVC, chains with sources, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.flows.test_retrain import registry, transferline
+from tests.operations.service import TARGETS, make_two_targets
+from tests.project import TINY
+from transfer.corpora.files import read_jsonl
+
+pytestmark = pytest.mark.usefixtures("one_server")
+
+PAIRS = {
+    "plays-for-reviews": {"source": "stage/plays", "target": "cinema/reviews"},
+    "coins-for-reviews": {"source": "stage/coins", "target": "cinema/reviews"},
+}
+RECIPES = {
+    "weighed": {"base": "tiny", "instances": {"method": "density-ratio", "lenders": ["plays"]}, "tune": TINY},
+    "both": {
+        "base": "tiny",
+        "adapt": [{"method": "intermediate", "lender": "coins", "tune": TINY}],
+        "tune": {**TINY, "method": "hard-sharing", "lenders": ["plays", "coins"]},
+    },
+    "wrong": {"base": "tiny", "instances": {"method": "pooled", "lenders": ["coins"]}, "tune": TINY},
+    "aligned": {"base": "tiny", "tune": {"method": "coral", "lenders": ["other"], "max_tokens": 16}},
+    "default": {"base": "tiny", "tune": TINY},
+    "full": {"base": "tiny", "tune": TINY},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Plays that hold a hundred rows of the reviews, and test on fewer: what is their training is the reviews' test."""
+    targets = {**TARGETS, "plays": {**TARGETS["plays"], "split": {"test": 0.1, "validation": 0.1}}}
+    folder = tmp_path_factory.mktemp("sources")
+    root = make_two_targets(folder / "project", pairs=PAIRS, recipes=RECIPES, targets=targets)
+    copies = (root / "reviews.csv").read_text().splitlines()[1:101]
+    with (root / "plays.csv").open("a") as file:
+        file.write("\n".join(copies) + "\n")
+    return root
+
+
+def test_what_is_lent_is_free_of_the_learners_test(project: Path) -> None:
+    done = transferline(project, "run", "reviews", "weighed")
+    assert done.returncode == 0, done.stderr
+    profile = json.loads((project / "data" / "pairs" / "plays-for-reviews" / "profile.json").read_text())
+    lent = {row["text"] for row in read_jsonl(project / "data" / "pairs" / "plays-for-reviews" / "train.jsonl")}
+    prepared = project / "data" / "prepared"
+    for split in ("test", "validation"):
+        held_out = read_jsonl(prepared / "cinema" / "reviews" / f"{split}.jsonl")
+        assert not lent & {row["text"] for row in held_out}
+    assert profile["rows"]["train"] == len(lent)
+    assert profile["gate"]["train in test of reviews"]["exact"] > 0
+    assert profile["contaminated_test_rows"]
+    [borrowed] = (project / "data" / "checkpoints").glob("select-*/lineage.json")
+    figures = json.loads(borrowed.read_text())["summary"]
+    assert 0 < figures["effective"] <= figures["borrowed"] == len(lent)
+    assert registry(project).search_model_versions("name = 'reviews'")
+
+
+def test_tasks_that_share_nothing_but_words_may_teach_and_not_lend(project: Path) -> None:
+    done = transferline(project, "run", "reviews", "both")
+    assert done.returncode == 0, done.stderr
+    refused = transferline(project, "run", "reviews", "wrong")
+    assert refused.returncode == 2
+    assert "method 'pooled', source 'coins': not admissible in the setting 'inductive'" in refused.stderr
+    nobody = transferline(project, "run", "coins", "weighed")
+    assert nobody.returncode == 2
+    assert "no pair lets it learn from 'plays'" in nobody.stderr
+    assert "source: stage/plays, target: stage/coins" in nobody.stderr
+    unnamed = transferline(project, "run", "reviews", "aligned")
+    assert unnamed.returncode == 2
+    assert "says `other`" in unnamed.stderr
+
+
+def test_recipes_with_sources_compete_and_their_twins_go_without(project: Path) -> None:
+    done = transferline(project, "compare", "reviews", "--recipes", "weighed,aligned,default", "--labels", "60")
+    assert done.returncode == 0, done.stderr
+    with (project / "data" / "comparisons" / "reviews" / "default" / "leaderboard.csv").open() as file:
+        twins = {row["entry"]: row["twin"] for row in csv.DictReader(file)}
+    assert twins["weighed"] == "default"
+    assert twins["aligned from plays"] == "aligned from plays unadapted"
+    assert twins["default"] == ""

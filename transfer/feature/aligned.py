@@ -1,0 +1,163 @@
+"""What methods share that align source and target while they fine-tune: one network reads batches of both, and a distance
+between what their features say is part of the loss.
+
+The features are what the head's last layer receives. A distance needs the whole batch, so the runtime's micro-batches are not
+used here. The source's examples come in a row of shuffled epochs that depends on (seed, step) alone.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from transfer.corpora.declared import Kind as TargetKind
+from transfer.gradients import accumulate
+from transfer.heads import output_layer
+from transfer.parameter.full import Full
+from transfer.parameter.tuning import FineTuning, TuningLearner, open_tokenizer
+from transfer.problem import ALIGNING, Need, Transfer
+from transfer.stage import Stage, Work
+from transfer.targets import Target
+from transfer.targets.target import Examples
+from transfer.targets.weighing import WEIGHT, supervised
+
+if TYPE_CHECKING:
+    import torch
+
+LENT = "lent_"  # begins the names of a batch's source part
+
+
+class Aligned(FineTuning):
+    """Base of the methods that make source and target features alike while the labels are learnt."""
+
+    transfer: ClassVar[Transfer] = "feature"
+    needs: ClassVar[tuple[Need, ...]] = ALIGNING
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """targets of params.yaml whose examples are learnt beside this one's"""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """of the distance between source and target features in the loss"""
+    target_labels: bool = True
+    """off: the target's training labels are not learnt from, its texts only aligned with (unsupervised adaptation)"""
+
+    def borrows(self) -> tuple[str, ...]:
+        return self.lenders
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+
+    def alone(self) -> Stage:
+        """Plain fine-tuning with the same settings."""
+        return Full(**{name: getattr(self, name) for name in FineTuning.model_fields})
+
+    @abstractmethod
+    def distance(self, source: torch.Tensor, target: torch.Tensor, extra: Any, done: float) -> torch.Tensor:
+        """How far apart two batches of features (n, width), (m, width) are, a scalar; `done` is the share of the steps."""
+
+    def extra(self, width: int) -> Any:
+        """A network that the distance learns with, or None."""
+        return None
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        reading = self.reading()
+        tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+        lent = [target.examples(work.data[f"{name}/train"], tokenizer, reading) for name in self.lenders]
+        return AlignedLearner(self, target, model, train, validation, lent, work.seed)
+
+    def finish(self, model: Any) -> Any:
+        return model.network
+
+
+class AlignedLearner(TuningLearner):
+    """Batches of the target and of all sources side by side through one network."""
+
+    method: Aligned
+
+    def __init__(
+        self,
+        method: Aligned,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        lent: Sequence[Examples],
+        seed: int,
+    ) -> None:
+        import torch
+
+        super().__init__(method, target, model, train, validation)
+        self.network, self.lent, self.seed = model, lent, seed
+        self.rows = [(number, i) for number, part in enumerate(lent) for i in range(len(part))]
+        extra, whole = method.extra(output_layer(model).in_features), torch.nn.Module()
+        whole.network, whole.extra = model, extra
+        self.model, self.done = whole, 0.0
+        if extra is not None:
+            self.head |= {id(p) for p in extra.parameters()}
+
+    def before_step(self, step: int, steps: int) -> None:
+        self.done = step / steps
+        size = self.method.schedule.batch_size
+        self.drawn = [self.rows[self._place(n)] for n in range(step * size, (step + 1) * size)]
+
+    def tokens(self, indices: Sequence[int]) -> int:
+        return super().tokens(indices) + sum(self.lent[number].lengths[i] for number, i in self.drawn)
+
+    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
+        return accumulate(accelerator, self, indices, epoch, None)
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        batch = super().collate(indices, epoch)
+        for number, part in enumerate(self.lent):
+            chosen = [i for lender, i in self.drawn if lender == number]
+            if chosen:
+                lent = self.target.labelled(part, chosen)
+                batch |= {f"{LENT}{number}_{name}": value for name, value in lent.items()}
+        return batch
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        own = {name: value for name, value in batch.items() if not name.startswith(LENT)}
+        mine, loss = self._read(own)
+        parts, losses = [], []
+        for number in range(len(self.lent)):
+            start = f"{LENT}{number}_"
+            lent = {name.removeprefix(start): value for name, value in batch.items() if name.startswith(start)}
+            if lent:
+                features, one = self._read(lent)
+                parts.append(features)
+                losses.append(one * len(features))
+        source = torch.cat(parts)
+        total = torch.stack(losses).sum() / len(source)
+        if self.method.target_labels:
+            total = total + loss
+        distance = self.method.distance(source.float(), mine.float(), self.model.extra, self.done)
+        return total + self.method.weight * distance
+
+    def validate(self) -> dict[str, float]:
+        return self.target.measure(self.network, self.validation)
+
+    def _read(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (n, width) and the loss of a labelled batch."""
+        seen: list[torch.Tensor] = []
+        hook = output_layer(self.network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        try:
+            loss, _ = supervised(
+                self.network, {n: v for n, v in batch.items() if n != WEIGHT or self.weights is not None}
+            )
+        finally:
+            hook.remove()
+        return seen[0].reshape(len(seen[0]), -1), loss
+
+    def _place(self, number: int) -> int:
+        size = len(self.rows)
+        epoch, place = divmod(number, size)
+        known = self.__dict__.setdefault("orders", {})
+        if epoch not in known:
+            known[epoch] = np.random.default_rng([self.seed, epoch]).permutation(size)
+        return int(known[epoch][place])

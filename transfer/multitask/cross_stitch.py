@@ -1,0 +1,134 @@
+"""Cross-stitch networks: how much the tasks share is learnt, layer by layer.
+
+Misra et al., "Cross-stitch Networks for Multi-task Learning" (2016), sections 4 and 5: columns start from one pretrained network,
+stitches near the identity, with a higher rate of their own. The target's model needs all columns, so it stays several times as
+large as its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transfer.corpora.declared import Kind
+from transfer.errors import InputError
+from transfer.families import family_of
+from transfer.multitask.sharing import Multitask, MultitaskLearner
+from transfer.multitask.weighting import Fixed
+from transfer.parameter.tuning import TuningLearner
+from transfer.stage import Work
+from transfer.targets import Target
+from transfer.targets.sequence import SequenceTarget
+from transfer.targets.target import Examples
+from transfer.training import Learner
+from transfer.weights import load_model, name_outputs
+
+if TYPE_CHECKING:
+    import torch
+
+COLUMNS = ("bert", "roberta", "xlm-roberta", "camembert", "electra")  # encoders whose layers stand in `encoder.layer`
+
+
+class CrossStitch(Multitask):
+    """Learn the target and other tasks on columns that exchange what their layers say."""
+
+    source: ClassVar[str] = "Misra et al. 2016, section 4"
+    tasks: ClassVar[tuple[Kind, ...]] = ("single-label", "multi-label", "regression")
+
+    method: Literal["cross-stitch"] = "cross-stitch"
+    kept: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """share of its own column that a task starts with"""
+    stitch_rate: Annotated[float, Field(gt=0)] = 1e-2
+    """peak rate of the stitches: the paper's is a hundred to a thousand times that of the network"""
+    weighting: Fixed = Fixed(method="fixed")
+
+    def load(self, target: Target, work: Work, pretrained: bool) -> Any:
+        """Every column starts as the parent; the other tasks' heads come with `together`."""
+        from transfer.networks.cross_stitch import CrossStitchConfig, CrossStitchForSequenceClassification
+
+        assert isinstance(target, SequenceTarget)
+        family = family_of(work.needs_parent()).name
+        if family not in COLUMNS:
+            mend = f"Use a base of {', '.join(COLUMNS)}, or `soft-sharing`"
+            raise InputError("method 'cross-stitch'", f"a base of the family {family!r} has no layers to stitch", mend)
+        parent, _ = load_model("AutoModel", work.needs_parent(), work.seed)
+        outputs = [len(target.labels), *(len(self._other(name, work).labels) for name in self.lenders)]
+        config = CrossStitchConfig(
+            column=parent.config.to_dict(), outputs=outputs, kept=self.kept, problem_type=target.problem
+        )
+        name_outputs(config, target.labels)
+        model = CrossStitchForSequenceClassification(config)
+        for column in model.columns:
+            column.load_state_dict(parent.state_dict())
+        return model
+
+    def part(self, path: Any, work: Work) -> TuningLearner:
+        """Its model is made with the target's; only the examples are its own."""
+        from transfer.parameter.tuning import open_tokenizer
+        from transfer.targets import target_of
+
+        target, reading = target_of(path), self.reading()
+        examples = target.examples(path, open_tokenizer(target, work.needs_parent(), reading), reading)
+        return Column(self, target, None, examples, examples)
+
+    def together(
+        self,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        others: Sequence[Learner],
+        work: Work,
+    ) -> TuningLearner:
+        for number, part in enumerate(others, start=1):
+            assert isinstance(part, Column)
+            part.model, part.number = model, number
+        return StitchLearner(self, target, model, train, validation, others, work)
+
+    def _other(self, name: str, work: Work) -> SequenceTarget:
+        from transfer.targets import target_of
+
+        target = target_of(work.data[f"{name}/train"])
+        if not isinstance(target, SequenceTarget):
+            what = f"{name!r} is a {target.name} target, and a column answers a text as a whole"
+            raise InputError("method 'cross-stitch'", what, "Use `hard-sharing` beside tasks of other kinds")
+        return target
+
+
+class Column(TuningLearner):
+    """Another task's examples, answered by its column of the one network."""
+
+    number: int = 0
+
+    def __init__(self, method: Any, target: Target, model: Any, train: Examples, validation: Examples) -> None:
+        self.method, self.target, self.model = method, target, model
+        self.train, self.validation, self.lengths, self.head = train, validation, train.lengths, set()
+        self.weights = None
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        labels = batch.pop("labels")
+        logits = self.model(**batch, task=self.number).logits.float()
+        if self.target.name == "regression":
+            return torch.nn.functional.mse_loss(logits.squeeze(-1), labels)
+        if self.target.name == "multi-label":
+            return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+        return torch.nn.functional.cross_entropy(logits, labels)
+
+
+class StitchLearner(MultitaskLearner):
+    """One network with a column for each task; the stitches learn at a rate of their own."""
+
+    def groups(self, rate: float) -> list[dict]:
+        method = self.method
+        assert isinstance(method, CrossStitch)
+        network = self.own.model
+        heads = [*network.others.parameters(), *network.classifier.parameters()]
+        return [
+            {"params": list(network.columns.parameters()), "lr": rate},
+            {"params": heads, "lr": method.head_rate},
+            {"params": [network.stitches], "lr": method.stitch_rate, "weight_decay": 0.0},
+        ]

@@ -1,0 +1,186 @@
+"""What methods that learn several tasks at once share: a part for each task, how much each is drawn, and one step over all.
+
+The target's part sets the pace: an epoch is one pass over its examples. Beside each of its batches every other part gives as
+many examples as temperature sampling says: tasks of sizes N are drawn in proportion to N^(1/T) (Arivazhagan et al. 2019, section
+4.2), so 1 is in proportion to size, and a high temperature makes all alike. Which examples come is a function of (seed, step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from transfer.gradients import accumulate
+from transfer.heads import head_parameters
+from transfer.multitask.weighting import Fixed, Weighting
+from transfer.parameter.full import Full
+from transfer.parameter.tuning import FineTuning, TuningLearner, head_of, open_tokenizer
+from transfer.stage import Stage, Work
+from transfer.targets import Target, target_of
+from transfer.targets.target import Examples
+from transfer.training import Learner
+
+if TYPE_CHECKING:
+    import torch
+
+FIELDS = tuple(name for name in FineTuning.model_fields)
+
+
+class Multitask(FineTuning):
+    """Base of the methods that learn the target beside other targets of params.yaml."""
+
+    lenders: tuple[str, ...] = ()
+    """targets of params.yaml, of any kind, that are learnt beside this one"""
+    temperature: Annotated[float, Field(ge=1)] = 5.0
+    """1: tasks are drawn in proportion to their size; higher: more alike"""
+    weighting: Weighting = Fixed(method="fixed")
+    """how the losses of the tasks are put together"""
+
+    def borrows(self) -> tuple[str, ...]:
+        return self.lenders
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+
+    def alone(self) -> Stage:
+        """Plain fine-tuning with the same settings."""
+        return Full(**{name: getattr(self, name) for name in FIELDS})
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        others = [self.part(work.data[f"{name}/train"], work) for name in self.lenders]
+        return self.together(target, model, train, validation, others, work)
+
+    def part(self, path: Path, work: Work) -> TuningLearner:
+        """Another task with its own head and examples, on the same parent."""
+        target, reading = target_of(path), self.reading()
+        model = target.load(work.needs_parent(), self.pooling, work.seed)
+        examples = target.examples(path, open_tokenizer(target, work.needs_parent(), reading), reading)
+        return TuningLearner(self, target, model, examples, examples)
+
+    def together(
+        self,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        others: Sequence[Learner],
+        work: Work,
+    ) -> TuningLearner:
+        """The learner of all parts."""
+        # abstract on purpose: what the parts have in common is what a method is about
+        raise NotImplementedError(f"{type(self).__name__} does not say what its tasks share")
+
+    def finish(self, model: Any) -> Any:
+        return model.models[0]
+
+
+def together(models: Sequence[Any], more: dict[str, Any]) -> Any:
+    """Models of several tasks as one module, the target's first; `more` are parameters that belong to none of them."""
+    import torch
+
+    module = torch.nn.Module()
+    module.models = torch.nn.ModuleList(models)
+    module.more = torch.nn.ParameterDict(more)
+    return module
+
+
+class MultitaskLearner(TuningLearner):
+    """One step over the parts of several tasks. `shared` are the parameters that all of them move."""
+
+    method: Multitask
+    seed: ClassVar[int] = 0
+
+    def __init__(
+        self,
+        method: Multitask,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        others: Sequence[Learner],
+        work: Work,
+    ) -> None:
+        self.own = TuningLearner(method, target, model, train, validation)
+        self.parts: list[Learner] = [self.own, *others]
+        self.kinds = [
+            getattr(part.target, "name", "") if isinstance(part, TuningLearner) else "" for part in self.parts
+        ]
+        self.weighting = method.weighting
+        self.state = self.weighting.parameters(len(self.parts)) if others else {}
+        self.method, self.target, self.train, self.validation = method, target, train, validation
+        self.model = together([part.model for part in self.parts], self.state)
+        self.weights = None  # the parts have their own
+        self.lengths, self.step, self.seed = train.lengths, 0, work.seed  # type: ignore[misc]
+        self.head = head_of(model, target).union(*(_head(part) for part in others))
+        self.shared = shared_parameters([part.model for part in self.parts])
+        self.rates = [(len(p.lengths) / len(self.lengths)) ** (1 / method.temperature) for p in others]
+
+    def groups(self, rate: float) -> list[dict]:
+        inside = {id(p) for p in self.model.models.parameters()}
+        groups = [
+            {**group, "params": [p for p in group["params"] if id(p) in inside]} for group in super().groups(rate)
+        ]
+        learnt = self.weighting.groups(self.state) if self.state else []
+        return [*(group for group in groups if group["params"]), *learnt]
+
+    def before_step(self, step: int, steps: int) -> None:
+        self.step = step
+        self.drawn = [self._draw(number) for number in range(1, len(self.parts))]
+
+    def tokens(self, indices: Sequence[int]) -> int:
+        others = zip(self.parts[1:], self.drawn, strict=True)
+        return super().tokens(indices) + sum(part.lengths[i] for part, chosen in others for i in chosen)
+
+    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
+        work = list(zip(self.parts, [list(indices), *self.drawn], strict=True))
+        if len(work) == 1:
+            return accumulate(accelerator, self.own, indices, epoch, micro)
+
+        def task(number: int, scale: Any) -> float:
+            part, chosen = work[number]
+            return accumulate(accelerator, part, chosen, epoch, micro, scale)
+
+        return self.weighting.backward(task, self.kinds, self.state, self.shared, accelerator)
+
+    def after_step(self, rate: float) -> None:
+        self.weighting.settle(self.state)
+
+    def validate(self) -> dict[str, float]:
+        return self.own.validate()
+
+    def _draw(self, number: int) -> list[int]:
+        """The examples of another part that belong to the present step: the next of an endless row of shuffled epochs."""
+        size = len(self.parts[number].lengths)
+        each = max(1.0, self.rates[number - 1] * self.method.schedule.batch_size)
+        places = range(int(self.step * each), int((self.step + 1) * each))
+        return [int(self._order(number, place // size)[place % size]) for place in places]
+
+    def _order(self, number: int, epoch: int) -> np.ndarray:
+        known = self.__dict__.setdefault("orders", {})
+        if (number, epoch) not in known:
+            rng = np.random.default_rng([self.seed, number, epoch])
+            known[number, epoch] = rng.permutation(len(self.parts[number].lengths))
+        return known[number, epoch]
+
+
+def tie(model: Any, to: Any) -> None:
+    """Make one model's encoder share every parameter that another's has under the same name and shape."""
+    theirs = dict(model.base_model.named_parameters())
+    for name, parameter in to.base_model.named_parameters():
+        if name in theirs and theirs[name].shape == parameter.shape:
+            place, _, leaf = name.rpartition(".")
+            setattr(model.base_model.get_submodule(place), leaf, parameter)
+
+
+def shared_parameters(models: Sequence[Any]) -> list[torch.nn.Parameter]:
+    """What learns and belongs to all of some models."""
+    known = [{id(p) for p in model.parameters()} for model in models]
+    return [p for p in models[0].parameters() if p.requires_grad and all(id(p) in one for one in known)]
+
+
+def _head(part: Learner) -> set[int]:
+    return head_of(part.model, part.target) if isinstance(part, TuningLearner) else head_parameters(part.model)
