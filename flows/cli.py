@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import operating
+from flows import asking, operating
 from flows.operating import Device
 
 app = typer.Typer(
@@ -17,7 +17,8 @@ app.add_typer(operating.data, name="data")
 for _command in (
     operating.serve,
     operating.deploy,
-    operating.compare,
+    asking.compare,
+    asking.matrix,
     operating.watch,
     operating.predict,
     operating.models,

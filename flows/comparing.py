@@ -20,7 +20,7 @@ from transfer.params import Params
 from transfer.recipe import Recipe
 from transfer.tournament.ablation import prefixes
 from transfer.tournament.board import Board, Evidence
-from transfer.tournament.declared import Comparison, from_lenders, variants
+from transfer.tournament.declared import FROM, Comparison, from_lenders, variants
 from transfer.tournament.plan import Tournament, admitted, names_of
 from transfer.tournament.statistics import expected_effect
 
@@ -37,12 +37,18 @@ def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparis
 
 
 def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[str, Recipe]:
-    """The recipes of a question, by name; all that the target admits where it names none."""
+    """The recipes of a question, by name. Of those that nobody named, and of lenders that nobody named, what the target admits."""
     known = asked(params, target, question)
-    if question.recipes:
-        return known
     ground = open_ground(params, target, data, list(known.values()), lambda rows: (rows,), question.seeds)
-    return admitted(ground, known)
+    fitting = admitted(ground, known)
+    chosen = {
+        name: recipe
+        for name, recipe in known.items()
+        if name in fitting or (question.recipes and (FROM not in name or question.lenders))
+    }
+    if known and not chosen:
+        raise InputError(f"target {target!r}", "it admits none of the recipes", "See `transferline methods` for why")
+    return chosen
 
 
 def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:

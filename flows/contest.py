@@ -206,7 +206,9 @@ class Contest:
         ground = plan.ground
         bases = {s.key: store() / s.key for s in plan.steps.values() if s.kind == "base" and (store() / s.key).exists()}
         files = {pin.md5: pin.path for pin in ground.data.values()} | {"train": ground.data["train"].path}
-        return self.forecasts.setdefault(frozenset(bases), Forecast(bases, files))
+        forecast = self.forecasts.setdefault(frozenset(bases), Forecast(bases, files))
+        forecast.steps = plan.steps
+        return forecast
 
     def _bases(self, plan: Tournament) -> Callable[[str], str]:
         """From a step's key to that of the base at its root; empty for what has none."""

@@ -153,11 +153,11 @@ def test_dvc_reads_its_metrics_and_plots(contest, monkeypatch: pytest.MonkeyPatc
     assert any("curves.csv" in str(part) for part in drawn)
 
 
-def test_the_upper_bound_holds_for_every_stage(contest, monkeypatch: pytest.MonkeyPatch) -> None:
-    project, _ = contest
+def bound_holds(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, Any]]:
+    """Check every stage that a comparison built against its bound; the contest and the recipes."""
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(project))
     monkeypatch.chdir(project)
-    from flows.comparing import ask
+    from flows.comparing import ask, lenders_of
     from flows.contest import Contest
     from flows.tournament import Builder, open_ground
     from tasks.versioning import locked_data
@@ -167,7 +167,8 @@ def test_the_upper_bound_holds_for_every_stage(contest, monkeypatch: pytest.Monk
     from transfer.tournament.plan import plan_tournament
 
     params = load_params(project / "params.yaml")
-    data, question = locked_data("reviews", params), params.comparison("default")
+    question = params.comparison(name)
+    data = locked_data("reviews", params, lenders_of(params, "reviews", question))
     wanted = ask(params, "reviews", question, data)
     ground = open_ground(params, "reviews", data, list(wanted.values()), question.counts, question.seeds)
     unused: Any = None
@@ -180,6 +181,11 @@ def test_the_upper_bound_holds_for_every_stage(contest, monkeypatch: pytest.Monk
         assert flops <= bound, f"{step.title}: {flops:.3g} FLOPs, at most {bound:.3g} foreseen"
         spent += flops > 0
     assert spent > 20
+    return contest_, wanted
+
+
+def test_the_upper_bound_holds_for_every_stage(contest, monkeypatch: pytest.MonkeyPatch) -> None:
+    contest_, wanted = bound_holds(contest[0], "default", monkeypatch)
     longer: Any = {name: recipe.tune for name, recipe in contest_.equalise(wanted).items()}
     declared: Any = wanted["full"].tune
     assert longer["full"].epochs > declared.epochs  # the adaptation of `ruined` is dearer

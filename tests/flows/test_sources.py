@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.test_compare import bound_holds
 from tests.flows.test_retrain import registry, transferline
 from tests.operations.service import TARGETS, make_two_targets
 from tests.project import TINY
@@ -32,13 +33,21 @@ RECIPES = {
     "full": {"base": "tiny", "tune": TINY},
 }
 
+SHARING = ("hard-sharing", "cross-stitch", "dann")
+RECIPES |= {name: {"base": "tiny", "tune": {**TINY, "method": name, "lenders": ["plays"]}} for name in SHARING}
+RECIPES |= {"auxiliary": {"base": "tiny", "tune": {**TINY, "method": "auxiliary", "block": 16}}}
+RECIPES |= {
+    "after": {"base": "tiny", "adapt": [{"method": "intermediate", "lender": "plays", "tune": TINY}], "tune": TINY}
+}
+QUESTION = {"default": {"recipes": ["weighed", "aligned", "default", "auxiliary", "after", *SHARING], "labels": 60}}
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Plays that hold a hundred rows of the reviews, and test on fewer: what is their training is the reviews' test."""
     targets = {**TARGETS, "plays": {**TARGETS["plays"], "split": {"test": 0.1, "validation": 0.1}}}
     folder = tmp_path_factory.mktemp("sources")
-    root = make_two_targets(folder / "project", pairs=PAIRS, recipes=RECIPES, targets=targets)
+    root = make_two_targets(folder / "project", pairs=PAIRS, recipes=RECIPES, targets=targets, comparisons=QUESTION)
     copies = (root / "reviews.csv").read_text().splitlines()[1:101]
     with (root / "plays.csv").open("a") as file:
         file.write("\n".join(copies) + "\n")
@@ -78,11 +87,15 @@ def test_tasks_that_share_nothing_but_words_may_teach_and_not_lend(project: Path
     assert "says `other`" in unnamed.stderr
 
 
-def test_recipes_with_sources_compete_and_their_twins_go_without(project: Path) -> None:
-    done = transferline(project, "compare", "reviews", "--recipes", "weighed,aligned,default", "--labels", "60")
+def test_recipes_with_sources_compete_and_their_twins_go_without(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = transferline(project, "compare", "reviews")
     assert done.returncode == 0, done.stderr
+    bound_holds(project, "default", monkeypatch)
     with (project / "data" / "comparisons" / "reviews" / "default" / "leaderboard.csv").open() as file:
         twins = {row["entry"]: row["twin"] for row in csv.DictReader(file)}
     assert twins["weighed"] == "default"
     assert twins["aligned from plays"] == "aligned from plays unadapted"
     assert twins["default"] == ""
+    assert "aligned from coins" not in twins  # other labels: nobody asked for it by name

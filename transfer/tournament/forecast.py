@@ -33,6 +33,8 @@ class Forecast:
 
     bases: Mapping[str, Path]
     files: Mapping[str, Path]
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    """steps whose outputs others read: label subsets and borrowed examples"""
     _lengths: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     _sizes: dict[str, Size] = field(default_factory=dict)
 
@@ -43,26 +45,55 @@ class Forecast:
             return 0.0
         size, most = self._size(base), getattr(stage, "max_tokens", 10**6)
         tune = getattr(stage, "tune", stage)  # the control from scratch wraps a method
+        if step.kind == "adapt" and hasattr(stage, "lender"):
+            train, held = (self.tokens(base, name, tune.max_tokens) for _, name in step.data)
+            return PADDING * size.forward(tune.max_tokens) * tune.restarts * tune.epochs * (3 * train + held)
         if step.kind == "adapt":
             return PADDING * 3 * stage.tokens * size.forward(getattr(stage, "block", 256), head=True)
         if step.kind == "predict":
             return PADDING * self.tokens(base, test, 10**6) * size.forward(128)
         if step.kind == "select":
             names = [name for _, name in step.data] if getattr(stage, "method", "") != "labels" else []
-            return PADDING * sum(self.tokens(base, n, most) for n in names) * size.forward(128)
+            return PADDING * sum(self.tokens(base, n, most, rows) for n in names) * size.forward(128)
         if not hasattr(tune, "epochs") and not hasattr(tune, "strengths"):
             return 0.0
         most = getattr(tune, "max_tokens", 128)
         train = self.tokens(base, dict(step.data)["train"], most, rows)
         held = self.tokens(base, validation, most)
-        forward = PADDING * size.forward(most)
+        forward = PADDING * size.forward(most, head=hasattr(tune, "block")) * columns_of(tune)
+        lent = self._lent(base, step, tune, most, rows)
         if not hasattr(tune, "epochs"):
-            return forward * (train + 2 * held) if "encoder" in size.kind else 0.0
+            return forward * (train + lent + 2 * held) if "encoder" in size.kind else 0.0
         runs = getattr(tune, "restarts", 1) * tune.epochs
-        return forward * (runs * (3 * train + held) + train + 2 * held)
+        return forward * (runs * (3 * (train + lent) + held) + train + 2 * held)
+
+    def _lent(self, base: str, step: Step, stage: Any, most: int, rows: Mapping[str, int]) -> float:
+        """Tokens of other tasks that a method reads in an epoch: as many of their examples as it draws."""
+        names = {role: name for role, name in step.data if "/" in role or role == "corpus"}
+        own = self.rows(dict(step.data)["train"], rows)
+        if hasattr(stage, "block"):  # an auxiliary language model draws blocks of its text
+            return float(stage.block * max(own, 1))
+        total = 0.0
+        for name in names.values():
+            there = self.rows(name, rows)
+            share = own / there if hasattr(stage, "epochs") else 1.0
+            if hasattr(stage, "temperature"):
+                share = max((there / own) ** (1 / stage.temperature), 1 / stage.schedule.batch_size) * own / there
+            total += self.tokens(base, name, most) * share * (1 + stage.schedule.batch_size / own if share < 1 else 1)
+        return total
+
+    def rows(self, name: str, subsets: Mapping[str, int]) -> int:
+        """Examples behind a name: of a file, a label subset, or of what was borrowed."""
+        step = self.steps.get(name)
+        if step is not None and hasattr(step.stage, "lenders"):
+            return sum(self.rows(part, subsets) for _, part in step.data)
+        return subsets[name] if name in subsets else len(read_texts(self.files[name]))
 
     def tokens(self, base: str, name: str, most: int, rows: Mapping[str, int] | None = None) -> float:
         """Tokens of a file, each text cut at `most`; of a label subset, those of as many of the longest texts."""
+        step = self.steps.get(name)
+        if step is not None and hasattr(step.stage, "lenders"):
+            return sum(self.tokens(base, part, most, rows) for _, part in step.data)
         subset = (rows or {}).get(name)
         lengths = np.minimum(self._of(base, "train" if subset is not None else name), most)
         return float(lengths.sum() if subset is None else np.sort(lengths)[::-1][:subset].sum())
@@ -79,6 +110,11 @@ class Forecast:
         if base not in self._sizes:
             self._sizes[base] = size_of(self.bases[base])
         return self._sizes[base]
+
+
+def columns_of(stage: Any) -> int:
+    """How many encoders every example of a method passes through."""
+    return 1 + len(stage.lenders) if hasattr(stage, "stitch_rate") else 1
 
 
 @dataclass(frozen=True)

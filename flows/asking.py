@@ -1,0 +1,96 @@
+"""The commands that ask questions: which transfer pays, between which targets, and whether to transfer at all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from flows.operating import Device
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def compare(
+    target: Annotated[
+        str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
+    ] = None,
+    comparison: Annotated[str, typer.Argument(help="A comparison of params.yaml.")] = "default",
+    recipes: Annotated[str, typer.Option(help="Names of recipes, separated by commas.")] = "",
+    budgets: Annotated[str, typer.Option(help="Label budgets, separated by commas: counts, or shares below 1.")] = "",
+    labels: Annotated[int | None, typer.Option(help="Take the target for one with no more labels than these.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings of rate and epochs tried for each recipe.")] = None,
+    halving: Annotated[int | None, typer.Option(help="Factor of successive halving; 0 drops nobody.")] = None,
+    compute: Annotated[
+        Literal["declared", "equal"] | None, typer.Option(help="equal: the same for every recipe.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Allowance of time.")] = None,
+    flops: Annotated[float | None, typer.Option(help="Allowance of training, such as 1e15.")] = None,
+    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+) -> None:
+    """Compare recipes on a target: which transfer pays, with how many labels, how sure, and at what cost."""
+    from flows.environment import quiet_console
+    from tasks.project import root
+    from transfer.params import load_params
+
+    params = load_params(root() / "params.yaml")
+    name = target or params.default_target
+    params.target(name)
+    params.comparison(comparison)
+    chosen = [part.strip() for part in recipes.split(",") if part.strip()]
+    for recipe in chosen:
+        params.recipe(recipe)
+    shares = _numbers(budgets)
+    from flows.compare import compare as flow
+
+    quiet_console()
+    flow(
+        name,
+        comparison,
+        chosen or None,
+        shares or None,
+        labels,
+        seeds,
+        trials,
+        halving,
+        compute,
+        minutes,
+        flops,
+        device,
+        precision,
+    )
+
+
+def matrix(
+    comparison: Annotated[str, typer.Argument(help="A comparison whose recipes say `other` for a source.")],
+    targets: Annotated[
+        str, typer.Option(help="Names of targets, separated by commas; else all that lend to each other.")
+    ] = "",
+    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
+    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+) -> None:
+    """Draw what every source adds to every target, by every recipe of a comparison."""
+    from flows.environment import quiet_console
+    from flows.matrix import learners
+    from tasks.project import root
+    from transfer.params import load_params
+
+    params = load_params(root() / "params.yaml")
+    params.comparison(comparison)
+    names = learners(params, [part.strip() for part in targets.split(",") if part.strip()])
+    from flows.matrix import matrix as flow
+
+    quiet_console()
+    flow(comparison, names, seeds, device, precision)
+
+
+def _numbers(text: str) -> list[float]:
+    from transfer.errors import InputError
+
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError("--budgets", f"{text!r} is no list of numbers", "Write 20,50,100 or 0.1,0.5") from error
