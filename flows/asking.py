@@ -87,6 +87,30 @@ def matrix(
     flow(comparison, names, seeds, device, precision)
 
 
+def diagnose(
+    target: Annotated[
+        str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
+    ] = None,
+    bases: Annotated[str, typer.Option(help="Bases to look at, separated by commas; else the target's own.")] = "",
+    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Say before any training whether transfer is likely to pay, from where, and which recipe to try first."""
+    from flows.environment import quiet_console
+    from tasks.project import root
+    from transfer.params import load_params
+
+    params = load_params(root() / "params.yaml")
+    name = target or params.default_target
+    params.target(name)
+    chosen = [part.strip() for part in bases.split(",") if part.strip()]
+    for base in chosen:
+        params.base(base)
+    from flows.diagnose import diagnose as flow
+
+    quiet_console()
+    flow(name, chosen or None, device)
+
+
 def _numbers(text: str) -> list[float]:
     from transfer.errors import InputError
 

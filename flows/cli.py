@@ -19,6 +19,7 @@ for _command in (
     operating.deploy,
     asking.compare,
     asking.matrix,
+    asking.diagnose,
     operating.watch,
     operating.predict,
     operating.models,

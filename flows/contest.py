@@ -113,7 +113,7 @@ class Contest:
         cost: dict[str, tuple[float, float]] = {}
         for name in recipes:
             leaf = plan.group(name)[0]
-            parts = dict(zip(*self._each(plan, [leaf], every=True), strict=True))
+            parts = dict(zip(*self.each(plan, [leaf], every=True), strict=True))
             last = next(flops for step, flops in parts.items() if step.key == leaf.key)
             cost[name] = (sum(parts.values()) - last, last)
         most = max(sum(parts) for parts in cost.values())
@@ -177,10 +177,10 @@ class Contest:
 
     def bound(self, plan: Tournament, leaves: Sequence[Leaf]) -> Bound:
         """The most that building and scoring some leaves can still cost."""
-        todo, flops = self._each(plan, leaves)
+        todo, flops = self.each(plan, leaves)
         return Bound(todo, flops, minutes(flops, self._speed()), len(leaves))
 
-    def _each(self, plan: Tournament, leaves: Sequence[Leaf], every: bool = False) -> tuple[list[Step], list[float]]:
+    def each(self, plan: Tournament, leaves: Sequence[Leaf], every: bool = False) -> tuple[list[Step], list[float]]:
         """Steps that some leaves need and that are not there (or `every` one, but no predictions), with their bounds."""
         ground = plan.ground
         test, held = ground.data["test"].md5, ground.data["validation"].md5

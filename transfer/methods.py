@@ -15,6 +15,7 @@ from transfer.controls.majority import Majority
 from transfer.controls.scratch import Scratch
 from transfer.controls.tfidf import Tfidf
 from transfer.converted import GgufBase, StaticBase
+from transfer.diagnosis.diagnose import Diagnose
 from transfer.evaluation.predict import Predict
 from transfer.stage import Kind, Stage
 from transfer.tournament.labels import Labels
@@ -39,7 +40,9 @@ else:
 
 _CHOICES: Mapping[Kind, Any] = {
     "base": Base,
-    "select": Annotated[reduce(or_, [*ADAPTING.values(), *BORROWING.values(), Labels]), Field(discriminator="method")],
+    "select": Annotated[
+        reduce(or_, [*ADAPTING.values(), *BORROWING.values(), Labels, Diagnose]), Field(discriminator="method")
+    ],
     "adapt": Adaptation,
     "tune": Tuning,
     "control": Annotated[Scratch | Tfidf | Majority, Field(discriminator="method")],

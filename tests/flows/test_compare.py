@@ -175,7 +175,7 @@ def bound_holds(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tu
     contest_ = Contest(Builder(ground, Runtime(), unused, unused), question, "accuracy")
     plan = plan_tournament(ground, wanted)
     spent = 0
-    for step, bound in zip(*contest_._each(plan, plan.leaves, every=True), strict=True):
+    for step, bound in zip(*contest_.each(plan, plan.leaves, every=True), strict=True):
         lineage: Mapping[str, Any] = read_lineage(project / "data" / "checkpoints" / step.key) or {}
         flops = lineage["cost"]["flops"]
         assert flops <= bound, f"{step.title}: {flops:.3g} FLOPs, at most {bound:.3g} foreseen"

@@ -55,6 +55,7 @@ def test_deploying_without_a_server_says_what_to_set(tmp_path: Path) -> None:
     assert "PREFECT_API_URL: no Prefect server is named" in done.stderr
 
 
+@pytest.mark.slow
 def test_both_servers_can_ask_for_a_password(tmp_path: Path) -> None:
     pytest.importorskip("flask_wtf", reason="MLflow's passwords need Flask-WTF (pip install 'transferline[auth]')")
     auth = tmp_path / "auth.ini"
@@ -122,6 +123,7 @@ def postgres(tmp_path: Path) -> Iterator[str]:
     server.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_both_servers_keep_their_books_in_postgresql(postgres: str, tmp_path: Path) -> None:
     project = make_two_targets(tmp_path / "project")
     (project / "mlruns" / "mlflow.db").unlink()

@@ -11,19 +11,23 @@ from tasks.requests import Request
 from tests.project import SOURCE
 from transfer.chain import Chain, Pin, plan
 from transfer.params import load_params
+from transfer.problem import Setting
 from transfer.runtime import Runtime
+from transfer.tournament.declared import from_lenders
 
 PARAMS = load_params(SOURCE / "params.yaml")
+RECIPES = from_lenders(PARAMS.recipes, ["tweet-tone"])
 
 
 def chain_of(recipe: str) -> Chain:
     spec = PARAMS.target("film-sentiment")
-    data = {role: Pin(Path(f"{role}.jsonl"), f"md5-of-{role}") for role in ("train", "validation", "test", "corpus")}
-    declared = PARAMS.recipe(recipe)
-    return plan("film-sentiment", spec, recipe, declared, PARAMS.base(declared.base), data)
+    roles = ("train", "validation", "test", "corpus", "tweet-tone/train", "tweet-tone/validation")
+    data = {role: Pin(Path(f"{role}.jsonl"), f"md5-of-{role}") for role in roles}
+    declared, settings = RECIPES[recipe], {"tweet-tone": Setting.DOMAIN_ADAPTATION}
+    return plan("film-sentiment", spec, recipe, declared, PARAMS.base(declared.base), data, settings=settings)
 
 
-@pytest.mark.parametrize("recipe", sorted(PARAMS.recipes))
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_every_step_of_every_recipe_survives_the_way_through_json(recipe: str) -> None:
     for step in chain_of(recipe):
         request = Request(step, {"train": Path("a.jsonl")}, Runtime(), "run", "7", {"commit": "c"})

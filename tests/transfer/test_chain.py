@@ -15,8 +15,10 @@ from transfer.instance import Nearest
 from transfer.objectives import Masked, SimCSE
 from transfer.parameter import Distill, Full, Lora, Probe
 from transfer.params import load_params
+from transfer.problem import Setting
 from transfer.recipe import Recipe
 from transfer.stage import canonical_json, make_key
+from transfer.tournament.declared import from_lenders
 from transfer.training import Schedule
 
 BASE = PackageBase(method="package", package="p", release="1", folder="f", sha256="0" * 64)
@@ -41,10 +43,11 @@ def test_keys_of_the_shipped_recipes_do_not_change_by_accident() -> None:
     """If this fails, every cache of every user forks. Raise a stage's version where that is meant."""
     params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
     made = {}
-    for name, recipe in params.recipes.items():
-        planned = plan(
-            "film-sentiment", params.target("film-sentiment"), name, recipe, params.base(recipe.base), pins()
-        )
+    lent = {f"tweet-tone/{split}": split for split in ("train", "validation")}
+    settings = {"tweet-tone": Setting.DOMAIN_ADAPTATION}
+    for name, recipe in from_lenders(params.recipes, ["tweet-tone"]).items():
+        spec, base = params.target("film-sentiment"), params.base(recipe.base)
+        planned = plan("film-sentiment", spec, name, recipe, base, pins(**lent), settings=settings)
         made[name] = keys(planned, "challenger")[0]
         made[f"{name}/scratch"] = keys(planned, "scratch")[0]
     assert made == GOLDEN
@@ -129,6 +132,36 @@ GOLDEN: dict[str, str] = {
     "replies/scratch": "control-defeed73fc2a0b14",
     "adapted-replies": "tune-0acbcaea6276fde8",
     "adapted-replies/scratch": "control-defeed73fc2a0b14",
+    "pooled-probe from tweet-tone": "tune-9709d9e21134ca38",
+    "pooled-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "density-probe from tweet-tone": "tune-07596957b27dcff8",
+    "density-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "boosted-probe from tweet-tone": "tune-993e19d6d09b01e3",
+    "boosted-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "similar-probe from tweet-tone": "tune-b28d9961d1d5b889",
+    "similar-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "coral from tweet-tone": "tune-782c643f0cd22c26",
+    "coral from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "intermediate-probe from tweet-tone": "tune-ec7e1ebb53736217",
+    "intermediate-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "pooled from tweet-tone": "tune-d758f6b627a5669f",
+    "pooled from tweet-tone/scratch": "control-c45334878c3b78e4",
+    "intermediate from tweet-tone": "tune-5134903be87197eb",
+    "intermediate from tweet-tone/scratch": "control-c45334878c3b78e4",
+    "hard-sharing from tweet-tone": "tune-1770159757958a7e",
+    "hard-sharing from tweet-tone/scratch": "control-06d41e96d34f341a",
+    "soft-sharing from tweet-tone": "tune-ab93ec802d2b4ab9",
+    "soft-sharing from tweet-tone/scratch": "control-06d41e96d34f341a",
+    "cross-stitch from tweet-tone": "tune-1c392103cd39a915",
+    "cross-stitch from tweet-tone/scratch": "control-06d41e96d34f341a",
+    "auxiliary": "tune-8abe0e7ff337789a",
+    "auxiliary/scratch": "control-06d41e96d34f341a",
+    "deep-coral from tweet-tone": "tune-4f4a91a1b155756f",
+    "deep-coral from tweet-tone/scratch": "control-06d41e96d34f341a",
+    "mmd from tweet-tone": "tune-140b02c037ed6e17",
+    "mmd from tweet-tone/scratch": "control-06d41e96d34f341a",
+    "dann from tweet-tone": "tune-507be178675c4853",
+    "dann from tweet-tone/scratch": "control-06d41e96d34f341a",
 }
 
 

@@ -1,0 +1,164 @@
+"""The question before the training: when to transfer, what, from where and how. Minutes, on frozen features.
+
+transferline diagnose film-sentiment
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from slugify import slugify
+
+from flows.building import STAGES, family_known, places_of
+from flows.choices import Target
+from flows.comparing import asked
+from flows.contest import Contest
+from flows.starting import begin
+from flows.tournament import Builder, open_ground
+from tasks.caching import build_all
+from tasks.placing import open_runner
+from tasks.progress import console, log
+from tasks.project import root, store
+from tasks.requests import Request
+from tasks.tracking import ComparisonRun, commit
+from tasks.versioning import pin_data
+from transfer.chain import Data, Step
+from transfer.checkpoint import read_lineage
+from transfer.corpora.files import write_json
+from transfer.diagnosis.advice import Advice, rank
+from transfer.diagnosis.diagnose import FILE, Diagnose
+from transfer.diagnosis.showing import draw_affinities, draw_layers, headline, markdown
+from transfer.errors import InputError
+from transfer.params import Params, load_params
+from transfer.recipe import Recipe
+from transfer.runtime import Runtime
+from transfer.tournament.declared import Comparison
+from transfer.tournament.plan import Ground, admitted, plan_tournament
+
+FOLDER = "diagnoses"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found: the diagnosis of each base, and the FLOPs that it cost."""
+
+    bases: Mapping[str, Mapping[str, Any]]
+    flops: float
+
+
+@flow(name="diagnose", flow_run_name="diagnose {target}", validate_parameters=True)
+def diagnose(
+    target: Target,
+    bases: list[str] | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+) -> dict[str, str]:
+    """Say before any training whether transfer is likely to pay, from where, and which recipe to try first.
+
+    Args:
+        target: a name from params.yaml
+        bases: bases to look at; empty: that of the target's own recipe
+        device: where to compute
+        precision: of training; a diagnosis trains nothing
+    """
+    begin()
+    params = load_params(root() / "params.yaml")
+    spec = params.target(target)
+    own = params.recipe(spec.recipe if spec.recipe in params.recipes else next(iter(params.recipes))).base
+    names = list(bases or [own])
+    for name in names:
+        params.base(name)
+    lenders = [pair.lender for pair in params.pairs.values() if pair.learner == target]
+    data = pin_data(target, params, lenders)
+    runtime = Runtime.model_validate({"device": device, "precision": precision})
+    ground, recipes = open_field(params, target, data, names)
+    with open_runner(runtime) as runner, ComparisonRun(f"diagnose {target}", "diagnose", spec.seeds) as run:
+        builder = Builder(ground, runtime, run, runner)
+        seen = look(ground, lenders, builder)
+        advice = rank(recipes, seen.bases, foreseen(ground, recipes, builder))
+        text = markdown(target, seen.bases, advice, seen.flops / max(advice[0].flops, 1.0))
+        folder = write_files(target, seen, advice, text)
+        for path in sorted(folder.iterdir()):
+            run.file(path)
+        run.tag({"mlflow.note.content": text, "transferline.kind": "diagnose"})
+    said = f"{target}: {headline(advice)}"
+    create_markdown_artifact(text, key=slugify(f"diagnose-{target}"), description=said)
+    log(said)
+    console.print(text)
+    console.print(f"written to {folder.relative_to(root()) if folder.is_relative_to(root()) else folder}")
+    return {"recipe": advice[0].recipe, "headline": said, "folder": str(folder), "run": run.run_id}
+
+
+def open_field(params: Params, target: str, data: Data, bases: list[str]) -> tuple[Ground, dict[str, Recipe]]:
+    """The ground, and the recipes on some bases that the target admits. Raises InputError where there is none."""
+    known = asked(params, target, Comparison())
+    known = {name: recipe for name, recipe in known.items() if recipe.base in bases}
+    ground = open_ground(params, target, data, list(known.values()), lambda rows: (rows,), params.target(target).seeds)
+    recipes = admitted(ground, known)
+    if not recipes:
+        raise InputError(f"target {target!r}", f"no recipe on {', '.join(bases)} suits it", "Name other bases")
+    return ground, recipes
+
+
+def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
+    """Diagnose every base of the ground that can encode, or take what is there."""
+    found, flops = {}, 0.0
+    for name, base in ground.bases.items():
+        collected = Step("base", base, role="base")
+        builder.built = build_all([(STAGES["base"], _request(builder, collected, {}))], builder.runner, builder.built)
+        family = family_known(base)
+        if family is None or not family.can("encode"):
+            console.print(f"  [yellow]left   [/] base {name}: it gives no features to look at")
+            continue
+        stage = Diagnose(lenders=tuple(lenders), corpus="corpus" in ground.data)
+        read = tuple((role, ground.data[role].md5) for role in stage.roles())
+        step = Step("select", stage, (collected.key,), read, None, f"diagnose {name}")
+        request = _request(builder, step, places_of(step, ground.data))
+        builder.built = build_all([(STAGES["select"], request)], builder.runner, builder.built)
+        found[name] = json.loads((store() / step.key / FILE).read_text(encoding="utf-8"))
+        flops += float(((read_lineage(store() / step.key) or {}).get("cost") or {}).get("flops", 0.0))
+    if not found:
+        raise InputError("diagnose", "none of the bases gives features", "Name an encoder under --bases")
+    return Seen(found, flops)
+
+
+def foreseen(ground: Ground, recipes: Mapping[str, Recipe], builder: Builder) -> dict[str, float]:
+    """FLOPs of building a recipe with all its seeds, at most; recipes whose base is not collected count as free of it."""
+    contest = Contest(builder, Comparison(), ground.spec.judged_by)
+    costs = {}
+    for name, recipe in recipes.items():
+        plan = plan_tournament(ground, {name: recipe}, controls=False)
+        steps, each = contest.each(plan, plan.group(name), every=True)
+        costs[name] = float(sum(cost for step, cost in zip(steps, each, strict=True) if step.kind != "predict"))
+    return costs
+
+
+def write_files(target: str, seen: Seen, advice: list[Advice], text: str) -> Path:
+    """Words, numbers and pictures under data/diagnoses/TARGET."""
+    folder = root() / "data" / FOLDER / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "diagnosis.md").write_text(text, encoding="utf-8")
+    write_json(
+        folder / "diagnosis.json", {"bases": seen.bases, "flops": seen.flops, "advice": [vars(a) for a in advice]}
+    )
+    if any("layers" in base for base in seen.bases.values()):
+        draw_layers(seen.bases).savefig(folder / "layers.svg")
+    rows: dict[str, dict[str, float]] = {}
+    for path in sorted((root() / "data" / FOLDER).glob("*/diagnosis.json")):
+        base = next(iter(json.loads(path.read_text(encoding="utf-8"))["bases"].values()))
+        found = {name: entry["affinity"] for name, entry in base.get("sources", {}).items() if "affinity" in entry}
+        rows |= {path.parent.name: found} if found else {}
+    if target in rows:
+        draw_affinities(rows).savefig(folder / "affinity.svg")
+    return folder
+
+
+def _request(builder: Builder, step: Step, data: Mapping[str, Path]) -> Request:
+    run = builder.run
+    return Request(step, dict(data), builder.runtime, run.run_id, run.experiment_id, {"commit": commit()})

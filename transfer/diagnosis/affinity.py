@@ -1,0 +1,29 @@
+"""Task affinities in the manner of Taskonomy: how good each source is for each target, beside the other sources.
+
+Zamir et al., "Taskonomy" (2018), section 3.3: raw scores of different targets cannot be compared, so for each target the sources
+play each other on its examples; entry (i, j) of a tournament is how often i beats j, and the affinities are the principal
+eigenvector of the ratios (Saaty's analytic hierarchy process).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+CLIP = 0.001  # wins are kept away from nought and one (Zamir et al. 2018, section 3.3)
+
+
+def affinities(likelihoods: Sequence[np.ndarray]) -> np.ndarray:
+    """Affinity of each source, summing to one; `likelihoods` are each source's probabilities of the target's labels, (n,)."""
+    count = len(likelihoods)
+    wins = np.full((count, count), 0.5)
+    for i in range(count):
+        for j in range(count):
+            if i != j:
+                better = (likelihoods[i] > likelihoods[j]).mean() + 0.5 * (likelihoods[i] == likelihoods[j]).mean()
+                wins[i, j] = better
+    wins = np.clip(wins, CLIP, 1 - CLIP)
+    values, vectors = np.linalg.eig(wins / wins.T)
+    principal = np.abs(vectors[:, int(np.argmax(values.real))].real)
+    return principal / principal.sum()

@@ -1,0 +1,59 @@
+"""What reading a target's texts says: how surprised a language model is, and what words alone tell of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from transfer.corpora.blocks import pack, stream_of, tokenise
+from transfer.corpora.declared import Kind
+from transfer.diagnosis.layers import FOLDS
+from transfer.families import family_of
+from transfer.objectives.causal import CausalLearner
+from transfer.objectives.masked import MaskedLearner
+from transfer.objectives.objective import mean_loss
+from transfer.parameter.linear import fit_linear, score_linear
+from transfer.reading import load_tokenizer
+from transfer.runtime import Runtime
+from transfer.weights import load_model
+
+BLOCK = 64
+BLOCKS = 32  # blocks that are read: enough for two digits of a loss
+
+
+def perplexity_of(folder: Path, texts: Sequence[str], runtime: Runtime) -> float | None:
+    """exp of a base's own language-model loss on texts; None where it has no language model, or brings no head for one."""
+    family, tokenizer = family_of(folder), load_tokenizer(folder)
+    if family.can("causal LM"):
+        model, _ = load_model("AutoModelForCausalLM", folder, 0)
+        blocks = stream_of(tokenise(tokenizer, list(texts)), BLOCK, tokenizer.eos_token_id)[:BLOCKS]
+        model.to(runtime.device)
+        return float(np.exp(mean_loss(CausalLearner(model, blocks), blocks))) if len(blocks) else None
+    if not family.can("masked LM") or tokenizer.mask_token_id is None:
+        return None
+    model, new = load_model("AutoModelForMaskedLM", folder, 0)
+    if new:
+        return None
+    pair = tokenizer.cls_token_id, tokenizer.sep_token_id
+    blocks = pack(tokenise(tokenizer, list(texts)), BLOCK, *pair)[:BLOCKS]
+    model.to(runtime.device)
+    learner = MaskedLearner(model, tokenizer, blocks, 0.15, 0, new, 0.0)
+    return float(np.exp(mean_loss(learner, blocks))) if len(blocks) else None
+
+
+def words_score(kind: Kind, texts: Sequence[str], truth: np.ndarray) -> float:
+    """What TF-IDF and a linear model score, by the folds of the probes."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    strata = truth if kind == "single-label" and np.bincount(truth).min() >= FOLDS else None
+    folds = (StratifiedKFold if strata is not None else KFold)(FOLDS, shuffle=True, random_state=0)
+    scores = []
+    for train, test in folds.split(np.zeros(len(texts)), strata):
+        words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
+        learnt = words.fit_transform([texts[i] for i in train])
+        model = fit_linear(kind, 10.0, learnt, truth[train])
+        scores.append(score_linear(kind, model, words.transform([texts[i] for i in test]), truth[test]))
+    return float(np.mean(scores))

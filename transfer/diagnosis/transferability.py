@@ -1,0 +1,71 @@
+"""Transferability scores: what a model's features, or another task's answers, are worth for a target, without training on it.
+
+All are functions of arrays; higher is better. They rank; they are no accuracies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+ROUNDS = 30  # of LogME's fixed point: it settles in a few (You et al. 2021, section 4.3)
+
+
+def logme(features: np.ndarray, labels: np.ndarray, classes: int | None = None) -> float:
+    """Logarithm of the maximum evidence of a Bayesian linear model, per example (You et al., "LogME", 2021, section 4).
+
+    features (n, d); labels (n,): numbers of classes where `classes` is given (the mean over one-against-rest), else numbers.
+    """
+    points = features - features.mean(axis=0)
+    left, singular, _ = np.linalg.svd(points, full_matrices=False)
+    columns = [labels.astype(float)] if classes is None else [(labels == c).astype(float) for c in range(classes)]
+    found = [_evidence(left, singular**2, column - column.mean(), points.shape) for column in columns if np.ptp(column)]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _evidence(left: np.ndarray, spectrum: np.ndarray, column: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Evidence of one column, per example, at the precisions that maximise it (You et al. 2021, algorithm 1)."""
+    rows, width = shape
+    projected = (left.T @ column) ** 2
+    rest = max(float(column @ column - projected.sum()), 0.0)
+    alpha, beta = 1.0, 1.0
+    for _ in range(ROUNDS):
+        share = spectrum / (spectrum + alpha / beta)
+        gamma = float(share.sum())
+        weights = float((spectrum * projected / (spectrum + alpha / beta) ** 2).sum())
+        error = float((projected * (1 - share) ** 2).sum()) + rest
+        alpha, beta = gamma / max(weights, 1e-12), max(rows - gamma, 1e-6) / max(error, 1e-12)
+    small = min(rows, width)
+    determinant = float(np.log(alpha + beta * spectrum).sum()) + (width - small) * np.log(alpha)
+    fit = width / 2 * np.log(alpha) + rows / 2 * np.log(beta) - rows / 2 * np.log(2 * np.pi)
+    return float(fit - beta / 2 * error - alpha / 2 * weights - determinant / 2) / rows
+
+
+def h_score(features: np.ndarray, labels: np.ndarray, ridge: float = 1e-3) -> float:
+    """trace(cov(f)^-1 cov(E[f | y])) (Bao et al., "An Information-Theoretic Approach to Transferability", 2019, definition 2).
+
+    The covariance is regularised by a share of its mean variance (Ibrahim et al. 2022): features often outnumber examples.
+    """
+    points = features - features.mean(axis=0)
+    covariance = np.cov(points, rowvar=False)
+    means = np.zeros_like(points)
+    for label in np.unique(labels):
+        means[labels == label] = points[labels == label].mean(axis=0)
+    between = means.T @ means / max(len(points) - 1, 1)
+    scale = ridge * float(np.trace(covariance)) / len(covariance)
+    return float(np.trace(np.linalg.solve(covariance + scale * np.eye(len(covariance)), between)))
+
+
+def leep(said: np.ndarray, labels: np.ndarray) -> float:
+    """Mean log-likelihood of the target's labels under the source model's distribution (Nguyen et al., "LEEP", 2020, section 3).
+
+    said (n, source labels): the source model's probabilities on target examples; labels (n,): target label numbers.
+    """
+    return float(np.log(np.maximum(expected_prediction(said, labels), 1e-12)).mean())
+
+
+def expected_prediction(said: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """LEEP's probability of each example's own label, (n,): the source's label is drawn, then the target's given it."""
+    classes = int(labels.max()) + 1
+    joint = np.stack([said[labels == label].sum(axis=0) for label in range(classes)]) / len(labels)
+    given = joint / np.maximum(joint.sum(axis=0, keepdims=True), 1e-12)
+    return (said @ given.T)[np.arange(len(labels)), labels]
