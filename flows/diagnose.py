@@ -42,6 +42,7 @@ from transfer.tournament.declared import Comparison
 from transfer.tournament.plan import Ground, admitted, plan_tournament
 
 FOLDER = "diagnoses"
+SHOWN = 10  # recipes on the terminal
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def diagnose(
         builder = Builder(ground, runtime, run, runner)
         seen = look(ground, lenders, builder)
         advice = rank(recipes, seen.bases, foreseen(ground, recipes, builder))
-        text = markdown(target, seen.bases, advice, seen.flops / max(advice[0].flops, 1.0))
+        share = seen.flops / max(advice[0].flops, 1.0)
+        text = markdown(target, seen.bases, advice, share)
         folder = write_files(target, seen, advice, text)
         for path in sorted(folder.iterdir()):
             run.file(path)
@@ -90,7 +92,7 @@ def diagnose(
     said = f"{target}: {headline(advice)}"
     create_markdown_artifact(text, key=slugify(f"diagnose-{target}"), description=said)
     log(said)
-    console.print(text)
+    console.print(markdown(target, seen.bases, advice, share, SHOWN))
     console.print(f"written to {folder.relative_to(root()) if folder.is_relative_to(root()) else folder}")
     return {"recipe": advice[0].recipe, "headline": said, "folder": str(folder), "run": run.run_id}
 

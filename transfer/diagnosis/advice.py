@@ -7,6 +7,7 @@ docs/which-transfer-pays.md. `transferline compare` is what decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +54,13 @@ def rank(
     for name, recipe in recipes.items():
         expected, why = expect(recipe, seen.get(recipe.base))
         made.append(Advice(name, expected, flops[name], why))
-    known = sorted(
-        (a for a in made if a.expected is not None), key=lambda a: (-round((a.expected or 0) / ALIKE), a.flops)
-    )
+    known = sorted((a for a in made if a.expected is not None), key=_order)
     return [*known, *sorted((a for a in made if a.expected is None), key=lambda a: a.flops)]
+
+
+def _order(advice: Advice) -> tuple[float, ...]:
+    """By what is expected, and among those alike by cost, where half as much again is alike too."""
+    return -round((advice.expected or 0.0) / ALIKE), round(2 * math.log2(max(advice.flops, 1.0)))
 
 
 def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None, str]:
@@ -90,12 +94,18 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
     for lender in lenders:
         entry = seen.get("sources", {}).get(lender, {})
         if how in entry:
-            gain = entry[how]["score"] - own
+            gain = beyond_noise(entry[how]["score"] - own, seen["probe"]["error"])
             kept = gain if recipe.instances or method == "coral" else gain / 2
-            return own + kept, f"a probe answers {own:.3f}, with {lender} beside it {entry[how]['score']:.3f}"
+            told = "" if gain else " (within the noise of the folds)"
+            return own + kept, f"a probe answers {own:.3f}, with {lender} beside it {entry[how]['score']:.3f}{told}"
         if lender:
             return own, f"a probe answers {own:.3f}; {lender} has other labels, and what it adds is not known"
     return own, f"a probe answers {own:.3f}"
+
+
+def beyond_noise(gain: float, error: float) -> float:
+    """What is left of a difference beyond one standard error."""
+    return math.copysign(max(0.0, abs(gain) - error), gain)
 
 
 def _lift(per_label: float) -> tuple[float, str]:
@@ -114,8 +124,8 @@ def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:
     for lender in stage.borrows():
         entry = seen.get("sources", {}).get(lender, {})
         if "zero_shot" in entry:
-            gain = max(0.0, entry["pooled"]["score"] - seen["probe"]["score"]) / 2
-            return gain, f"{lender} alone answers {entry['zero_shot']:.3f} here"
+            gain = beyond_noise(entry["pooled"]["score"] - seen["probe"]["score"], seen["probe"]["error"])
+            return max(0.0, gain) / 2, f"{lender} alone answers {entry['zero_shot']:.3f} here"
         return 0.0, f"what {lender} teaches is not known"
     if stage.kind == "select":
         return 0.0, "of the corpus what is nearest"

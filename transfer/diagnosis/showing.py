@@ -50,8 +50,14 @@ def draw_affinities(rows: Mapping[str, Mapping[str, float]]) -> Any:
     return figure
 
 
-def markdown(target: str, seen: Mapping[str, Mapping[str, Any]], advice: Sequence[Advice], share: float) -> str:
-    """The whole diagnosis in words: when, what, from where, how."""
+def markdown(
+    target: str,
+    seen: Mapping[str, Mapping[str, Any]],
+    advice: Sequence[Advice],
+    share: float,
+    most: int | None = None,
+) -> str:
+    """The whole diagnosis in words: when, what, from where, how; of the recipes the first `most`."""
     one = next(iter(seen.values()))
     lines = [f"## {target}: {headline(advice)}", ""]
     lines += [f"{one['rows']:,} training examples, {one['per_label']:.0f} a label; {one['looked_at']} looked at."]
@@ -70,7 +76,9 @@ def markdown(target: str, seen: Mapping[str, Mapping[str, Any]], advice: Sequenc
     sources = [name for name, base in seen.items() if base.get("sources")]
     if sources:
         lines += ["", "### From where: which source?", "", *_whence(seen[sources[0]]["sources"])]
-    lines += ["", "### How: the recipes, best first", "", _how(advice), ""]
+    lines += ["", "### How: the recipes, best first", "", _how(advice[:most]), ""]
+    if most is not None and len(advice) > most:
+        lines += [f"{len(advice) - most} more recipes are admitted; diagnosis.md lists them all.", ""]
     lines.append(f"This diagnosis cost {share:.1%} of the FLOPs of the recipe that it puts first.")
     lines.append("It says what to expect; `transferline compare` is what decides.")
     return "\n".join([*lines, ""])

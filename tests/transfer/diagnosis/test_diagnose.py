@@ -75,7 +75,7 @@ SEEN = {
     "perplexity": None,
     "divergence": {"corpus": {"distance": 0.4}},
     "sources": {
-        "near": {"same_labels": True, "pooled": {"score": 0.80}, "coral": {"score": 0.79}, "zero_shot": 0.78},
+        "near": {"same_labels": True, "pooled": {"score": 0.82}, "coral": {"score": 0.79}, "zero_shot": 0.78},
         "far": {"same_labels": False},
     },
 }
@@ -97,10 +97,18 @@ def test_what_is_measured_decides_and_the_cheaper_of_equals_comes_first() -> Non
     }
     flops = {name: 1e9 * place for place, name in enumerate(recipes, start=1)}
     flops["full"] = 1e9
+    flops["lora"] = 1e9
     order = [advice.recipe for advice in rank(recipes, {"b": SEEN}, flops)]
     assert order == ["borrowed", "full", "dear", "lora", "masked", "probe"]
     assert expect(recipe(instances={"method": "pooled", "lenders": ["far"]}), SEEN)[0] == pytest.approx(0.70)
     assert expect(recipe(base="unknown"), None)[0] is None
+
+
+def test_a_difference_within_the_noise_of_the_folds_is_none() -> None:
+    noisy = {**SEEN, "sources": {"near": {"same_labels": True, "pooled": {"score": 0.715}}}}
+    expected, why = expect(recipe(instances={"method": "pooled", "lenders": ["near"]}), noisy)
+    assert expected == pytest.approx(0.70)
+    assert "within the noise" in why
 
 
 def test_few_examples_speak_against_fine_tuning() -> None:
