@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from transfer.corpora.declared import Kind
 from transfer.families import EXAMPLES
-from transfer.methods import ADAPTING, TUNING
+from transfer.methods import ADAPTING, BORROWING, TUNING
 from transfer.problem import Setting
 from transfer.stage import Stage, name_of
 
@@ -30,8 +30,8 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Every method of `adapt` and `tune`, in the order of their names."""
-    rooms = {"adapt": ADAPTING, "tune": TUNING}
+    """Every method of `adapt`, `instances` and `tune`, in the order of their names."""
+    rooms = {"adapt": ADAPTING, "instances": BORROWING, "tune": TUNING}
     return [_entry(place, room[name]) for place, room in rooms.items() for name in sorted(room)]
 
 

@@ -99,3 +99,21 @@ def test_recipes_with_sources_compete_and_their_twins_go_without(
     assert twins["aligned from plays"] == "aligned from plays unadapted"
     assert twins["default"] == ""
     assert "aligned from coins" not in twins  # other labels: nobody asked for it by name
+
+
+def test_the_matrix_and_the_diagnosis_read_what_is_there(project: Path) -> None:
+    drawn = transferline(project, "matrix", "default", "--targets", "reviews")
+    assert drawn.returncode == 0, drawn.stderr
+    assert "1 transfers" in drawn.stdout + drawn.stderr
+    folder = project / "data" / "comparisons" / "matrix" / "default"
+    assert {path.name for path in folder.iterdir()} == {"matrix.md", "matrix.csv", "matrix.svg", "matrix.png"}
+    said = transferline(project, "diagnose", "reviews")
+    assert said.returncode == 0, said.stderr
+    folder = project / "data" / "diagnoses" / "reviews"
+    found = json.loads((folder / "diagnosis.json").read_text())
+    assert set(found["bases"]["tiny"]["sources"]) == {"plays", "coins"}
+    assert {"default", "weighed", "aligned from plays"} <= {one["recipe"] for one in found["advice"]}
+    assert (folder / "layers.svg").exists()
+    again = transferline(project, "diagnose", "reviews")
+    assert again.stderr.count("  reused ") == 2
+    assert "  built " not in again.stderr

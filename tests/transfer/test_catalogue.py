@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from transfer.catalogue import entries, settings_of
-from transfer.methods import ADAPTING, TUNING
+from transfer.methods import ADAPTING, BORROWING, TUNING
 from transfer.params import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = {**ADAPTING, **TUNING}
+ALL = {**ADAPTING, **BORROWING, **TUNING}
 PAGE = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `([a-z0-9-]+)` \|.*$", PAGE, re.MULTILINE)
 TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "transfer").rglob("test_*.py"))
@@ -27,6 +27,10 @@ def test_every_method_says_what_it_does_and_where_it_comes_from() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_every_method_is_named_by_a_test(name: str) -> None:
     assert f'"{name}"' in TESTS or re.search(rf"\b{ALL[name].__name__}\(", TESTS), name
+
+
+def test_every_method_has_a_row_in_the_catalogue() -> None:
+    assert set(ALL) == set(ROWS)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -162,6 +162,10 @@ GOLDEN: dict[str, str] = {
     "mmd from tweet-tone/scratch": "control-06d41e96d34f341a",
     "dann from tweet-tone": "tune-507be178675c4853",
     "dann from tweet-tone/scratch": "control-06d41e96d34f341a",
+    "keep-2": "tune-d154d068a4fe5a5e",
+    "keep-2/scratch": "control-06d41e96d34f341a",
+    "keep-4": "tune-1cab49f8cb66c07b",
+    "keep-4/scratch": "control-06d41e96d34f341a",
 }
 
 

@@ -14,6 +14,7 @@ from transfer.parameter.prefix import Prefix
 from transfer.parameter.probe import Probe
 from transfer.parameter.progressive import Progressive
 from transfer.parameter.prompt import Prompt
+from transfer.parameter.reinitialise import Reinitialise
 from transfer.stage import methods_in
 
 METHODS = methods_in(__name__)
