@@ -166,6 +166,8 @@ GOLDEN: dict[str, str] = {
     "keep-2/scratch": "control-06d41e96d34f341a",
     "keep-4": "tune-1cab49f8cb66c07b",
     "keep-4/scratch": "control-06d41e96d34f341a",
+    "reptile from tweet-tone": "tune-5dd3aebfeb8bf32d",
+    "reptile from tweet-tone/scratch": "control-c45334878c3b78e4",
 }
 
 

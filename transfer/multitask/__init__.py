@@ -4,6 +4,7 @@ from transfer.multitask.auxiliary import Auxiliary
 from transfer.multitask.cross_stitch import CrossStitch
 from transfer.multitask.hard import HardSharing
 from transfer.multitask.intermediate import Intermediate
+from transfer.multitask.reptile import Reptile
 from transfer.multitask.soft import SoftSharing
 from transfer.stage import methods_in
 

@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from transfer.multitask.keeping import keep_encoder
 from transfer.parameter.full import Full
-from transfer.reading import load_tokenizer
 from transfer.stage import Kind, Stage, Work
-from transfer.weights import load_model, save_model
 
 
 class Intermediate(Stage):
@@ -49,12 +48,4 @@ class _Kept(Full):
     parent: Path
 
     def save(self, model: Any, out: Path) -> None:
-        import torch
-
-        kept, _ = load_model("AutoModel", self.parent, 0)
-        learnt = model.base_model.state_dict()
-        with torch.no_grad():
-            for name, tensor in kept.state_dict().items():
-                if name in learnt and learnt[name].shape == tensor.shape:
-                    tensor.copy_(learnt[name])
-        save_model(kept, load_tokenizer(self.parent), self.parent, out)
+        keep_encoder(model, self.parent, out)

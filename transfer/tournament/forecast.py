@@ -48,6 +48,9 @@ class Forecast:
         if step.kind == "adapt" and hasattr(stage, "lender"):
             train, held = (self.tokens(base, name, tune.max_tokens) for _, name in step.data)
             return PADDING * size.forward(tune.max_tokens) * tune.restarts * tune.epochs * (3 * train + held)
+        if step.kind == "adapt" and hasattr(stage, "inner"):
+            rows_read = stage.rounds * stage.inner * stage.schedule.batch_size
+            return PADDING * 3 * size.forward(stage.max_tokens) * rows_read * stage.max_tokens
         if step.kind == "adapt" and not hasattr(stage, "tokens"):
             return 0.0  # new words: nothing is trained
         if step.kind == "adapt":
