@@ -111,6 +111,27 @@ def diagnose(
     flow(name, chosen or None, device)
 
 
+def audit(
+    target: Annotated[
+        str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe; the target's own if left out.")] = None,
+    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """What a recipe's model has forgotten of other tasks, and what it makes of groups of people. No gate."""
+    from flows.building import open_line
+    from flows.environment import quiet_console
+    from tasks.project import root
+    from transfer.params import load_params
+
+    name = target or load_params(root() / "params.yaml").default_target
+    line = open_line(name, recipe, None, device, "auto")
+    from flows.audit import audit as flow
+
+    quiet_console()
+    flow(line.target, line.recipe, device)
+
+
 def _numbers(text: str) -> list[float]:
     from transfer.errors import InputError
 

@@ -20,6 +20,7 @@ for _command in (
     asking.compare,
     asking.matrix,
     asking.diagnose,
+    asking.audit,
     operating.watch,
     operating.predict,
     operating.models,

@@ -140,7 +140,7 @@ class _Run:
         with warnings.catch_warnings():  # a local path suits two kinds of MLflow source that mean the same
             warnings.simplefilter("ignore")
             described = mlflow.data.pandas_dataset.from_pandas(head, source=str(path), name=name, digest=f"dvc-{md5}")
-        entity = dict(described._to_mlflow_entity())
+            entity = dict(described._to_mlflow_entity())
         self._send("dataset", dataset=entity, tags={"mlflow.data.context": role, "dvc.md5": md5})
 
     def end(self, status: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from transfer.corpora.declared import DomainSpec, PairSpec, Source, TargetSpec
+from transfer.corpora.declared import AuditSpec, DomainSpec, PairSpec, Source, TargetSpec
 from transfer.errors import InputError
 from transfer.methods import Base
 from transfer.recipe import OTHER, Recipe
@@ -65,6 +65,8 @@ class Params(BaseModel):
     """what targets may learn from each other; dvc.yaml reads the block, so write `pairs: {}` where there are none"""
     bases: dict[str, Base]
     recipes: dict[str, Recipe]
+    audits: dict[str, AuditSpec] = {}
+    """paired sentences by which `transferline audit` looks for bias"""
     comparisons: dict[str, Comparison] = {}
     """questions that `transferline compare` asks of a target; `default` is asked where none is named"""
     operations: dict[str, Operation] = {}

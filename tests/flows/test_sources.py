@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.flows.test_compare import bound_holds
 from tests.flows.test_retrain import registry, transferline
@@ -117,3 +118,18 @@ def test_the_matrix_and_the_diagnosis_read_what_is_there(project: Path) -> None:
     again = transferline(project, "diagnose", "reviews")
     assert again.stderr.count("  reused ") == 2
     assert "  built " not in again.stderr
+
+
+def test_an_audit_says_what_was_forgotten_and_whom_a_model_favours(project: Path) -> None:
+    (project / "people.csv").write_text("one,two,about\nthe bright actor,the dull actor,talent\n" * 20)
+    params = project / "params.yaml"
+    declared = yaml.safe_load(params.read_text())
+    declared["audits"] = {"people": {"data": "people.csv", "first": "one", "second": "two", "kind": "about"}}
+    params.write_text(yaml.safe_dump(declared, sort_keys=False))
+    done = transferline(project, "audit", "reviews", "after")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((project / "data" / "audits" / "reviews" / "after" / "audit.json").read_text())
+    assert set(found["forgotten"]) == {"plays", "coins"}
+    sides = found["bias"]["people"]
+    assert sides["after"]["talent"]["flips"]["value"] == 1.0  # the target's very words: it had better see them
+    assert sides["after"]["talent"]["pairs"] == 20

@@ -14,6 +14,15 @@ from transfer.params import load_params
 def test_every_deployment_names_a_flow_and_only_flows_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(SOURCE))
     found = {one.entrypoint: _load(one.entrypoint).name for one in declared(load_params(Path(SOURCE) / "params.yaml"))}
-    assert {"retrain", "retrain-all", "compare", "matrix", "diagnose", "watch", "rollback", "predict", "tend"} <= set(
-        found.values()
-    )
+    assert {
+        "retrain",
+        "retrain-all",
+        "compare",
+        "matrix",
+        "diagnose",
+        "audit",
+        "watch",
+        "rollback",
+        "predict",
+        "tend",
+    } <= set(found.values())

@@ -124,6 +124,21 @@ class PairSpec(_Declared):
         return self.target.split("/")[1]
 
 
+class AuditSpec(_Declared):
+    """Paired sentences that differ in one group of people only: what a model says of both should be the same."""
+
+    data: str
+    read: Read = Read()
+    first: str
+    """column of the first sentence, or of the words that fill it in"""
+    second: str
+    """column of the second"""
+    template: str | None = None
+    """column of a sentence with `[MASK]`, which `first` and `second` fill in"""
+    kind: str | None = None
+    """column that says what the pair is about: gender, age, religion"""
+
+
 class TargetSpec(_Declared):
     """A labelled task in a domain, and what counts as better on it."""
 

@@ -37,6 +37,7 @@ class Killed(Exception):
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(name: str, kinds, tiny: Path, tmp_path: Path) -> None:
     data = {**kinds["single-label"], **{f"{k}/train": kinds[k]["train"] for k in ("single-label", "regression")}}
     often = CPU.model_copy(update={"save_every": 0.0}) if hasattr(CPU, "model_copy") else CPU
+
     def build(folder: Path, state: Path, kill: bool) -> None:
         folder.mkdir()
         state.mkdir(exist_ok=True)

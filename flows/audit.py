@@ -1,0 +1,148 @@
+"""What a transfer cost beside its score: what the model has forgotten of other tasks, and what it makes of groups of people.
+
+transferline audit film-sentiment
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from slugify import slugify
+
+from flows.building import build_chain, open_line
+from flows.choices import OWN, RecipeChoice, Target, recipe_of
+from flows.starting import begin
+from tasks.placing import open_runner
+from tasks.progress import console, log
+from tasks.project import root, store
+from tasks.tracking import TransferRun
+from tasks.versioning import pin_data, reproduce
+from transfer.chain import Chain, Data
+from transfer.corpora.files import write_json
+from transfer.evaluation.bias import Bias, Pair, measure_bias, read_pairs
+from transfer.evaluation.forgetting import Forgotten, measure_forgetting
+from transfer.evaluation.markdown import table
+from transfer.params import Params
+from transfer.reading import load_tokenizer, reading_of
+from transfer.runtime import Runtime, exactly
+from transfer.targets import TARGETS
+from transfer.targets.sequence import SequenceTarget
+
+FOLDER = "audits"
+ROLES = {"before": "unadapted", "after": "challenger"}
+
+
+@flow(name="audit", flow_run_name="audit {target}", validate_parameters=True)
+def audit(
+    target: Target,
+    recipe: RecipeChoice = OWN,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+) -> dict[str, str]:
+    """Forgetting and bias of a recipe's model, beside the same tuning without transfer. A description, never a gate.
+
+    Args:
+        target: a name from params.yaml
+        recipe: whose models; `own` is the target's, `auto` that of the last comparison
+        device: where to compute
+        precision: of training, where something is still to be built
+    """
+    begin()
+    line = open_line(target, recipe_of(recipe), None, device, precision)
+    lenders = [pair.lender for pair in line.params.pairs.values() if pair.learner == target]
+    data = pin_data(target, line.params, list(dict.fromkeys([*line.lenders(), *lenders])))
+    line = line.settled(data)
+    chain = line.plan(data)
+    with open_runner(line.runtime) as runner, TransferRun(target, chain.recipe, line.seeds, f"{target} audit") as run:
+        build_chain(line, chain, data, run, runner)
+        runtime = line.runtime.resolve()
+        forgotten = ask_sources(chain, data, lenders, runtime)
+        biases = ask_pairs(chain, line.params, line.spec.task, runtime)
+        text = markdown(target, chain.recipe, forgotten, biases)
+        folder = root() / "data" / FOLDER / target / chain.recipe
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "audit.md").write_text(text, encoding="utf-8")
+        write_json(folder / "audit.json", {"forgotten": _plain(forgotten), "bias": _plain(biases)})
+        run.tag({"mlflow.note.content": text, "transferline.kind": "audit"})
+    create_markdown_artifact(
+        text, key=slugify(f"audit-{target}"), description=f"{target}: what {chain.recipe} forgot and favours"
+    )
+    log(text)
+    console.print(text)
+    return {"folder": str(folder), "run": run.run_id}
+
+
+def ask_sources(chain: Chain, data: Data, lenders: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
+    """What the challenger's encoder still knows of each source, beside the base's."""
+    base, model = store() / chain.steps[0].key, store() / chain.roles["challenger"][0]
+    found = {}
+    for name in lenders:
+        train, held_out = (data[f"{name}/{split}"].path for split in ("train", "validation"))
+        forgotten = measure_forgetting(train, held_out, base, model, runtime)
+        if forgotten is not None:
+            found[name] = forgotten
+    return found
+
+
+def ask_pairs(chain: Chain, params: Params, task: str, runtime: Runtime) -> dict[str, dict[str, dict[str, Bias]]]:
+    """Audit -> before and after -> kind of pair -> bias, for targets with one answer a text."""
+    found: dict[str, dict[str, dict[str, Bias]]] = {}
+    for name, spec in params.audits.items() if issubclass(TARGETS[task], SequenceTarget) else ():  # type: ignore[index]
+        source = Path(spec.data).name
+        if source in params.sources:
+            reproduce([f"fetch@{source}"])
+        pairs = read_pairs(spec, root())
+        found[name] = {
+            when: measure_bias(pairs, *answers_of(store() / chain.roles[role][0], task, pairs, runtime))
+            for when, role in ROLES.items()
+        }
+    return found
+
+
+def answers_of(model: Path, task: str, pairs: Sequence[Pair], runtime: Runtime) -> list[np.ndarray]:
+    """A model's answers to both sides of the pairs, as a served model gives them."""
+    target = TARGETS[task]()  # type: ignore[index]
+    network = target.open(model).to(runtime.device)
+    tokenizer = load_tokenizer(model)
+    reading = reading_of(model, tokenizer)
+    made = []
+    with exactly():
+        for side in ("first", "second"):
+            examples = target.unlabelled([{"text": getattr(pair, side)} for pair in pairs], tokenizer, reading)
+            made.append(np.asarray(target.answer(network, examples)))
+    return made
+
+
+def markdown(target: str, recipe: str, forgotten: Mapping[str, Forgotten], biases: Mapping[str, Any]) -> str:
+    """Both audits in words."""
+    lines = [f"## {target}, recipe {recipe}: what it forgot, and whom it favours", ""]
+    rows = [[name, f"{one.before:.3f}", f"{one.after:.3f}", one.change.signed()] for name, one in forgotten.items()]
+    heads = ["source task", "probe on the base", "on this model", "change"]
+    lines += [table(heads, rows) if rows else "No pair lends to this target: nothing to forget is known.", ""]
+    said = "Mean change of the answer between the two sentences of a pair; 95 % intervals."
+    for name, sides in biases.items():
+        lines += [f"### Paired sentences: {name}", "", said, "", _paired(sides["before"], sides["after"]), ""]
+    if not biases:
+        lines += ["No audit is declared (`audits` in params.yaml), or none suits this kind of target.", ""]
+    return "\n".join(lines)
+
+
+def _paired(before: Mapping[str, Bias], after: Mapping[str, Bias]) -> str:
+    rows = []
+    for kind, now in after.items():
+        then = before[kind]
+        figures = then.shift, now.shift, then.flips, now.flips
+        rows.append([kind, str(now.pairs), *map(str, figures), now.direction.signed()])
+    sides = [f"{what}, {how} transfer" for what in ("change", "flips") for how in ("without", "with")]
+    return table(["about", "pairs", *sides, "direction, with"], rows)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return {key: _plain(one) for key, one in vars(value).items()} if hasattr(value, "__dict__") else value
