@@ -71,7 +71,8 @@ def compare(
         "halving": halving,
     }
     question = question_of(params, comparison, {**given, "compute": compute, "minutes": minutes, "flops": flops})
-    data = pin_data(target, params, lenders_of(params, target, question))
+    lenders = lenders_of(params, target, question)
+    data = pin_data(target, params, lenders)
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     wanted = ask(params, target, question, data)
     ground = open_ground(params, target, data, list(wanted.values()), question.counts, question.seeds)
@@ -89,6 +90,6 @@ def compare(
         evidence = evidence_of(contest, plan)
         board = make_board(evidence)
         between = prefix_predictions(contest, evidence, board)
-        looks, dirty = count_looks(data["test"].md5), contaminated_rows(target, params)
+        looks, dirty = count_looks(data["test"].md5), contaminated_rows(target, params, lenders)
         result = make_result(target, comparison, evidence, board, between, dirty, looks, contest.notes)
         return publish(run, evidence, result)

@@ -51,7 +51,7 @@ def retrain(
         built = build_chain(line, chain, data, run, runner)
         champion = find_champion(target)
         groups = predict_all(chain, built, data, champion, line.request(chain, run), runner)
-        profiles = read_profiles(profile_paths(target, line.params))
+        profiles = read_profiles(profile_paths(target, line.params, line.lenders()))
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)

@@ -33,9 +33,14 @@ def show_chain(chain: Chain) -> None:
         chain_table(chain, reused), key=f"chain-{slugify(chain.target)}", description=f"{chain.target}: the plan"
     )
     console.print(
-        f"[bold]{chain.target}[/]  recipe {chain.recipe}, setting {chain.setting}: "
+        f"[bold]{chain.target}[/]  recipe {chain.recipe}, setting {settings_told(chain)}: "
         f"{len(chain.steps)} steps, {sum(reused.values())} of them reused"
     )
+
+
+def settings_told(chain: Chain) -> str:
+    """The setting of the base, and those of the source targets, where there are any."""
+    return ", ".join([str(chain.setting), *(f"from {name} {setting}" for name, setting in chain.settings.items())])
 
 
 def publish_report(

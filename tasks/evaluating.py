@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tasks.caching import Built, build_all, stage_task
 from tasks.project import store
 from tasks.registering import Champion
 from tasks.requests import Request
-from tasks.versioning import profile_paths
+from tasks.versioning import PAIR, profile_paths
 from transfer.chain import Chain, Data, predict_step
 from transfer.checkpoint import read_lineage
 from transfer.corpora.declared import TargetSpec
@@ -82,14 +82,15 @@ def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | 
     return judge(candidates, champion, spec.margin)
 
 
-def contaminated_rows(target: str, params: Params) -> list[str]:
+def contaminated_rows(target: str, params: Params, lenders: Sequence[str] = ()) -> list[str]:
     """ids of the test rows of which the leak gate found copies on the training side, where they are no more."""
-    return _contaminated(read_profiles(profile_paths(target, params)), target)
+    return _contaminated(read_profiles(profile_paths(target, params, lenders)), target)
 
 
 def _contaminated(profiles: Mapping[str, Any], target: str) -> list[str]:
     rows = list((profiles.get("target") or {}).get("contaminated_test_rows", []))
-    return rows + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
+    lent = [row for name, p in profiles.items() if name.startswith(PAIR) for row in p["contaminated_test_rows"]]
+    return rows + lent + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
 
 
 def count_looks(test_md5: str) -> int:

@@ -24,6 +24,7 @@ from transfer.errors import InputError
 from transfer.params import Params
 
 SPLITS = ("train", "validation", "test")
+PAIR = "pair with "  # before a lender's name, among the profiles
 
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
@@ -79,13 +80,16 @@ def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Dat
     return {role: Pin(root() / place, hashes[place]) for role, place in places.items()}
 
 
-def profile_paths(target: str, params: Params) -> dict[str, Path]:
-    """The profiles that `prepare` and `corpus` wrote."""
+def profile_paths(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, Path]:
+    """The profiles that `prepare`, `corpus` and `pair` wrote."""
     domain = params.target(target).domain
     paths = {"target": root() / "data" / "prepared" / domain / target / "profile.json"}
     if domain in params.domains:
         paths["corpus"] = root() / "data" / "corpora" / domain / "profile.json"
-    return paths
+    pairs = {
+        f"{PAIR}{name}": root() / "data" / "pairs" / params.pair(name, target) / "profile.json" for name in lenders
+    }
+    return paths | pairs
 
 
 def _hashes() -> dict[str, str]:

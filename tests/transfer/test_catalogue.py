@@ -59,3 +59,15 @@ def test_what_can_be_set_is_told_with_its_default() -> None:
     rows = {field: default for field, default, _ in settings_of(TUNING["lora"])}
     assert rows["rank"] == "8"
     assert rows["schedule"] == '{"batch_size": 16, "rate": 0.0005}'
+
+
+def test_the_page_of_coverage_names_recipes_and_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    for path in re.findall(r"\]\(\.\./(tests/[^)]+)\)", page):
+        assert (ROOT / path).exists(), path
+    params = load_params(ROOT / "params.yaml")
+    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("|") and "](../tests" in line]
+    named = {name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row)}
+    known = {*params.recipes, *params.comparisons, *ALL, "scratch", "patience", "restarts", "plan"}
+    assert len(named) > 40
+    assert named <= known, named - known

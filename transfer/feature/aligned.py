@@ -11,10 +11,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from transfer.corpora.declared import Kind as TargetKind
+from transfer.drawing import Endless
 from transfer.gradients import accumulate
 from transfer.heads import output_layer
 from transfer.parameter.full import Full
@@ -23,7 +23,7 @@ from transfer.problem import ALIGNING, Need, Transfer
 from transfer.stage import Stage, Work
 from transfer.targets import Target
 from transfer.targets.target import Examples
-from transfer.targets.weighing import WEIGHT, supervised
+from transfer.targets.weighing import supervised
 
 if TYPE_CHECKING:
     import torch
@@ -91,8 +91,9 @@ class AlignedLearner(TuningLearner):
         import torch
 
         super().__init__(method, target, model, train, validation)
-        self.network, self.lent, self.seed = model, lent, seed
+        self.network, self.lent = model, lent
         self.rows = [(number, i) for number, part in enumerate(lent) for i in range(len(part))]
+        self.order = Endless(len(self.rows), (seed,))
         extra, whole = method.extra(output_layer(model).in_features), torch.nn.Module()
         whole.network, whole.extra = model, extra
         self.model, self.done = whole, 0.0
@@ -102,7 +103,7 @@ class AlignedLearner(TuningLearner):
     def before_step(self, step: int, steps: int) -> None:
         self.done = step / steps
         size = self.method.schedule.batch_size
-        self.drawn = [self.rows[self._place(n)] for n in range(step * size, (step + 1) * size)]
+        self.drawn = [self.rows[i] for i in self.order.take(step * size, (step + 1) * size)]
 
     def tokens(self, indices: Sequence[int]) -> int:
         return super().tokens(indices) + sum(self.lent[number].lengths[i] for number, i in self.drawn)
@@ -147,17 +148,7 @@ class AlignedLearner(TuningLearner):
         seen: list[torch.Tensor] = []
         hook = output_layer(self.network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         try:
-            loss, _ = supervised(
-                self.network, {n: v for n, v in batch.items() if n != WEIGHT or self.weights is not None}
-            )
+            loss, _ = supervised(self.network, batch)
         finally:
             hook.remove()
         return seen[0].reshape(len(seen[0]), -1), loss
-
-    def _place(self, number: int) -> int:
-        size = len(self.rows)
-        epoch, place = divmod(number, size)
-        known = self.__dict__.setdefault("orders", {})
-        if epoch not in known:
-            known[epoch] = np.random.default_rng([self.seed, epoch]).permutation(size)
-        return int(known[epoch][place])

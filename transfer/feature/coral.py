@@ -6,6 +6,7 @@ target. Features are centred on either side. The encoder stands still; the solut
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from transfer.problem import ALIGNING, Need, Transfer
 from transfer.reading import Reading
 from transfer.stage import Progress, Stage, Work
 from transfer.targets import Target
+from transfer.targets.target import Examples
+from transfer.targets.weighing import weights_of
 
 
 class Coral(Probe):
@@ -58,21 +61,30 @@ class Coral(Probe):
             aligned = [coral(target.features(model, part), mine, self.ridge) for part in lent]
             sides = [*aligned, *([mine] if self.target_labels else [])]
             truths = [part.truth for part in (*lent, *([own] if self.target_labels else []))]
-            solution = self._solve(
-                model, target, (np.concatenate(sides), np.concatenate(truths)), (validation, held), work
-            )
+            learnt = np.concatenate(sides), np.concatenate(truths)
+            weights = self._weights(lent, own)
+            solution = self._solve(model, target, learnt, (validation, held), weights, work)
             install(model, solution)
             figures = save_tuned(model, tokenizer, target, held, reading, work.out)
         return {**figures, "strength": solution.strength, "borrowed": float(sum(map(len, lent)))}
 
-    def _solve(self, model: Any, target: Target, learnt: Any, held: Any, work: Work) -> Solution:
+    def _weights(self, lent: Sequence[Examples], own: Examples) -> np.ndarray | None:
+        """Weights of all rows that are learnt from, where the target's own have any: the sources' weigh one."""
+        mine = weights_of(own.records)
+        if mine is None or not self.target_labels:
+            return None
+        return np.concatenate([np.ones(sum(map(len, lent))), mine])
+
+    def _solve(
+        self, model: Any, target: Target, learnt: Any, held: Any, weights: np.ndarray | None, work: Work
+    ) -> Solution:
         def tell(number: int, strength: float, score: float) -> None:
             figures = {"validation_accuracy": score, "strength": strength}
             work.report(Progress(work.name, number, len(self.strengths), "fits", 0.0, figures))
 
         has_bias = output_layer(model).bias is not None
         held_out = (held[0], held[1].truth)
-        return solve(target.name, learnt, held_out, len(target.labels), self.strengths, tell, has_bias)
+        return solve(target.name, learnt, held_out, len(target.labels), self.strengths, tell, has_bias, weights)
 
 
 def coral(source: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
+from transfer.drawing import Endless
 from transfer.gradients import accumulate
 from transfer.heads import head_parameters
 from transfer.multitask.weighting import Fixed, Weighting
@@ -92,7 +92,6 @@ class MultitaskLearner(TuningLearner):
     """One step over the parts of several tasks. `shared` are the parameters that all of them move."""
 
     method: Multitask
-    seed: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -114,7 +113,8 @@ class MultitaskLearner(TuningLearner):
         self.method, self.target, self.train, self.validation = method, target, train, validation
         self.model = together([part.model for part in self.parts], self.state)
         self.weights = None  # the parts have their own
-        self.lengths, self.step, self.seed = train.lengths, 0, work.seed  # type: ignore[misc]
+        self.lengths, self.step = train.lengths, 0
+        self.rows = [Endless(len(part.lengths), (work.seed, n)) for n, part in enumerate(others, start=1)]
         self.head = head_of(model, target).union(*(_head(part) for part in others))
         self.shared = shared_parameters([part.model for part in self.parts])
         self.rates = [(len(p.lengths) / len(self.lengths)) ** (1 / method.temperature) for p in others]
@@ -153,18 +153,9 @@ class MultitaskLearner(TuningLearner):
         return self.own.validate()
 
     def _draw(self, number: int) -> list[int]:
-        """The examples of another part that belong to the present step: the next of an endless row of shuffled epochs."""
-        size = len(self.parts[number].lengths)
+        """The examples of another part that belong to the present step."""
         each = max(1.0, self.rates[number - 1] * self.method.schedule.batch_size)
-        places = range(int(self.step * each), int((self.step + 1) * each))
-        return [int(self._order(number, place // size)[place % size]) for place in places]
-
-    def _order(self, number: int, epoch: int) -> np.ndarray:
-        known = self.__dict__.setdefault("orders", {})
-        if (number, epoch) not in known:
-            rng = np.random.default_rng([self.seed, number, epoch])
-            known[number, epoch] = rng.permutation(len(self.parts[number].lengths))
-        return known[number, epoch]
+        return self.rows[number - 1].take(int(self.step * each), int((self.step + 1) * each))
 
 
 def tie(model: Any, to: Any) -> None:
