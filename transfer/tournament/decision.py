@@ -43,7 +43,7 @@ def decide(board: Board, metric: str, margin: float, twins: Mapping[str, str]) -
     others = [name for name in (SCRATCH, TFIDF) if name in board.rows]
     ratios = tuple(label_ratio(best.entry, name, board.budgets, board.scores) for name in others)
     ratios = ratios if len(board.budgets) > 1 else ()
-    headline = f"ship {best.entry}" if proven else f"ship nothing: {best.entry} does not beat {control.entry}"
+    headline = f"ship {best.entry}" if proven else f"ship nothing: {best.entry} is not proven to beat {control.entry}"
     return Decision(
         best.entry if proven else None,
         headline,
@@ -112,6 +112,11 @@ def _cost(board: Board, best: Row, margin: float, metric: str) -> list[str]:
 
 def _next(board: Board, best: Row, slopes: Slope | None, adapted: tuple[str, str] | None, metric: str) -> list[str]:
     said = []
+    against = best.against_control
+    if against is not None and not against.better and against.difference.value > 0:
+        by_seeds = against.difference.seeds_error > against.difference.examples_error
+        lack = "seeds (`--seeds 5`): they differ more than the test rows leave open" if by_seeds else "test rows"
+        said.append(f"it is ahead of {against.other} and not proven to be: ask again with more {lack}")
     if slopes is not None:
         said.append(_labels(slopes, adapted, metric))
     ties = [n for n, row in board.rows.items() if row.finding == "tie" and n not in NO_TRANSFER]

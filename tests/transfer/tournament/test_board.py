@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_copies_are_called_a_tie_and_the_difference_that_can_be_seen_is_stated(t
     assert any("a tie with" in said for said in decision.sure)
     assert 0.01 < board.detectable < 0.15
     assert any(f"{board.detectable:.3f}" in said for said in decision.sure)
+
+
+def test_what_is_ahead_and_not_proven_asks_for_more_of_what_is_unsure(tmp_path: Path) -> None:
+    board = make_board(world(tmp_path, ["full"], {"full": 1.5}))
+    against = board.best.against_control
+    assert against is not None
+    assert against.difference.value > 0
+    for seeds_error, lack in ((0.1, "--seeds 5"), (0.001, "test rows")):
+        unsure = replace(against.difference, seeds_error=seeds_error, examples_error=0.01)
+        row = replace(board.best, against_control=replace(against, p=0.06, difference=unsure))
+        decision = decided(replace(board, rows={**board.rows, board.winner: row}))
+        assert decision.ship is None
+        assert decision.headline == f"ship nothing: full is not proven to beat {board.control}"
+        assert any(lack in said for said in decision.next)
 
 
 def test_a_recipe_that_has_seen_the_test_is_flagged_and_not_ranked(tmp_path: Path) -> None:
