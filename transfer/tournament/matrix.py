@@ -83,7 +83,7 @@ def draw(cells: Sequence[Cell], metric: str) -> Any:
     size = (2.2 + 1.25 * len(targets) * columns, 1.2 + (1.1 + 0.62 * len(sources)) * rows)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(
-        f"what a source adds to a target: difference in {metric}, 95 % intervals; framed: proven", fontsize=11
+        f"what a source adds to a target\ndifference in {metric}, 95 % intervals; framed: proven", fontsize=10
     )
     axes = figure.subplots(rows, columns, squeeze=False)
     most = max(0.01, max(abs(cell.difference) for cell in cells))
