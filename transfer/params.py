@@ -61,8 +61,8 @@ class Params(BaseModel):
     sources: dict[str, Source]  # {} where there are none: dvc.yaml reads the block too
     domains: dict[str, DomainSpec]
     targets: dict[str, TargetSpec]
-    pairs: dict[str, PairSpec] = {}
-    """what targets may learn from each other; dvc.yaml reads the block, so write `pairs: {}` where there are none"""
+    pairs: dict[str, PairSpec]  # {} where there are none: dvc.yaml reads the block too
+    """what targets may learn from each other"""
     bases: dict[str, Base]
     recipes: dict[str, Recipe]
     audits: dict[str, AuditSpec] = {}

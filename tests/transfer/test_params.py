@@ -33,6 +33,10 @@ def test_the_shipped_file_is_right() -> None:
         ("method: masked", "method: magic", "recipes.default.adapt.0"),
         ("sha256: d4", "sha256: xx", "sources.movie-reviews"),
         ("domains:", "domains: [", "not YAML"),
+        ("\npairs:\n", "\npears:\n", "pairs: Field required"),
+        ("{source: tweets/tweet-tone,", "{source: tweets/nobody,", "pairs.tweets-for-goods.source.*is not declared"),
+        ("{source: tweets/tweet-tone,", "{source: tweet-tone,", "pairs.tweets-for-goods.source.*pattern"),
+        ("lenders: [other]", "lenders: [nobody]", "recipes.pooled-probe, source.*'nobody' is not declared"),
         ("  news-topics:", "  news; rm -rf x:", r"targets: 'news; rm -rf x' is no name"),
     ],
 )
