@@ -28,6 +28,7 @@ BELOW_FULL = {
     "prefix": 0.02,
     "prompt": 0.05,
     "distill": 0.02,
+    "reinitialise": 0.05,
     "progressive": 0.03,
     "auxiliary": 0.0,
     "cross-stitch": 0.01,

@@ -40,19 +40,21 @@ def _evidence(left: np.ndarray, spectrum: np.ndarray, column: np.ndarray, shape:
     return float(fit - beta / 2 * error - alpha / 2 * weights - determinant / 2) / rows
 
 
-def h_score(features: np.ndarray, labels: np.ndarray, ridge: float = 1e-3) -> float:
+def h_score(features: np.ndarray, labels: np.ndarray) -> float:
     """trace(cov(f)^-1 cov(E[f | y])) (Bao et al., "An Information-Theoretic Approach to Transferability", 2019, definition 2).
 
-    The covariance is regularised by a share of its mean variance (Ibrahim et al. 2022): features often outnumber examples.
+    The covariance is shrunk as Ledoit and Wolf say, and the trace with it (Ibrahim, Ponomareva & Mazumder, "Newer is not always
+    better", 2022, section 3): features often outnumber examples, and every label then looks like a direction of its own.
     """
+    from sklearn.covariance import ledoit_wolf
+
     points = features - features.mean(axis=0)
-    covariance = np.cov(points, rowvar=False)
+    covariance, shrinkage = ledoit_wolf(points, assume_centered=True)
     means = np.zeros_like(points)
     for label in np.unique(labels):
         means[labels == label] = points[labels == label].mean(axis=0)
     between = means.T @ means / max(len(points) - 1, 1)
-    scale = ridge * float(np.trace(covariance)) / len(covariance)
-    return float(np.trace(np.linalg.solve(covariance + scale * np.eye(len(covariance)), between)))
+    return float((1 - shrinkage) * np.trace(np.linalg.solve(covariance, between)))
 
 
 def leep(said: np.ndarray, labels: np.ndarray) -> float:

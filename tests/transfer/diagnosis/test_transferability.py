@@ -50,8 +50,10 @@ def test_h_score_is_the_share_of_variance_between_classes() -> None:
     labels = np.arange(4000) % 2
     points = np.random.default_rng(4).normal(size=(4000, 2))
     points[:, 0] += np.where(labels == 1, 1.5, -1.5)
-    assert h_score(points, labels, 0.0) == pytest.approx(1.5**2 / (1 + 1.5**2), abs=0.02)
+    assert h_score(points, labels) == pytest.approx(1.5**2 / (1 + 1.5**2), abs=0.02)
     assert h_score(np.random.default_rng(5).normal(size=(4000, 2)), labels) < 0.01
+    wide = np.random.default_rng(6).normal(size=(100, 300))  # nothing to learn, in more columns than rows
+    assert h_score(wide, labels[:100]) < 0.2
 
 
 class TestLeep:
