@@ -15,7 +15,7 @@ from typing import Any
 from transfer.recipe import Recipe
 from transfer.stage import Stage, name_of
 
-ALIKE = 0.004  # expected scores nearer than this are one, and the cheaper recipe comes first
+ALIKE = 0.004  # expected scores nearer than this are one, and the simpler recipe comes first
 FEW, ENOUGH, MANY = 10, 40, 400  # examples a label
 LIFT = {FEW: -0.02, ENOUGH: 0.0, MANY: 0.02}  # of fine-tuning over a probe below so many examples a label
 LIFT_OF_MANY = 0.03
@@ -55,13 +55,14 @@ def rank(
     for name, recipe in recipes.items():
         expected, why = expect(recipe, seen.get(recipe.base))
         made.append(Advice(name, expected, flops[name], why))
-    known = sorted((a for a in made if a.expected is not None), key=_order)
+    stages = {name: len(recipe.stages) for name, recipe in recipes.items()}
+    known = sorted((a for a in made if a.expected is not None), key=lambda a: _order(a, stages[a.recipe]))
     return [*known, *sorted((a for a in made if a.expected is None), key=lambda a: a.flops)]
 
 
-def _order(advice: Advice) -> tuple[float, ...]:
-    """By what is expected, and among those alike by cost, where half as much again is alike too."""
-    return -round((advice.expected or 0.0) / ALIKE), round(2 * math.log2(max(advice.flops, 1.0)))
+def _order(advice: Advice, stages: int) -> tuple[float, ...]:
+    """By what is expected; among those alike the simpler, then the cheaper, where less than twice as dear is alike too."""
+    return -round((advice.expected or 0.0) / ALIKE), stages, round(math.log2(max(advice.flops, 1.0)))
 
 
 def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None, str]:
