@@ -237,6 +237,7 @@ def test_retrain_takes_the_decided_recipe_and_refuses_a_stale_decision(contest) 
     assert "transferline compare reviews" in stale.stderr
 
 
+@pytest.mark.slow
 def test_a_search_and_halving_leave_the_controls_in_and_name_who_was_dropped(contest) -> None:
     words = ("compare", "reviews", "--recipes", "full,probe,ruined", "--trials", "2", "--halving", "3")
     done = transferline(contest[0], *words)
