@@ -83,7 +83,10 @@ def test_a_kind_is_judged_registered_and_served(kind: str, inside: Path) -> None
         assert 40 < answer.iloc[0, 0]["score"] < 110
 
 
-@pytest.mark.parametrize("kind", ["multi-label", "tokens", "regression", "generation"])
+SLOWER = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("tokens", "regression")]
+
+
+@pytest.mark.parametrize("kind", ["multi-label", *SLOWER, "generation"])
 def test_recipes_are_compared_on_every_kind(kind: str, inside: Path, prefect_api: str) -> None:
     from flows.compare import compare
 

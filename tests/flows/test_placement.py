@@ -112,7 +112,11 @@ def test_a_stage_that_is_killed_goes_on_and_one_that_always_dies_is_given_up(tmp
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
-        ({"TRANSFERLINE_GPUS_PER_STAGE": "2", "TRANSFERLINE_GPU_SLOTS": "1"}, "2 GPUs for one stage"),
+        pytest.param(
+            {"TRANSFERLINE_GPUS_PER_STAGE": "2", "TRANSFERLINE_GPU_SLOTS": "1"},
+            "2 GPUs for one stage",
+            marks=pytest.mark.slow,
+        ),
         ({"TRANSFERLINE_GPU_SLOTS": "0"}, "this machine has no GPU"),
         ({"TRANSFERLINE_PLACEMENT": "moon"}, "'moon' is no placement"),
     ],

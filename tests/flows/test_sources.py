@@ -40,7 +40,10 @@ RECIPES |= {"auxiliary": {"base": "tiny", "tune": {**TINY, "method": "auxiliary"
 RECIPES |= {
     "after": {"base": "tiny", "adapt": [{"method": "intermediate", "lender": "plays", "tune": TINY}], "tune": TINY}
 }
-QUESTION = {"default": {"recipes": ["weighed", "aligned", "default", "auxiliary", "after", *SHARING], "labels": 60}}
+QUESTION = {
+    "default": {"recipes": ["weighed", "aligned", "default", "after"], "labels": 60},
+    "sharing": {"recipes": ["auxiliary", *SHARING], "labels": 60},
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +76,13 @@ def test_what_is_lent_is_free_of_the_learners_test(project: Path) -> None:
     assert registry(project).search_model_versions("name = 'reviews'")
 
 
-def test_tasks_that_share_nothing_but_words_may_teach_and_not_lend(project: Path) -> None:
+@pytest.mark.slow
+def test_tasks_that_share_nothing_but_words_may_teach(project: Path) -> None:
     done = transferline(project, "run", "reviews", "both")
     assert done.returncode == 0, done.stderr
+
+
+def test_tasks_that_share_nothing_but_words_may_not_lend(project: Path) -> None:
     refused = transferline(project, "run", "reviews", "wrong")
     assert refused.returncode == 2
     assert "method 'pooled', source 'coins': not admissible in the setting 'inductive'" in refused.stderr
@@ -100,6 +107,13 @@ def test_recipes_with_sources_compete_and_their_twins_go_without(
     assert twins["aligned from plays"] == "aligned from plays unadapted"
     assert twins["default"] == ""
     assert "aligned from coins" not in twins  # other labels: nobody asked for it by name
+
+
+@pytest.mark.slow
+def test_the_bound_holds_for_methods_that_learn_several_tasks(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = transferline(project, "compare", "reviews", "sharing")
+    assert done.returncode == 0, done.stderr
+    bound_holds(project, "sharing", monkeypatch)
 
 
 def test_the_matrix_and_the_diagnosis_read_what_is_there(project: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+BLANK = 1e-9  # a spread of features below it is rounding: every text looks the same to the model
 ROUNDS = 30  # of LogME's fixed point: it settles in a few (You et al. 2021, section 4.3)
 
 
@@ -17,6 +18,11 @@ def logme(features: np.ndarray, labels: np.ndarray, classes: int | None = None) 
     """
     points = features - features.mean(axis=0)
     left, singular, _ = np.linalg.svd(points, full_matrices=False)
+    if singular[0] <= BLANK * np.sqrt(points.size):
+        left, singular = (
+            left[:, :0],
+            singular[:0],
+        )  # features that are all alike: what is left is the labels' own evidence
     columns = [labels.astype(float)] if classes is None else [(labels == c).astype(float) for c in range(classes)]
     found = [_evidence(left, singular**2, column - column.mean(), points.shape) for column in columns if np.ptp(column)]
     return float(np.mean(found)) if found else float("nan")
@@ -27,6 +33,9 @@ def _evidence(left: np.ndarray, spectrum: np.ndarray, column: np.ndarray, shape:
     rows, width = shape
     projected = (left.T @ column) ** 2
     rest = max(float(column @ column - projected.sum()), 0.0)
+    if not len(spectrum):
+        variance = max(rest / rows, 1e-12)
+        return -0.5 * float(np.log(2 * np.pi * variance) + 1)
     alpha, beta = 1.0, 1.0
     for _ in range(ROUNDS):
         share = spectrum / (spectrum + alpha / beta)
@@ -49,6 +58,8 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
     from sklearn.covariance import ledoit_wolf
 
     points = features - features.mean(axis=0)
+    if np.abs(points).max() <= BLANK:
+        return 0.0
     covariance, shrinkage = ledoit_wolf(points, assume_centered=True)
     means = np.zeros_like(points)
     for label in np.unique(labels):

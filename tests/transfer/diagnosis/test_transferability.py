@@ -40,6 +40,13 @@ class TestLogME:
         ).fit(points, numbers)
         assert logme(points, numbers) == pytest.approx(theirs.scores_[-1] / 200, abs=1e-3)
 
+    def test_features_that_are_all_alike_leave_the_evidence_of_the_labels(self) -> None:
+        """A normal of the labels' own variance: -(log(2 pi v) + 1) / 2; and no share of it lies between classes."""
+        labels = np.arange(100) % 2
+        alike = np.full((100, 8), 0.3)
+        assert logme(alike, labels, 2) == pytest.approx(-0.5 * (np.log(2 * np.pi * 0.25) + 1))
+        assert h_score(alike, labels) == 0.0
+
     def test_more_columns_than_rows(self) -> None:
         points = np.random.default_rng(3).normal(size=(40, 100))
         assert np.isfinite(logme(points, np.arange(40) % 2, 2))

@@ -31,7 +31,8 @@ def found(skill: float, spread: float, recipes: int = 3, tournaments: int = TOUR
     return hits / tournaments
 
 
-@pytest.mark.parametrize("spread", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.0, 0.4])
 def test_copies_of_one_recipe_are_a_tie_in_95_of_100_tournaments(spread: float) -> None:
     """However much luck the seeds have; 10 of 100 would have a probability under 3 % if the size were 5 %."""
     assert found(0.0, spread) <= 0.09
