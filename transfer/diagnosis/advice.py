@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transfer.feature import Extraction
 from transfer.recipe import Recipe
 from transfer.stage import Stage, name_of
 
@@ -72,6 +73,11 @@ def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None
     if "probe" not in seen:
         return None, "nothing is measured before training on targets of this kind: the cheaper first"
     method = name_of(type(recipe.tune))
+    depth = len(seen["layers"])
+    asked = recipe.tune.layers if isinstance(recipe.tune, Extraction) else ()
+    wrong = [layer for layer in asked if not -depth <= layer < depth]
+    if wrong:
+        return None, f"the base has no layer {wrong[0]}: it cannot be built"
     score, why = _features(recipe, method, seen)
     if method not in FROZEN:
         lift, said = _lift(seen["per_label"])
@@ -87,9 +93,8 @@ def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None
 def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[float, str]:
     """What the frozen features say, with the sources that the recipe takes examples from."""
     own = seen["probe"]["score"]
-    if method == "extraction":
-        layers = getattr(recipe.tune, "layers", (-1,))
-        best = max(seen["layers"][layer]["score"] for layer in layers)
+    if isinstance(recipe.tune, Extraction):
+        best = max(seen["layers"][layer]["score"] for layer in recipe.tune.layers)
         return best, f"the best of its layers answers {best:.3f}"
     lenders = recipe.instances.borrows() if recipe.instances else recipe.tune.borrows()
     how = "coral" if method == "coral" else "pooled"

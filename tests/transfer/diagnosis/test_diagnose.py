@@ -111,6 +111,13 @@ def test_a_difference_within_the_noise_of_the_folds_is_none() -> None:
     assert "within the noise" in why
 
 
+def test_layers_that_a_base_does_not_have_are_told(tmp_path: Path) -> None:
+    expected, why = expect(recipe(tune={"method": "extraction"}), SEEN)
+    assert expected is None
+    assert "no layer -4" in why
+    assert expect(recipe(tune={"method": "extraction", "layers": [0, 1]}), SEEN)[0] == 0.70
+
+
 def test_few_examples_speak_against_fine_tuning() -> None:
     few = {**SEEN, "per_label": 5.0}
     tuned, probed = (expect(Recipe(base="b", tune=tune), few)[0] for tune in (Full(), Probe()))
