@@ -39,7 +39,7 @@ def compare(
     name = target or params.default_target
     params.target(name)
     params.comparison(comparison)
-    chosen = [part.strip() for part in recipes.split(",") if part.strip()]
+    chosen = _split(recipes)
     for recipe in chosen:
         params.recipe(recipe)
     shares = _numbers(budgets)
@@ -80,7 +80,7 @@ def matrix(
 
     params = load_params(root() / "params.yaml")
     params.comparison(comparison)
-    names = learners(params, [part.strip() for part in targets.split(",") if part.strip()])
+    names = learners(params, _split(targets))
     from flows.matrix import matrix as flow
 
     quiet_console()
@@ -102,7 +102,7 @@ def diagnose(
     params = load_params(root() / "params.yaml")
     name = target or params.default_target
     params.target(name)
-    chosen = [part.strip() for part in bases.split(",") if part.strip()]
+    chosen = _split(bases)
     for base in chosen:
         params.base(base)
     from flows.diagnose import diagnose as flow
@@ -132,10 +132,15 @@ def audit(
     flow(line.target, line.recipe, device)
 
 
+def _split(text: str) -> list[str]:
+    """Names of a list with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _numbers(text: str) -> list[float]:
     from transfer.errors import InputError
 
     try:
-        return [float(part) for part in text.split(",") if part.strip()]
+        return [float(part) for part in _split(text)]
     except ValueError as error:
         raise InputError("--budgets", f"{text!r} is no list of numbers", "Write 20,50,100 or 0.1,0.5") from error

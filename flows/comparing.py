@@ -39,13 +39,12 @@ def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparis
 def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[str, Recipe]:
     """The recipes of a question, by name. Of those that nobody named, and of lenders that nobody named, what the target admits."""
     known = asked(params, target, question)
-    ground = open_ground(params, target, data, list(known.values()), lambda rows: (rows,), question.seeds)
-    fitting = admitted(ground, known)
-    chosen = {
-        name: recipe
-        for name, recipe in known.items()
-        if name in fitting or (question.recipes and (FROM not in name or question.lenders))
-    }
+    unnamed = {n: r for n, r in known.items() if not question.recipes or (FROM in n and not question.lenders)}
+    if not unnamed:
+        return known
+    ground = open_ground(params, target, data, list(unnamed.values()), lambda rows: (rows,), question.seeds)
+    fitting = admitted(ground, unnamed)
+    chosen = {name: recipe for name, recipe in known.items() if name not in unnamed or name in fitting}
     if known and not chosen:
         raise InputError(f"target {target!r}", "it admits none of the recipes", "See `transferline methods` for why")
     return chosen

@@ -15,18 +15,16 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from flows.building import STAGES, family_known, places_of
+from flows.building import family_known
 from flows.choices import Target
 from flows.comparing import asked
 from flows.contest import Contest
 from flows.starting import begin
 from flows.tournament import Builder, open_ground
-from tasks.caching import build_all
 from tasks.placing import open_runner
 from tasks.progress import console, log
 from tasks.project import root, store
-from tasks.requests import Request
-from tasks.tracking import ComparisonRun, commit
+from tasks.tracking import ComparisonRun
 from tasks.versioning import pin_data
 from transfer.chain import Data, Step
 from transfer.checkpoint import read_lineage
@@ -113,7 +111,7 @@ def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
     found, flops = {}, 0.0
     for name, base in ground.bases.items():
         collected = Step("base", base, role="base")
-        builder.built = build_all([(STAGES["base"], _request(builder, collected, {}))], builder.runner, builder.built)
+        builder.build([collected])
         family = family_known(base)
         if family is None or not family.can("encode"):
             console.print(f"  [yellow]left   [/] base {name}: it gives no features to look at")
@@ -121,8 +119,7 @@ def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
         stage = Diagnose(lenders=tuple(lenders), corpus="corpus" in ground.data)
         read = tuple((role, ground.data[role].md5) for role in stage.roles())
         step = Step("select", stage, (collected.key,), read, None, f"diagnose {name}")
-        request = _request(builder, step, places_of(step, ground.data))
-        builder.built = build_all([(STAGES["select"], request)], builder.runner, builder.built)
+        builder.build([step])
         found[name] = json.loads((store() / step.key / FILE).read_text(encoding="utf-8"))
         flops += float(((read_lineage(store() / step.key) or {}).get("cost") or {}).get("flops", 0.0))
     if not found:
@@ -159,8 +156,3 @@ def write_files(target: str, seen: Seen, advice: list[Advice], text: str) -> Pat
     if target in rows:
         draw_affinities(rows).savefig(folder / "affinity.svg")
     return folder
-
-
-def _request(builder: Builder, step: Step, data: Mapping[str, Path]) -> Request:
-    run = builder.run
-    return Request(step, dict(data), builder.runtime, run.run_id, run.experiment_id, {"commit": commit()})

@@ -48,16 +48,16 @@ class Builder:
 
     def bases(self, tournament: Tournament) -> None:
         """Collect the bases: only then is it known how large they are, and what they can do."""
-        self._build([step for step in tournament.steps.values() if step.kind == "base"])
+        self.build([step for step in tournament.steps.values() if step.kind == "base"])
         self._check_families(tournament, tournament.leaves)
 
     def leaves(self, tournament: Tournament, leaves: Sequence[Leaf]) -> None:
         """Build some leaves with everything they need: bases and label subsets first, for the rest refers to them."""
         needed = tournament.needed(leaves)
         first = [step for step in needed if not step.parents]
-        self._build(first)
+        self.build(first)
         self._check_families(tournament, leaves)
-        self._build(needed)
+        self.build(needed)
 
     def predictions(self, leaves: Sequence[Leaf], split: str) -> dict[str, Predictions]:
         """What some leaves say of a split; key of the leaf -> predictions."""
@@ -71,7 +71,8 @@ class Builder:
         self.built = build_all(wanted, self.runner, self.built)
         return {key: read_predictions(store() / step.key) for key, step in steps.items()}
 
-    def _build(self, steps: Sequence[Step]) -> None:
+    def build(self, steps: Sequence[Step]) -> None:
+        """Build some steps, parents first, or take what is there."""
         wanted = [(STAGES[step.kind], self._request(step, places_of(step, self.ground.data))) for step in steps]
         self.built = build_all(wanted, self.runner, self.built)
 

@@ -113,8 +113,8 @@ class Stage(BaseModel):
         return {}
 
     def borrows(self) -> tuple[str, ...]:
-        """The source targets whose labelled examples it learns from; a pair of params.yaml must lend each."""
-        return ()
+        """The source targets whose labelled examples it learns from: its `lenders`; a pair of params.yaml must lend each."""
+        return tuple(getattr(self, "lenders", ()))
 
     def alone(self) -> Stage:
         """The same method without its source targets: what it is compared with to see whether they helped."""

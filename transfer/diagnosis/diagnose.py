@@ -20,7 +20,7 @@ from transfer.diagnosis.reading import perplexity_of, words_score
 from transfer.diagnosis.transferability import expected_prediction, h_score, leep, logme
 from transfer.families import Ability
 from transfer.feature.coral import coral
-from transfer.parameter.linear import fit_linear
+from transfer.parameter.linear import fit_linear, scaling
 from transfer.reading import Reading
 from transfer.stage import Kind, Progress, Stage, Work
 from transfer.targets import Target, target_of
@@ -48,9 +48,6 @@ class Diagnose(Stage):
     texts: Annotated[int, Field(ge=50)] = 200
     """most texts of each side that are read; of the target's own examples twice as many"""
     max_tokens: Annotated[int, Field(ge=8)] = 64
-
-    def borrows(self) -> tuple[str, ...]:
-        return self.lenders
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(("corpus",) if self.corpus else ()), *(f"{name}/train" for name in self.lenders))
@@ -135,9 +132,9 @@ def whence(
                 score, error = cross_validated(target.name, points, truth, more=(side, labels))
                 entry[how] = {"score": score, "error": error}
         if other.name == target.name == "single-label":
-            mean, scale = there.mean(axis=0), float(np.sqrt(there.var(axis=0).mean())) or 1.0
-            model = fit_linear("single-label", 1.0, (there - mean) / scale, labels)
-            said = model.predict_proba((points - mean) / scale)
+            scaled = scaling(there)
+            model = fit_linear("single-label", 1.0, scaled(there), labels)
+            said = model.predict_proba(scaled(points))
             entry["leep"] = leep(said, truth)
             if same:
                 entry["zero_shot"] = float((model.classes_[said.argmax(axis=1)] == truth).mean())

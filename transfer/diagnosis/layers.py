@@ -11,7 +11,7 @@ import numpy as np
 from transfer.compute import Gauge
 from transfer.corpora.declared import Kind
 from transfer.networks.pooled import mean_of_tokens
-from transfer.parameter.linear import fit_linear, score_linear
+from transfer.parameter.linear import fit_linear, scaling, score_linear
 from transfer.reading import Reading, load_tokenizer
 from transfer.runtime import Runtime
 from transfer.weights import load_model
@@ -47,6 +47,15 @@ def features_of_layers(
     return made
 
 
+def folds_of(kind: Kind, truth: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(learnt, asked) indices of each fold, the same for all that is asked of a target; label shares kept where they can be."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    strata = truth if kind == "single-label" and np.bincount(truth).min() >= FOLDS else None
+    folds = (StratifiedKFold if strata is not None else KFold)(FOLDS, shuffle=True, random_state=0)
+    return list(folds.split(np.zeros(len(truth)), strata))
+
+
 def cross_validated(
     kind: Kind, features: np.ndarray, truth: np.ndarray, strength: float = 1.0, more: tuple[Any, ...] = ()
 ) -> tuple[float, float]:
@@ -54,16 +63,12 @@ def cross_validated(
 
     `more` are (features, truth) of another task's examples that learn along in every fold and are never tested on.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    strata = truth if kind == "single-label" and np.bincount(truth).min() >= FOLDS else None
-    folds = (StratifiedKFold if strata is not None else KFold)(FOLDS, shuffle=True, random_state=0)
     scores = []
-    for train, test in folds.split(features, strata):
+    for train, test in folds_of(kind, truth):
         points, labels = features[train], truth[train]
         if more:
             points, labels = np.concatenate([points, more[0]]), np.concatenate([labels, more[1]])
-        mean, scale = points.mean(axis=0), float(np.sqrt(points.var(axis=0).mean())) or 1.0
-        model = fit_linear(kind, strength, (points - mean) / scale, labels)
-        scores.append(score_linear(kind, model, (features[test] - mean) / scale, truth[test]))
+        scaled = scaling(points)
+        model = fit_linear(kind, strength, scaled(points), labels)
+        scores.append(score_linear(kind, model, scaled(features[test]), truth[test]))
     return float(np.mean(scores)), float(np.std(scores, ddof=1) / np.sqrt(len(scores)))

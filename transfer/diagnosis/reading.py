@@ -9,7 +9,7 @@ import numpy as np
 
 from transfer.corpora.blocks import pack, stream_of, tokenise
 from transfer.corpora.declared import Kind
-from transfer.diagnosis.layers import FOLDS
+from transfer.diagnosis.layers import folds_of
 from transfer.families import family_of
 from transfer.objectives.causal import CausalLearner
 from transfer.objectives.masked import MaskedLearner
@@ -46,12 +46,9 @@ def perplexity_of(folder: Path, texts: Sequence[str], runtime: Runtime) -> float
 def words_score(kind: Kind, texts: Sequence[str], truth: np.ndarray) -> float:
     """What TF-IDF and a linear model score, by the folds of the probes."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.model_selection import KFold, StratifiedKFold
 
-    strata = truth if kind == "single-label" and np.bincount(truth).min() >= FOLDS else None
-    folds = (StratifiedKFold if strata is not None else KFold)(FOLDS, shuffle=True, random_state=0)
     scores = []
-    for train, test in folds.split(np.zeros(len(texts)), strata):
+    for train, test in folds_of(kind, truth):
         words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
         learnt = words.fit_transform([texts[i] for i in train])
         model = fit_linear(kind, 10.0, learnt, truth[train])

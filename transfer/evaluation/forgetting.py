@@ -16,7 +16,7 @@ from transfer.corpora.files import read_jsonl, read_texts
 from transfer.evaluation.bias import mean_of
 from transfer.evaluation.significance import Interval
 from transfer.instance.nearest import embed
-from transfer.parameter.linear import fit_linear
+from transfer.parameter.linear import fit_linear, scaling
 from transfer.reading import Reading
 from transfer.runtime import Runtime
 from transfer.targets import target_of
@@ -52,9 +52,9 @@ def _right(train: Path, held_out: Path, model: Path, runtime: Runtime) -> np.nda
         rows = slice(0, None, max(1, -(-len(read_jsonl(path)) // MOST)))
         points.append(embed(model, read_texts(path)[rows], Reading(64), runtime).astype(np.float64))
         truths.append(target.truth_of(read_jsonl(path)[rows]))
-    mean, scale = points[0].mean(axis=0), float(np.sqrt(points[0].var(axis=0).mean())) or 1.0
-    probe = fit_linear(target.name, 1.0, (points[0] - mean) / scale, truths[0])
-    said = probe.predict((points[1] - mean) / scale)
+    scaled = scaling(points[0])
+    probe = fit_linear(target.name, 1.0, scaled(points[0]), truths[0])
+    said = probe.predict(scaled(points[1]))
     if target.name == "regression":
         return -np.abs(said - truths[1]) / (float(np.std(truths[0])) or 1.0)
     return (said == truths[1]).astype(float)

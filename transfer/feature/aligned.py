@@ -17,7 +17,7 @@ from transfer.corpora.declared import Kind as TargetKind
 from transfer.drawing import Endless
 from transfer.gradients import accumulate
 from transfer.heads import output_layer
-from transfer.parameter.full import Full
+from transfer.parameter.full import plain
 from transfer.parameter.tuning import FineTuning, TuningLearner, open_tokenizer
 from transfer.problem import ALIGNING, Need, Transfer
 from transfer.stage import Stage, Work
@@ -45,15 +45,12 @@ class Aligned(FineTuning):
     target_labels: bool = True
     """off: the target's training labels are not learnt from, its texts only aligned with (unsupervised adaptation)"""
 
-    def borrows(self) -> tuple[str, ...]:
-        return self.lenders
-
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.lenders))
 
     def alone(self) -> Stage:
         """Plain fine-tuning with the same settings."""
-        return Full(**{name: getattr(self, name) for name in FineTuning.model_fields})
+        return plain(self)
 
     @abstractmethod
     def distance(self, source: torch.Tensor, target: torch.Tensor, extra: Any, done: float) -> torch.Tensor:

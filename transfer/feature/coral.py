@@ -42,9 +42,6 @@ class Coral(Probe):
     ridge: Annotated[float, Field(gt=0)] = 0.1
     """added to both covariances, in units of the features' mean variance"""
 
-    def borrows(self) -> tuple[str, ...]:
-        return self.lenders
-
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.lenders))
 

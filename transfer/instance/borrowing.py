@@ -38,9 +38,6 @@ class Borrowing(Stage):
     lenders: Annotated[tuple[str, ...], Field(min_length=1)]
     """targets of params.yaml whose training examples are borrowed"""
 
-    def borrows(self) -> tuple[str, ...]:
-        return self.lenders
-
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.lenders))
 

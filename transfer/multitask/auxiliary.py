@@ -16,11 +16,11 @@ from transfer.corpora.blocks import pack, stream_of, tokenise
 from transfer.corpora.files import read_texts
 from transfer.errors import InputError
 from transfer.families import family_of
-from transfer.multitask.sharing import FIELDS, MultitaskLearner, tie
+from transfer.multitask.sharing import MultitaskLearner, tie
 from transfer.multitask.weighting import Fixed
 from transfer.objectives.causal import CausalLearner
 from transfer.objectives.masked import MaskedLearner, check_tokenizer
-from transfer.parameter.full import Full
+from transfer.parameter.full import plain
 from transfer.parameter.tuning import FineTuning, TuningLearner
 from transfer.reading import load_tokenizer
 from transfer.stage import Stage, Work
@@ -49,7 +49,7 @@ class Auxiliary(FineTuning):
         return (*self.reads, *(("corpus",) if self.text == "corpus" else ()))
 
     def alone(self) -> Stage:
-        return Full(**{name: getattr(self, name) for name in FIELDS})
+        return plain(self)
 
     @property
     def weighting(self) -> Fixed:

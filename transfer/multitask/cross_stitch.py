@@ -8,6 +8,7 @@ large as its base.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,14 +16,13 @@ from pydantic import Field
 from transfer.corpora.declared import Kind
 from transfer.errors import InputError
 from transfer.families import family_of
-from transfer.multitask.sharing import Multitask, MultitaskLearner
+from transfer.multitask.sharing import Multitask, MultitaskLearner, read_task
 from transfer.multitask.weighting import Fixed
 from transfer.parameter.tuning import TuningLearner
 from transfer.stage import Work
-from transfer.targets import Target
+from transfer.targets import Target, target_of
 from transfer.targets.sequence import SequenceTarget
 from transfer.targets.target import Examples
-from transfer.training import Learner
 from transfer.weights import load_model, name_outputs
 
 if TYPE_CHECKING:
@@ -64,32 +64,20 @@ class CrossStitch(Multitask):
             column.load_state_dict(parent.state_dict())
         return model
 
-    def part(self, path: Any, work: Work) -> TuningLearner:
+    def part(self, path: Path, work: Work) -> TuningLearner:
         """Its model is made with the target's; only the examples are its own."""
-        from transfer.parameter.tuning import open_tokenizer
-        from transfer.targets import target_of
-
-        target, reading = target_of(path), self.reading()
-        examples = target.examples(path, open_tokenizer(target, work.needs_parent(), reading), reading)
+        target, examples = read_task(self, path, work)
         return Column(self, target, None, examples, examples)
 
-    def together(
-        self,
-        target: Target,
-        model: Any,
-        train: Examples,
-        validation: Examples,
-        others: Sequence[Learner],
-        work: Work,
-    ) -> TuningLearner:
+    def share(self, model: Any, others: Sequence[TuningLearner]) -> None:
         for number, part in enumerate(others, start=1):
             assert isinstance(part, Column)
             part.model, part.number = model, number
-        return StitchLearner(self, target, model, train, validation, others, work)
+
+    def learns_as(self) -> type[MultitaskLearner]:
+        return StitchLearner
 
     def _other(self, name: str, work: Work) -> SequenceTarget:
-        from transfer.targets import target_of
-
         target = target_of(work.data[f"{name}/train"])
         if not isinstance(target, SequenceTarget):
             what = f"{name!r} is a {target.name} target, and a column answers a text as a whole"
@@ -108,15 +96,12 @@ class Column(TuningLearner):
         self.weights = None
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        import torch
+        from transfer.networks.pooled import loss_of
 
+        assert isinstance(self.target, SequenceTarget)
         labels = batch.pop("labels")
-        logits = self.model(**batch, task=self.number).logits.float()
-        if self.target.name == "regression":
-            return torch.nn.functional.mse_loss(logits.squeeze(-1), labels)
-        if self.target.name == "multi-label":
-            return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
-        return torch.nn.functional.cross_entropy(logits, labels)
+        logits = self.model(**batch, task=self.number).logits
+        return loss_of(self.target.problem, logits, labels)
 
 
 class StitchLearner(MultitaskLearner):

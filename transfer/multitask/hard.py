@@ -10,12 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from transfer.multitask.sharing import Multitask, MultitaskLearner, tie
+from transfer.multitask.sharing import Multitask, tie
 from transfer.parameter.tuning import TuningLearner
-from transfer.stage import Work
-from transfer.targets import Target
-from transfer.targets.target import Examples
-from transfer.training import Learner
 
 
 class HardSharing(Multitask):
@@ -25,15 +21,6 @@ class HardSharing(Multitask):
 
     method: Literal["hard-sharing"] = "hard-sharing"
 
-    def together(
-        self,
-        target: Target,
-        model: Any,
-        train: Examples,
-        validation: Examples,
-        others: Sequence[Learner],
-        work: Work,
-    ) -> TuningLearner:
+    def share(self, model: Any, others: Sequence[TuningLearner]) -> None:
         for part in others:
             tie(part.model, model)
-        return MultitaskLearner(self, target, model, train, validation, others, work)

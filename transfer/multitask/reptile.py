@@ -16,11 +16,10 @@ from pydantic import Field
 
 from transfer.heads import Pooling
 from transfer.multitask.keeping import keep_encoder
-from transfer.multitask.sharing import tie
+from transfer.multitask.sharing import part_of, tie
 from transfer.parameter.full import Full
-from transfer.parameter.tuning import TuningLearner, open_tokenizer
+from transfer.parameter.tuning import TuningLearner
 from transfer.stage import Kind, Stage, Work
-from transfer.targets import target_of
 from transfer.training import Learner, Schedule, train
 
 if TYPE_CHECKING:
@@ -48,9 +47,6 @@ class Reptile(Stage):
     head_rate: Annotated[float, Field(gt=0)] = 1e-3
     schedule: Schedule = Schedule(batch_size=16)
 
-    def borrows(self) -> tuple[str, ...]:
-        return self.lenders
-
     def roles(self) -> tuple[str, ...]:
         return tuple(f"{name}/train" for name in self.lenders)
 
@@ -65,13 +61,7 @@ class Reptile(Stage):
     def learner(self, work: Work) -> ReptileLearner:
         """A part for each task on one encoder."""
         how = Full(max_tokens=self.max_tokens, pooling=self.pooling, head_rate=self.head_rate, schedule=self.schedule)
-        parts: list[TuningLearner] = []
-        for role in self.roles():
-            target = target_of(work.data[role])
-            model = target.load(work.needs_parent(), self.pooling, work.seed)
-            tokenizer = open_tokenizer(target, work.needs_parent(), how.reading())
-            examples = target.examples(work.data[role], tokenizer, how.reading())
-            parts.append(TuningLearner(how, target, model, examples, examples))
+        parts = [part_of(how, work.data[role], work) for role in self.roles()]
         for part in parts[1:]:
             tie(part.model, parts[0].model)
         return ReptileLearner(self, parts, work.seed)

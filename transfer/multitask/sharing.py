@@ -17,7 +17,7 @@ from transfer.drawing import Endless
 from transfer.gradients import accumulate
 from transfer.heads import head_parameters
 from transfer.multitask.weighting import Fixed, Weighting
-from transfer.parameter.full import Full
+from transfer.parameter.full import plain
 from transfer.parameter.tuning import FineTuning, TuningLearner, head_of, open_tokenizer
 from transfer.stage import Stage, Work
 from transfer.targets import Target, target_of
@@ -26,8 +26,6 @@ from transfer.training import Learner
 
 if TYPE_CHECKING:
     import torch
-
-FIELDS = tuple(name for name in FineTuning.model_fields)
 
 
 class Multitask(FineTuning):
@@ -40,42 +38,45 @@ class Multitask(FineTuning):
     weighting: Weighting = Fixed(method="fixed")
     """how the losses of the tasks are put together"""
 
-    def borrows(self) -> tuple[str, ...]:
-        return self.lenders
-
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.lenders))
 
     def alone(self) -> Stage:
         """Plain fine-tuning with the same settings."""
-        return Full(**{name: getattr(self, name) for name in FIELDS})
+        return plain(self)
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         others = [self.part(work.data[f"{name}/train"], work) for name in self.lenders]
-        return self.together(target, model, train, validation, others, work)
+        self.share(model, others)
+        return self.learns_as()(self, target, model, train, validation, others, work)
 
     def part(self, path: Path, work: Work) -> TuningLearner:
         """Another task with its own head and examples, on the same parent."""
-        target, reading = target_of(path), self.reading()
-        model = target.load(work.needs_parent(), self.pooling, work.seed)
-        examples = target.examples(path, open_tokenizer(target, work.needs_parent(), reading), reading)
-        return TuningLearner(self, target, model, examples, examples)
+        return part_of(self, path, work)
 
-    def together(
-        self,
-        target: Target,
-        model: Any,
-        train: Examples,
-        validation: Examples,
-        others: Sequence[Learner],
-        work: Work,
-    ) -> TuningLearner:
-        """The learner of all parts."""
-        # abstract on purpose: what the parts have in common is what a method is about
-        raise NotImplementedError(f"{type(self).__name__} does not say what its tasks share")
+    def share(self, model: Any, others: Sequence[TuningLearner]) -> None:
+        """Make the tasks share what the method says that they share; nothing, where each keeps its own."""
+
+    def learns_as(self) -> type[MultitaskLearner]:
+        """What puts the tasks' steps together."""
+        return MultitaskLearner
 
     def finish(self, model: Any) -> Any:
         return model.models[0]
+
+
+def read_task(method: FineTuning, path: Path, work: Work) -> tuple[Target, Examples]:
+    """A task and its training examples, as a method reads texts."""
+    target, reading = target_of(path), method.reading()
+    tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+    return target, target.examples(path, tokenizer, reading)
+
+
+def part_of(method: FineTuning, path: Path, work: Work) -> TuningLearner:
+    """A task with a head of its own on the parent's weights."""
+    target, examples = read_task(method, path, work)
+    model = target.load(work.needs_parent(), method.pooling, work.seed)
+    return TuningLearner(method, target, model, examples, examples)
 
 
 def together(models: Sequence[Any], more: dict[str, Any]) -> Any:

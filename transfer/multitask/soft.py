@@ -8,18 +8,12 @@ one makes the encoders one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from transfer.multitask.sharing import Multitask, MultitaskLearner
 from transfer.multitask.weighting import Fixed
-from transfer.parameter.tuning import TuningLearner
-from transfer.stage import Work
-from transfer.targets import Target
-from transfer.targets.target import Examples
-from transfer.training import Learner
 
 
 class SoftSharing(Multitask):
@@ -33,16 +27,8 @@ class SoftSharing(Multitask):
     weighting: Fixed = Fixed(method="fixed")
     """weights of the tasks; there is nothing shared whose gradients could be put together otherwise"""
 
-    def together(
-        self,
-        target: Target,
-        model: Any,
-        train: Examples,
-        validation: Examples,
-        others: Sequence[Learner],
-        work: Work,
-    ) -> TuningLearner:
-        return SoftLearner(self, target, model, train, validation, others, work)
+    def learns_as(self) -> type[MultitaskLearner]:
+        return SoftLearner
 
 
 class SoftLearner(MultitaskLearner):

@@ -18,15 +18,17 @@ def mean_of_tokens(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Ten
 
 def classified(config: Any, logits: torch.Tensor, labels: torch.Tensor | None) -> SequenceClassifierOutput:
     """Logits with the loss that `config.problem_type` asks for."""
-    loss = None
-    if labels is not None:
-        if config.problem_type == "regression":
-            loss = torch.nn.functional.mse_loss(logits.squeeze(-1).float(), labels.float())
-        elif config.problem_type == "multi_label_classification":
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
-        else:
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+    loss = None if labels is None else loss_of(config.problem_type, logits, labels)
     return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def loss_of(problem: str | None, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean loss of a batch for a kind of problem, as transformers names it."""
+    if problem == "regression":
+        return torch.nn.functional.mse_loss(logits.squeeze(-1).float(), labels.float())
+    if problem == "multi_label_classification":
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    return torch.nn.functional.cross_entropy(logits.float(), labels)
 
 
 def inner_config(declared: dict[str, Any]) -> Any:

@@ -18,3 +18,8 @@ class Full(FineTuning):
     source: ClassVar[str] = "Devlin et al. 2019, section 4"
 
     method: Literal["full"] = "full"
+
+
+def plain(method: FineTuning) -> Full:
+    """Full fine-tuning with the settings that a method shares with it: what the method is without what it adds."""
+    return Full(**{name: getattr(method, name) for name in FineTuning.model_fields})

@@ -42,7 +42,7 @@ def solve(
     `weights` (n,) say how much each example counts.
     """
     mean = learnt[0].mean(axis=0) if intercept else np.zeros(learnt[0].shape[1])
-    scale = float(np.sqrt(learnt[0].var(axis=0).mean())) or 1.0
+    scale = spread(learnt[0])
     train, validation = ((features - mean) / scale for features in (learnt[0], held_out[0]))
     best: tuple[float, float, Any] | None = None
     for number, strength in enumerate(sorted(strengths), start=1):
@@ -55,6 +55,17 @@ def solve(
     rows, bias = coefficients(best[2], outputs)
     rows = rows / scale
     return Solution(best[1], best[0], rows, bias - rows @ mean)
+
+
+def spread(points: np.ndarray) -> float:
+    """One unit for all columns of points (n, d): the root of their mean variance; 1 where nothing varies."""
+    return float(np.sqrt(points.var(axis=0).mean())) or 1.0
+
+
+def scaling(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What brings other points to the units of these: centred, and divided by their spread."""
+    mean, scale = points.mean(axis=0), spread(points)
+    return lambda others: (others - mean) / scale
 
 
 def fit_linear(
