@@ -54,7 +54,7 @@ def audit(
     """
     begin()
     line = open_line(target, recipe_of(recipe), None, device, precision)
-    lenders = [pair.lender for pair in line.params.pairs.values() if pair.learner == target]
+    lenders = line.params.lenders(target, alike=True)
     data = pin_data(target, line.params, list(dict.fromkeys([*line.lenders(), *lenders])))
     line = line.settled(data)
     chain = line.plan(data)

@@ -87,7 +87,7 @@ class Line:
     def check_family(self, chain: Chain) -> None:
         """Refuse what the collected base's family cannot do, now that it is known."""
         family = family_of(store() / chain.steps[0].key)
-        check_recipe(self.recipe, self.declared, self.spec.task, chain.setting, family, chain.settings)
+        check_recipe(self.recipe, self.declared, self.spec, chain.setting, family, chain.settings)
 
     def request(self, chain: Chain, run: TransferRun) -> Request:
         """What all requests of this retrain have in common (its step is replaced for each)."""

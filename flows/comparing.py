@@ -42,7 +42,7 @@ def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[s
     unnamed = {n: r for n, r in known.items() if not question.recipes or (FROM in n and not question.lenders)}
     if not unnamed:
         return known
-    ground = open_ground(params, target, data, list(unnamed.values()), lambda rows: (rows,), question.seeds)
+    ground = open_ground(params, target, data, list(unnamed.values()), lambda rows, _: (rows,), question.seeds)
     fitting = admitted(ground, unnamed)
     chosen = {name: recipe for name, recipe in known.items() if name not in unnamed or name in fitting}
     if known and not chosen:
@@ -52,7 +52,7 @@ def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[s
 
 def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:
     """The recipes that a question names; where it names none, all whose source targets may lend to this one."""
-    lending = [pair.lender for pair in params.pairs.values() if pair.learner == target]
+    lending = params.lenders(target)
     named = names_of(question.recipes or tuple(params.recipes), params.recipes)
     known = from_lenders(named, question.lenders or lending)
     if not question.recipes:

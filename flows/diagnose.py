@@ -73,7 +73,7 @@ def diagnose(
     names = list(bases or [own])
     for name in names:
         params.base(name)
-    lenders = [pair.lender for pair in params.pairs.values() if pair.learner == target]
+    lenders = params.lenders(target, alike=True)  # others cannot be read by the same base
     data = pin_data(target, params, lenders)
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     ground, recipes = open_field(params, target, data, names)
@@ -99,7 +99,9 @@ def open_field(params: Params, target: str, data: Data, bases: list[str]) -> tup
     """The ground, and the recipes on some bases that the target admits. Raises InputError where there is none."""
     known = asked(params, target, Comparison())
     known = {name: recipe for name, recipe in known.items() if recipe.base in bases}
-    ground = open_ground(params, target, data, list(known.values()), lambda rows: (rows,), params.target(target).seeds)
+    ground = open_ground(
+        params, target, data, list(known.values()), lambda rows, _: (rows,), params.target(target).seeds
+    )
     recipes = admitted(ground, known)
     if not recipes:
         raise InputError(f"target {target!r}", f"no recipe on {', '.join(bases)} suits it", "Name other bases")

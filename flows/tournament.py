@@ -21,19 +21,24 @@ from transfer.params import Params
 from transfer.recipe import Recipe
 from transfer.runtime import Runtime
 from transfer.tournament.ground import Ground
+from transfer.tournament.labels import count_labels
 from transfer.tournament.plan import Leaf, Tournament, check
 
 
 def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recipe], budgets: Any, seeds: int) -> Ground:
-    """The ground of a tournament; `budgets` makes counts of the number of training rows."""
+    """The ground of a tournament; `budgets` makes counts of the number of training rows,
+    and of how many it takes to show every label."""
     names = {recipe.base for recipe in recipes}
     names |= {start for recipe in recipes if (start := recipe.tune.starts_from()) in params.bases and start}
     bases = {name: resolved_base(params, name) for name in sorted(names)}
     families = {name: family_known(base) for name, base in bases.items()}
-    rows = len(read_jsonl(data["train"].path))
+    records = read_jsonl(data["train"].path)
+    rows, fewest = len(records), count_labels(records)
     lenders = dict.fromkeys(name for recipe in recipes for name in recipe.borrows())
     settings = settings_of(params, target, data, lenders)
-    return Ground(target, params.target(target), data, bases, families, store(), budgets(rows), seeds, settings, rows)
+    return Ground(
+        target, params.target(target), data, bases, families, store(), budgets(rows, fewest), seeds, settings, rows
+    )
 
 
 @dataclass

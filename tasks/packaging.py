@@ -16,6 +16,7 @@ from transfer.checkpoint import RECORD
 from transfer.corpora.files import read_jsonl
 from transfer.prefixed import CONFIG as PREFIX
 from transfer.reading import FILE as READING
+from transfer.rows import FILE as ROWS
 from transfer.targets import kind_of_model
 
 EXTRA = "transferline"  # artifact folder beside a logged model: lineage, fingerprints, config and tokenizer
@@ -31,6 +32,7 @@ OURS = (
     "scipy",
 )  # what our code imports besides
 _SENTENCE = "a wonderful film, beautifully acted"
+_ROW = "0:1.0"
 
 
 def log_model(folder: Path, test: Path, run_id: str, role: str, card: str) -> str:
@@ -94,7 +96,7 @@ def _log_ours(folder: Path, pair: bool, role: str) -> str:
         data_path=str(folder),
         code_paths=[str(Path(transfer.__file__).parent)],
         signature=_signature(columns),
-        input_example=_example(columns),
+        input_example=_example(columns, _ROW if (folder / ROWS).exists() else _SENTENCE),
         pip_requirements=pinned(OURS),
         metadata={"project": root().name},
     )
@@ -109,10 +111,10 @@ def _signature(columns: Sequence[str]) -> Any:
     return ModelSignature(inputs=Schema([ColSpec("string", column) for column in columns]))
 
 
-def _example(columns: Sequence[str]) -> Any:
+def _example(columns: Sequence[str], text: str = _SENTENCE) -> Any:
     import pandas as pd
 
-    return pd.DataFrame({column: [_SENTENCE] for column in columns})
+    return pd.DataFrame({column: [text] for column in columns})
 
 
 def pinned(names: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from transfer.corpora.declared import Kind, TargetSpec
+from transfer.corpora.declared import TargetSpec
 from transfer.errors import InputError
 from transfer.families import Family
 from transfer.heads import check_pooling
@@ -20,13 +20,18 @@ SEQUENCES = ("single-label", "multi-label", "regression")  # kinds with one answ
 
 
 def check_recipe(
-    name: str, declared: Recipe, task: Kind, setting: Setting, family: Family | None, settings: Settings | None = None
+    name: str,
+    declared: Recipe,
+    spec: TargetSpec,
+    setting: Setting,
+    family: Family | None,
+    settings: Settings | None = None,
 ) -> None:
     """Raise InputError where the settings, the kind of target or the base's family do not admit a recipe.
 
     `setting` is that of the base; `settings` those of the source targets that stages learn from.
     """
-    chosen = False
+    chosen, task = False, spec.task
     for stage in declared.stages:
         method = name_of(type(stage))
         who = f"recipe {name!r}, method {method!r}"
@@ -45,6 +50,10 @@ def check_recipe(
     if family is not None:
         who = f"recipe {name!r}, a {task} target"
         family.admit(TARGETS[task].ability, who)
+        if (family.shape == "features") != (spec.features is not None):
+            reads = "rows of numbers" if family.shape == "features" else "texts"
+            mend = "Use a base with `method: features` for rows, with `features: <columns>` in the target, and others for texts"
+            raise InputError(who, f"its base reads {reads}, and the target's examples are {spec.space}", mend)
         if task in SEQUENCES and hasattr(declared.tune, "pooling") and declared.tune.ability != "encode":
             check_pooling(family.name, declared.tune.pooling, f"recipe {name!r}")
 
@@ -63,5 +72,5 @@ def setting_between(source: tuple[TargetSpec, frozenset[str]], target: tuple[Tar
     sides = []
     for spec, labels in (source, target):
         space = frozenset(f"{spec.task} {label}" for label in labels)
-        sides.append((Domain(spec.domain, corpus=spec.domain), Task(spec.data, space, spec.task)))
+        sides.append((Domain(spec.domain, spec.space, spec.domain), Task(spec.data, space, spec.task)))
     return Setting.derive(sides[0], sides[1])

@@ -12,11 +12,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from transfer.errors import InputError
-from transfer.families import family_of
+from transfer.families import FEATURES, family_of
+from transfer.images import PREPROCESSOR, is_image_model, make_image_base
 from transfer.packages import fetch_member, sha256_of
+from transfer.rows import FILE as ROWS
 from transfer.stage import Kind, Stage, Work
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights; never pickles or code
+
+
+_READERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model", ROWS)
 
 
 class FetchedBase(Stage):
@@ -42,12 +47,14 @@ class FetchedBase(Stage):
     def build(self, work: Work) -> dict[str, float]:
         source = self.collect(work)
         files = sorted({path for pattern in _WANTED for path in source.glob(pattern)})
-        check_model_folder(source)
-        found = family_of(source).name
+        looks = check_model_folder(source)
+        found = family_read(source)
         if self.family not in (None, found):
             mend = f"Write `family: {found}`, or leave it out"
             raise InputError(f"base {source.name}", f"its config says {found!r}, params.yaml {self.family!r}", mend)
-        for path in files:
+        if looks:
+            make_image_base(source, work.out)
+        for path in files if not looks else ():
             shutil.copyfile(path, work.out / path.name)
         return {"bytes": float(sum(path.stat().st_size for path in files))}
 
@@ -94,14 +101,15 @@ class FolderBase(FetchedBase):
         if self.sha256 and self.sha256 != found:
             mend = "Correct or empty the hash in params.yaml"
             raise InputError(folder, f"model.safetensors has sha256 {found}, params.yaml says {self.sha256}", mend)
-        config = sha256_of(folder / "config.json")
-        return self.model_copy(update={"path": str(folder), "sha256": f"{found}+{config}"})
+        beside = ("config.json", *((PREPROCESSOR,) if (folder / PREPROCESSOR).exists() else ()))
+        hashes = "+".join([found, *(sha256_of(folder / name) for name in beside)])
+        return self.model_copy(update={"path": str(folder), "sha256": hashes})
 
     def canonical(self) -> dict[str, object]:
         return {key: value for key, value in super().canonical().items() if key != "path"}
 
     def known_family(self) -> str | None:
-        return family_of(Path(self.path)).name
+        return family_read(Path(self.path))
 
     def collect(self, work: Work) -> Path:
         return Path(self.path)
@@ -120,7 +128,7 @@ class HubBase(FetchedBase):
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
-        return family_of(Path(found).parent).name if isinstance(found, str) else self.family
+        return family_read(Path(found).parent) if isinstance(found, str) else self.family
 
     def collect(self, work: Work) -> Path:
         from huggingface_hub import snapshot_download
@@ -133,8 +141,15 @@ class HubBase(FetchedBase):
             raise InputError(f"hub model {self.id}@{self.revision}", f"cannot be had ({error})", mend) from error
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raise InputError unless `folder` holds a config, safetensors, a tokenizer, and asks for no remote code."""
+def family_read(folder: Path) -> str:
+    """The family that a folder of a model becomes as a base: what looks at images reads rows of pixels."""
+    name = family_of(folder).name
+    return FEATURES if is_image_model(name) else name
+
+
+def check_model_folder(folder: Path) -> bool:
+    """Whether a folder holds an image model. Raises InputError unless it holds a config, safetensors and, where it reads texts, a
+    tokenizer, and asks for no remote code."""
     import json
 
     config_path = folder / "config.json"
@@ -143,11 +158,12 @@ def check_model_folder(folder: Path) -> None:
     if not list(folder.glob("*.safetensors")):
         mend = "Convert it with `model.save_pretrained(folder)`; pickled weights are never loaded"
         raise InputError(folder, "there are no safetensors weights", mend)
-    if "auto_map" in json.loads(config_path.read_text(encoding="utf-8")):
+    config = json.loads(config_path.read_text(encoding="utf-8"))
+    if "auto_map" in config:
         mend = "Use an architecture that transformers itself knows"
         raise InputError(config_path, "the model wants to run code of its own (auto_map)", mend)
-    if not any(
-        (folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model")
-    ):
+    looks = is_image_model(str(config.get("model_type")))
+    if not looks and not any((folder / name).is_file() for name in _READERS):
         mend = "Save the tokenizer beside the weights: `tokenizer.save_pretrained(folder)`"
         raise InputError(folder, "there is no tokenizer", mend)
+    return looks

@@ -125,7 +125,7 @@ def plan(
     (None) refuses nothing here; its turn comes when the base has been collected.
     """
     setting = setting_of(declared)
-    check_recipe(recipe, declared, spec.task, setting, family, settings)
+    check_recipe(recipe, declared, spec, setting, family, settings)
     steps = trunk(declared, base, data, f"recipe {recipe!r} for {target!r}", spec.domain)
     root, tip = steps[0].key, tip_of(steps)
     wanted = range(seeds or spec.seeds)

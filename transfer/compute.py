@@ -106,13 +106,46 @@ class Gauge:
         if afresh or self.per_token is None:
             from torch.utils.flop_counter import FlopCounterMode
 
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False, custom_mapping=recurrent_products()) as counter:
                 yield
             self.per_token = counter.get_total_flops() / max(1, tokens)
         else:
             yield
         meter.tokens += tokens
         meter.flops += self.per_token * tokens
+
+
+def recurrent_products() -> dict[Any, Any]:
+    """What torch's counter lacks: the matrix products inside the fused LSTMs of CPUs and of cuDNN."""
+    import torch
+
+    def products(tokens: Any, *weights: Any, times: int = 2) -> int:
+        shapes = [shape for group in weights for shape in (group if isinstance(group, list) else [group])]
+        return times * tokens[0] * tokens[1] * sum(shape[0] * shape[1] for shape in shapes if len(shape) == 2)
+
+    def fused(tokens: Any, ih: Any, hh: Any, *_: Any, **__: Any) -> int:
+        return products(tokens, ih, hh)
+
+    def fused_back(tokens: Any, ih: Any, hh: Any, *_: Any, **__: Any) -> int:
+        return products(tokens, ih, hh, times=4)
+
+    def whole(tokens: Any, _: Any, weights: Any, *__: Any, **___: Any) -> int:
+        return products(tokens, list(weights))
+
+    def cudnn(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
+        return products(tokens, list(weights))
+
+    def cudnn_back(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
+        return products(tokens, list(weights), times=4)
+
+    aten = torch.ops.aten
+    return {
+        aten.mkldnn_rnn_layer: fused,
+        aten.mkldnn_rnn_layer_backward: fused_back,
+        aten.lstm: whole,
+        aten._cudnn_rnn: cudnn,
+        aten._cudnn_rnn_backward: cudnn_back,
+    }
 
 
 @contextmanager

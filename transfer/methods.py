@@ -17,14 +17,28 @@ from transfer.controls.tfidf import Tfidf
 from transfer.converted import GgufBase, StaticBase
 from transfer.diagnosis.diagnose import Diagnose
 from transfer.evaluation.predict import Predict
+from transfer.made import FeaturesBase, RandomBase
 from transfer.stage import Kind, Stage
 from transfer.tournament.labels import Labels
 
-ADAPTING: dict[str, type[Stage]] = {**objectives.METHODS, **instance.SELECTING, **multitask.ADAPTING}
+ADAPTING: dict[str, type[Stage]] = {
+    **objectives.METHODS,
+    **instance.SELECTING,
+    **multitask.ADAPTING,
+    **feature.ADAPTING,
+}
 BORROWING: dict[str, type[Stage]] = instance.BORROWING
-TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.METHODS, **multitask.TUNING}
+TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.TUNING, **multitask.TUNING}
 
-BASES: tuple[type[FetchedBase], ...] = (PackageBase, FolderBase, HubBase, GgufBase, StaticBase)
+BASES: tuple[type[FetchedBase], ...] = (
+    PackageBase,
+    FolderBase,
+    HubBase,
+    GgufBase,
+    StaticBase,
+    FeaturesBase,
+    RandomBase,
+)
 
 if TYPE_CHECKING:
     Base = FetchedBase

@@ -89,6 +89,12 @@ class Params(BaseModel):
         mend = f"Declare it under `pairs` in params.yaml: {{source: {places[0]}, target: {places[1]}}}"
         raise InputError(f"target {target!r}", f"no pair lets it learn from {lender!r}", mend)
 
+    def lenders(self, target: str, alike: bool = False) -> list[str]:
+        """The targets that pairs lend to a target, each once; `alike`: those with its own input space."""
+        found = dict.fromkeys(pair.lender for pair in self.pairs.values() if pair.learner == target)
+        space = self.target(target).space
+        return [name for name in found if not alike or self.target(name).space == space]
+
     def recipe(self, name: str) -> Recipe:
         return _named(self.recipes, name, "recipe")
 

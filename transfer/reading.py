@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from transfer.corpora.blocks import affixes
+from transfer.rows import FILE as ROWS
+from transfer.rows import Rows
 
 Truncation = Literal["head", "tail", "both"]
 FILE = "reading.json"
@@ -42,7 +44,9 @@ def reading_of(folder: Path, tokenizer: Any) -> Reading:
 
 
 def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) -> Any:
-    """A folder's tokenizer, which pads and, given a reading, truncates as it says."""
+    """A folder's tokenizer, which pads and, given a reading, truncates as it says; of a base for features what reads rows."""
+    if (folder / ROWS).exists():
+        return Rows.from_pretrained(folder)
     from transformers import AutoTokenizer
 
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, **more}
@@ -57,7 +61,7 @@ def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) ->
 
 def encode(tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, reading: Reading) -> dict[str, list]:
     """Input lists of texts (or pairs of texts: the longer is cut first), special tokens set, no padding."""
-    if reading.truncation == "both" and pairs is None:
+    if reading.truncation == "both" and pairs is None and not isinstance(tokenizer, Rows):
         return _both_ends(tokenizer, texts, reading.max_tokens)
     second = None if pairs is None else list(pairs)
     return dict(tokenizer(list(texts), second, truncation=True, max_length=reading.max_tokens))

@@ -93,16 +93,18 @@ def load_best(state: Path, step: int, model: torch.nn.Module) -> None:
 
 
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """What training changes: parameters that are not frozen for good (tied ones once), on the CPU."""
+    """What training changes: parameters that are not frozen for good (tied ones once), and buffers that a model is saved with
+    (running means and variances), on the CPU."""
     frozen: frozenset[str] = getattr(model, "always_frozen", frozenset())
-    named = ((n, p) for n, p in model.named_parameters() if n not in frozen)
-    return {name: parameter.detach().cpu().contiguous() for name, parameter in named}
+    saved = model.state_dict()
+    named = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n in saved)]
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in named if name not in frozen}
 
 
 def _load_weights(model: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     import torch
 
-    parameters = dict(model.named_parameters())
+    places = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     with torch.no_grad():
         for name, tensor in tensors.items():
-            parameters[name].copy_(tensor)
+            places[name].copy_(tensor)

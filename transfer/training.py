@@ -225,10 +225,12 @@ def _batches(
 
 
 def epoch_batches(lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Every example once, in batches of like length, in an order that depends on (seed, epoch) alone."""
+    """Every example once, in batches of like length (of rows of numbers: as they come), in an order that depends on
+    (seed, epoch) alone."""
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
-    window = size * BUCKET
+    # sorted by their place in the file, rows of one token would make batches of one source or one label
+    window = size if max(lengths, default=0) == 1 else size * BUCKET
     batches: list[list[int]] = []
     for start in range(0, len(order), window):
         near = sorted(order[start : start + window].tolist(), key=lambda i: (lengths[i], i))

@@ -62,7 +62,7 @@ def merge(params: Path, text: str) -> None:
     params.write_text(yaml.safe_dump(declared, sort_keys=False))
 
 
-SLOW = ("compare.md", "serving.md", "sources.md", "pairs.md", "tokens.md")  # minutes each
+SLOW = ("compare.md", "features.md", "serving.md", "sources.md", "pairs.md", "tokens.md")  # minutes each
 RUNNABLE = [
     pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else (), id=page.name)
     for page in PAGES

@@ -68,6 +68,6 @@ def test_the_page_of_coverage_names_recipes_and_tests_that_are_there() -> None:
     params = load_params(ROOT / "params.yaml")
     rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("|") and "](../tests" in line]
     named = {name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row)}
-    known = {*params.recipes, *params.comparisons, *ALL, "scratch", "patience", "restarts", "plan"}
+    known = {*params.recipes, *params.comparisons, *ALL, "scratch", "patience", "restarts", "plan", "features"}
     assert len(named) > 40
     assert named <= known, named - known

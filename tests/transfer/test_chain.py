@@ -168,6 +168,14 @@ GOLDEN: dict[str, str] = {
     "keep-4/scratch": "control-06d41e96d34f341a",
     "reptile from tweet-tone": "tune-5dd3aebfeb8bf32d",
     "reptile from tweet-tone/scratch": "control-c45334878c3b78e4",
+    "forest": "tune-0df5211d4c2c0eae",
+    "forest/scratch": "control-d233c8be2a79a6e7",
+    "refitted-forest from tweet-tone": "tune-6c5c97e02adbe072",
+    "refitted-forest from tweet-tone/scratch": "control-d233c8be2a79a6e7",
+    "ulmfit": "tune-38908e13157c5ce1",
+    "ulmfit/scratch": "control-082376dd60cc4fc2",
+    "elmo": "tune-dcf90e69171bf2e4",
+    "elmo/scratch": "control-c78767da84a56244",
 }
 
 

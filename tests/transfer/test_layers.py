@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,13 @@ def test_no_two_files_import_each_other_in_a_loop() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+def test_what_plans_loads_no_torch() -> None:
+    """`plan` and every command's start would pay seconds for it; what computes imports it where it computes."""
+    code = "import sys, flows.cli, transfer.params; print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
 
 
 def test_files_are_short() -> None:

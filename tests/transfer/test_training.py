@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tests.project import SOURCE, write_corpus, write_tiny_bert
 from transfer.corpora.files import write_jsonl
 from transfer.runtime import Runtime
+from transfer.saving import Saved, load_best, newest, save, save_best
 from transfer.training import Learner, Schedule, epoch_batches, train
 
 
@@ -84,6 +85,28 @@ def test_batches_hold_examples_of_like_length() -> None:
     lengths = rng.integers(1, 100, 2000).tolist()
     padded = sum(len(b) * max(lengths[i] for i in b) for b in epoch_batches(lengths, 16, 0, 0))
     assert padded < 1.15 * sum(lengths)  # unsorted batches of 16 pad to about twice the tokens
+
+
+def test_rows_of_one_token_are_mixed_in_every_batch() -> None:
+    """A file may hold one source's rows first and another's after them: no batch may be of one of them alone."""
+    batches = epoch_batches([1] * 320, 32, 0, 0)
+    assert all(np.std(batch) > 40 for batch in batches)
+    assert sorted(i for batch in batches for i in batch) == list(range(320))
+
+
+def test_running_means_are_part_of_what_is_saved(tmp_path: Path) -> None:
+    """A batch norm's buffers belong to the best weights, and to a state that is resumed."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.randn(20, 3))
+    wanted = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    save_best(tmp_path, 1, model)
+    save(tmp_path, model, optimizer, Saved(1, {"best_step": 1}))
+    for load in (lambda: load_best(tmp_path, 1, model), lambda: newest(tmp_path, model, optimizer)):
+        model(torch.randn(20, 3) + 5)
+        assert not torch.equal(model.state_dict()["1.running_mean"], wanted["1.running_mean"])
+        load()
+        assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in wanted.items())
 
 
 def test_the_rate_rises_then_falls_to_zero() -> None:

@@ -1,8 +1,9 @@
 """TF-IDF and a linear model: the control without any neural network, and often a hard one to beat.
 
 Word unigrams and bigrams, sublinear counts; the strength of regularisation is chosen on validation. Words are tagged from a
-window around them (windows.py), and texts are answered by the nearest one of training (nearest.py): for each kind of target
-what one would do without transfer. Saved as JSON and safetensors, never as a pickle.
+window around them (windows.py), texts are answered by the nearest one of training (nearest.py), and rows of a feature
+matrix go to the linear model as they are: for each kind of target what one would do without transfer. Saved as JSON and
+safetensors, never as a pickle.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from transfer.controls.majority import answer_constant
 from transfer.controls.nearest import answer_nearest, fit_nearest
 from transfer.controls.saved import load_control, save_control
 from transfer.controls.windows import fit_windows, tag_windows
 from transfer.corpora.declared import Kind as TargetKind
-from transfer.corpora.files import kind_of, read_jsonl
+from transfer.corpora.files import features_of, kind_of, read_jsonl
+from transfer.corpora.matrix import sparse
 from transfer.evaluation.predictions import PREDICTIONS, Predictions, objects
 from transfer.parameter.linear import coefficients, fit_linear, score_linear
 from transfer.stage import Kind, Progress, Stage, Work
@@ -47,8 +51,7 @@ class Tfidf(Stage):
     def _fit(self, kind: TargetKind, rows: dict[str, list[dict]], work: Work) -> dict[str, float]:
         target = target_of(work.data["train"])
         truth = {name: target.truth_of(some) for name, some in rows.items()}
-        vectorizer = _vectorizer()
-        vectorizer.fit([text for row in rows["train"] for text in _texts_of(row)])
+        vectorizer = _fitted(rows["train"])
         features = {name: _features(vectorizer, some) for name, some in rows.items()}
         best: tuple[float, float, Any] | None = None
         for number, strength in enumerate(sorted(self.strengths), start=1):
@@ -59,9 +62,14 @@ class Tfidf(Stage):
             work.report(Progress(work.name, number, len(self.strengths), "fits", 0.0, {"validation_accuracy": score}))
         assert best is not None
         weights, bias = coefficients(best[2], len(target.labels))
-        vocabulary = {word: int(index) for word, index in vectorizer.vocabulary_.items()}
-        saved = {"kind": kind, "labels": target.labels, "vocabulary": vocabulary}
-        save_control(work.out, saved, {"idf": vectorizer.idf_, "weights": weights, "bias": bias})
+        saved: dict[str, Any] = {"kind": kind, "labels": target.labels}
+        arrays = {"weights": weights, "bias": bias}
+        if isinstance(vectorizer, Columns):
+            arrays["units"] = vectorizer.units
+        else:
+            saved["vocabulary"] = {word: int(index) for word, index in vectorizer.vocabulary_.items()}
+            arrays["idf"] = vectorizer.idf_
+        save_control(work.out, saved, arrays)
         return {"validation_accuracy": best[0], "score": best[0], "strength": best[1]}
 
 
@@ -81,8 +89,11 @@ def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
     if saved.get("constant"):
         answers = answer_constant(saved, arrays["answer"], list(records))
         return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), answers)
-    vectorizer = _vectorizer(saved["vocabulary"])
-    vectorizer.idf_ = arrays["idf"]
+    if "units" in arrays:
+        vectorizer: Any = Columns(arrays["units"])
+    else:
+        vectorizer = _vectorizer(saved["vocabulary"])
+        vectorizer.idf_ = arrays["idf"]
     logits = _features(vectorizer, records) @ arrays["weights"].T + arrays["bias"]
     return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), target.from_logits(logits))
 
@@ -109,6 +120,32 @@ def _features(vectorizer: Any, records: Sequence[dict]) -> Any:
     shared = one.multiply(two)
     cosine = csr_matrix(shared.sum(axis=1))
     return hstack([one, two, abs(one - two), shared, cosine]).tocsr()
+
+
+def _fitted(records: Sequence[dict]) -> Any:
+    """What turns records like these into columns."""
+    width = features_of(records[0])
+    if width is not None:
+        return Columns.of(records, width)
+    return _vectorizer().fit([text for record in records for text in _texts_of(record)])
+
+
+class Columns:
+    """The counterpart of TF-IDF for rows of a feature matrix: each column over its largest absolute value in training."""
+
+    def __init__(self, units: np.ndarray) -> None:
+        self.units = units
+
+    @classmethod
+    def of(cls, records: Sequence[dict], width: int) -> Columns:
+        largest = abs(sparse([record["text"] for record in records], width)).max(axis=0).toarray()[0]
+        return cls(np.where(largest > 0, largest, 1.0).astype(np.float64))
+
+    def transform(self, texts: Sequence[str]) -> Any:
+        """Sparse columns in their units, (texts, width)."""
+        from scipy.sparse import diags
+
+        return (sparse(texts, len(self.units)) @ diags(1 / self.units)).tocsr()
 
 
 def _vectorizer(vocabulary: dict[str, int] | None = None) -> Any:

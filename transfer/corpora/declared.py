@@ -56,7 +56,8 @@ Source = PackageSource | HubSource
 
 
 class Read(_Declared):
-    """How one file (or a folder of files) is read: csv, tsv, tab, jsonl, parquet, or txt with one text a line."""
+    """How one file (or a folder of files) is read: csv, tsv, tab, jsonl, parquet, txt with one text a line; of feature
+    matrices npz, mat and svmlight, whose rows are named `text` and `label`."""
 
     file: str | None = None
     """inside `data`, where that is a folder; left out, every file of the folder is read"""
@@ -68,6 +69,8 @@ class Read(_Declared):
     """lines before the table begins"""
     format: Literal["auto", "conll"] = "auto"
     """auto: by the file's suffix; conll: a word and its tag a line, tag last, blank lines between sentences"""
+    arrays: tuple[str, str] = ("X", "y")
+    """npz and mat: names of the matrix (rows are examples) and of its labels"""
 
 
 class Share(_Declared):
@@ -148,6 +151,8 @@ class TargetSpec(_Declared):
     task: Kind = "single-label"
     text: str = "text"
     """column of the text (tokens: of the list of words)"""
+    features: Annotated[int, Field(ge=1)] | None = None
+    """columns of a feature matrix, where examples are rows of numbers instead of texts"""
     pair: str | None = None
     """column of the second text, where the task is about two"""
     label: str = "label"
@@ -184,12 +189,19 @@ class TargetSpec(_Declared):
     def _has_training(self) -> TargetSpec:
         if "train" not in self.read:
             raise ValueError("read: the entry `train` is missing")
+        if self.features is not None and (self.pair is not None or self.task in ("tokens", "generation")):
+            raise ValueError("features: rows of numbers have one label, several, or a number, and no second text")
         if self.pair is not None and self.task in ("tokens", "generation"):
             raise ValueError(f"pair: a second text has no place in a task of kind {self.task!r}")
         offered = METRICS_OF[self.task]
         if self.metric not in ("", *offered):
             raise ValueError(f"metric: {self.metric!r} does not judge a task of kind {self.task!r}; {offered} do")
         return self
+
+    @property
+    def space(self) -> str:
+        """The input space X, by name."""
+        return "text" if self.features is None else f"{self.features} features"
 
     @property
     def judged_by(self) -> str:

@@ -46,6 +46,11 @@ def kind_of(path: Path) -> Kind:
     return "single-label" if isinstance(record["label"], str) else "regression"
 
 
+def features_of(record: dict) -> int | None:
+    """Columns of the matrix that a record is a row of; None of a text."""
+    return record.get("features")
+
+
 def write_jsonl(path: Path, records: Iterable[dict]) -> None:
     """One JSON object a line; the file appears when it is whole."""
     part = path.with_name(path.name + ".part")

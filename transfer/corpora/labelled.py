@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from transfer.corpora.declared import Split, TargetSpec
+from transfer.corpora.matrix import read_row
 from transfer.corpora.read import Row, normalise, text_of
 from transfer.corpora.split import Example, Label
 from transfer.errors import InputError
@@ -21,13 +22,15 @@ def example_of(row: Row, spec: TargetSpec) -> Example:
     words = _words_of(row, spec) if spec.task == "tokens" else ()
     text = " ".join(words) if words else text_of(row, spec.text, spec.html)
     pair = text_of(row, spec.pair, spec.html) if spec.pair else None
+    if spec.features is not None:
+        read_row(text, spec.features, row.where)
     if words and isinstance(label, tuple) and len(words) != len(label):
         what = f"{len(words)} words and {len(label)} tags"
         raise InputError(row.where, what, "Give each word one tag")
     made = Example(text, label, "", row.where, pair, words, spec.task)
     unit = made.content if spec.group is None else f"group {_value(row, spec.group)}"
     slices = tuple((column, str(_value(row, column))) for column in spec.slices)
-    return Example(text, label, unit, row.where, pair, words, spec.task, slices)
+    return Example(text, label, unit, row.where, pair, words, spec.task, slices, spec.features)
 
 
 def is_empty(row: Row, spec: TargetSpec) -> bool:
@@ -41,6 +44,8 @@ def record_of(example: Example, name: str) -> dict[str, object]:
     record: dict[str, object] = {"id": name, "text": example.text}
     if example.pair is not None:
         record["pair"] = example.pair
+    if example.features is not None:
+        record["features"] = example.features
     if example.words:
         record["words"] = list(example.words)
     if example.slices:

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from transfer.corpora import matrix
 from transfer.corpora.declared import Read
 from transfer.errors import InputError
 
-_SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".jsonl": "", ".parquet": "", ".txt": "", ".conll": ""}
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_SUFFIXES = (*_DELIMITERS, ".jsonl", ".parquet", ".txt", ".conll", *matrix.SUFFIXES)
 _BREAKS = re.compile(r"<br\s*/?>|</?p>", re.IGNORECASE)
 
 
@@ -92,8 +94,10 @@ def _rows_of(path: Path, how: Read) -> Iterator[Row]:
             yield from _jsonl(path)
         elif suffix in (".txt", ".conll"):
             yield from _lines(path)
+        elif suffix in matrix.SUFFIXES:
+            yield from _matrix(path, how)
         else:
-            yield from _table(path, how, _SUFFIXES[suffix])
+            yield from _table(path, how, _DELIMITERS[suffix])
     except UnicodeDecodeError as error:
         number, byte = _undecodable(path)
         where = f"{path}, line {number}"
@@ -166,6 +170,11 @@ def _parquet(path: Path) -> Iterator[Row]:
         for values in batch.to_pylist():
             number += 1
             yield Row(values, str(path), number)
+
+
+def _matrix(path: Path, how: Read) -> Iterator[Row]:
+    for number, values in enumerate(matrix.rows_of_matrix(path, how.arrays), start=1):
+        yield Row(values, str(path), number)
 
 
 def _undecodable(path: Path) -> tuple[int, int]:

@@ -26,6 +26,8 @@ class Example:
     words: tuple[str, ...] = ()
     kind: Kind = "single-label"
     slices: tuple[tuple[str, str], ...] = ()
+    features: int | None = None
+    """columns of the matrix that it is a row of"""
 
     @property
     def content(self) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.files import content_of, kind_of, read_jsonl, write_json
+from transfer.corpora.files import content_of, features_of, kind_of, read_jsonl, write_json
 from transfer.diagnosis.affinity import affinities
 from transfer.diagnosis.divergence import measure_divergence
 from transfer.diagnosis.layers import cross_validated, features_of_layers
@@ -100,7 +100,7 @@ def what(target: Target, rows: Sequence[dict], texts: Sequence[str], states: np.
     return {
         "layers": [{"score": score, "error": error} for score, error in curve],
         "probe": {"score": curve[-1][0], "error": curve[-1][1]},
-        "words": words_score(target.name, texts, truth),
+        "words": words_score(target.name, texts, truth, features_of(rows[0])),
         "majority": majority_of(target, truth),
         **scores,
     }

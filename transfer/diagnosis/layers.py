@@ -10,7 +10,6 @@ import numpy as np
 
 from transfer.compute import Gauge
 from transfer.corpora.declared import Kind
-from transfer.networks.pooled import mean_of_tokens
 from transfer.parameter.linear import fit_linear, scaling, score_linear
 from transfer.reading import Reading, load_tokenizer
 from transfer.runtime import Runtime
@@ -24,6 +23,8 @@ def features_of_layers(
 ) -> np.ndarray:
     """Mean over tokens of every hidden state, (layers + 1, texts, width), fp32; the first are the embeddings."""
     import torch
+
+    from transfer.networks.pooled import mean_of_tokens
 
     tokenizer = load_tokenizer(folder, reading)
     model: Any = load_model("AutoModel", folder, 0)[0].eval().to(runtime.device)

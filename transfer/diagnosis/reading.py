@@ -9,6 +9,7 @@ import numpy as np
 
 from transfer.corpora.blocks import pack, stream_of, tokenise
 from transfer.corpora.declared import Kind
+from transfer.corpora.matrix import sparse
 from transfer.diagnosis.layers import folds_of
 from transfer.families import family_of
 from transfer.objectives.causal import CausalLearner
@@ -43,14 +44,19 @@ def perplexity_of(folder: Path, texts: Sequence[str], runtime: Runtime) -> float
     return float(np.exp(mean_loss(learner, blocks))) if len(blocks) else None
 
 
-def words_score(kind: Kind, texts: Sequence[str], truth: np.ndarray) -> float:
-    """What TF-IDF and a linear model score, by the folds of the probes."""
+def words_score(kind: Kind, texts: Sequence[str], truth: np.ndarray, width: int | None = None) -> float:
+    """What TF-IDF (of rows with `width` columns: the columns) and a linear model score, by the folds of the probes."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     scores = []
     for train, test in folds_of(kind, truth):
         words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
-        learnt = words.fit_transform([texts[i] for i in train])
+        sides = [[texts[i] for i in part] for part in (train, test)]
+        learnt, held = (
+            (words.fit_transform(sides[0]), words.transform(sides[1]))
+            if width is None
+            else (sparse(side, width) for side in sides)
+        )
         model = fit_linear(kind, 10.0, learnt, truth[train])
-        scores.append(score_linear(kind, model, words.transform([texts[i] for i in test]), truth[test]))
+        scores.append(score_linear(kind, model, held, truth[test]))
     return float(np.mean(scores))

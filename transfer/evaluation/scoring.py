@@ -13,6 +13,7 @@ import numpy as np
 from transfer.corpora.declared import Kind
 from transfer.evaluation.predictions import PREDICTIONS, Predictions
 from transfer.reading import Reading, load_tokenizer, reading_of
+from transfer.rows import Rows
 from transfer.runtime import Runtime, exactly
 from transfer.targets import TARGETS, kind_of_model
 from transfer.targets.target import Examples
@@ -71,7 +72,7 @@ def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
     reading = reading_of(model, tokenizer)
-    wanted = [_complete(kind, record) for record in records]
+    wanted = [_complete(kind, record, tokenizer) for record in records]
     with exactly():
         examples = target.unlabelled(wanted, tokenizer, reading)
         answers = target.answer(network, examples)
@@ -79,8 +80,10 @@ def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime
     return Scored(kind, tuple(target.labels), answers, features)
 
 
-def _complete(kind: Kind, record: dict[str, Any]) -> dict[str, Any]:
-    """Words of a text that is not split yet."""
+def _complete(kind: Kind, record: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """Words of a text that is not split yet; of a row of numbers, which matrix it is of."""
+    if isinstance(tokenizer, Rows):
+        return {**record, "features": tokenizer.width}
     return {**record, "words": record["text"].split()} if kind == "tokens" and "words" not in record else record
 
 

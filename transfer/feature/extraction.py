@@ -6,10 +6,9 @@ embeddings without any context, so `layers: [0]` makes static embeddings of any 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from transfer.corpora.declared import Kind
-from transfer.errors import InputError
 from transfer.families import Ability
 from transfer.parameter.probe import Probe
 from transfer.stage import Work
@@ -31,19 +30,7 @@ class Extraction(Probe):
     def build(self, work: Work) -> dict[str, float]:
         target = target_of(work.data["train"])
         assert isinstance(target, SequenceTarget)
-        return self.fit(self._network(target, work), target, work)
+        from transfer.networks.layered import layered
 
-    def _network(self, target: SequenceTarget, work: Work) -> Any:
-        from transfer.networks.layered import LayeredConfig, LayeredForSequenceClassification
-        from transfer.weights import load_model, name_outputs
-
-        encoder, _ = load_model("AutoModel", work.needs_parent(), work.seed)
-        depth = encoder.config.num_hidden_layers
-        wrong = [layer for layer in self.layers if not -depth - 1 <= layer <= depth]
-        if wrong:
-            raise InputError("method 'extraction'", f"there is no layer {wrong[0]}", f"Layers are 0 to {depth}")
-        config = LayeredConfig(encoder=encoder.config.to_dict(), layers=list(self.layers), problem_type=target.problem)
-        name_outputs(config, target.labels)
-        model = LayeredForSequenceClassification(config)
-        model.encoder.load_state_dict(encoder.state_dict())
-        return model.eval()
+        model = layered(work.needs_parent(), self.layers, target.labels, target.problem, work.seed)
+        return self.fit(model, target, work)

@@ -6,12 +6,15 @@ embeddings, so that `layers: [0]` is the base as static embeddings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from transfer.errors import InputError
 from transfer.networks.pooled import classified, inner_config, mean_of_tokens
 
 
@@ -42,9 +45,23 @@ class LayeredForSequenceClassification(PreTrainedModel):
     def _init_weights(self, module: torch.nn.Module) -> None:
         """The encoder brings its weights; the linear layer keeps torch's own start."""
 
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: Any = None, labels: Any = None, **more: Any
-    ) -> SequenceClassifierOutput:
-        states = self.encoder(input_ids, attention_mask=attention_mask, output_hidden_states=True, **more).hidden_states
+    def forward(self, attention_mask: Any = None, labels: Any = None, **inputs: Any) -> SequenceClassifierOutput:
+        states = self.encoder(attention_mask=attention_mask, output_hidden_states=True, **inputs).hidden_states
         pooled = torch.cat([mean_of_tokens(states[layer], attention_mask) for layer in self.layers], dim=-1)
         return classified(self.config, self.classifier(pooled), labels)
+
+
+def layered(folder: Path, layers: Sequence[int], labels: list[str], problem: Any, seed: int) -> Any:
+    """The encoder of a folder under a new linear layer on some of its layers. Raises InputError on a layer that is not there."""
+    from transfer.weights import load_model, name_outputs
+
+    encoder, _ = load_model("AutoModel", folder, seed)
+    depth = encoder.config.num_hidden_layers
+    wrong = [layer for layer in layers if not -depth - 1 <= layer <= depth]
+    if wrong:
+        raise InputError("method 'extraction'", f"there is no layer {wrong[0]}", f"Layers are 0 to {depth}")
+    config = LayeredConfig(encoder=encoder.config.to_dict(), layers=list(layers), problem_type=problem)
+    name_outputs(config, labels)
+    model = LayeredForSequenceClassification(config)
+    model.encoder.load_state_dict(encoder.state_dict())
+    return model.eval()

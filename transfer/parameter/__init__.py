@@ -4,6 +4,7 @@ from transfer.parameter.adapter import Adapter
 from transfer.parameter.bitfit import BitFit
 from transfer.parameter.discriminative import Discriminative
 from transfer.parameter.distill import Distill
+from transfer.parameter.forest import Forest, RefittedForest
 from transfer.parameter.freeze import Freeze
 from transfer.parameter.full import Full
 from transfer.parameter.gradual import Gradual

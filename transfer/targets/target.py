@@ -15,10 +15,12 @@ from transfer.compute import Gauge
 from transfer.corpora.declared import Kind
 from transfer.corpora.files import read_jsonl
 from transfer.encodings import Memo
+from transfer.errors import InputError
 from transfer.evaluation.predictions import Predictions
 from transfer.families import Ability
 from transfer.heads import Pooling, output_layer
 from transfer.reading import Reading, encode
+from transfer.rows import Rows
 
 if TYPE_CHECKING:
     import torch
@@ -114,6 +116,7 @@ class Target(ABC):
 
     def encode(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> dict[str, list]:
         """Input lists of records."""
+        check_space(records, tokenizer)
         pairs = [r["pair"] for r in records] if records and "pair" in records[0] else None
         return encode(tokenizer, [r["text"] for r in records], pairs, reading)
 
@@ -132,6 +135,16 @@ class Target(ABC):
         restored = np.empty_like(rows)
         restored[[i for part in parts for i in part]] = rows
         return restored
+
+
+def check_space(records: Sequence[dict], tokenizer: Any) -> None:
+    """Raise InputError where a base would read records of another input space than its own."""
+    width = tokenizer.width if isinstance(tokenizer, Rows) else None
+    found = records[0].get("features") if records else width
+    if found != width:
+        sides = [f"a matrix with {one} columns" if one else "texts" for one in (found, width)]
+        mend = "Learn from it by `common-space`, or choose a base that reads both"
+        raise InputError("examples", f"they are rows of {sides[0]}, and the base reads {sides[1]}", mend)
 
 
 SIZE = 64  # examples a batch when nothing is learnt

@@ -50,18 +50,22 @@ class Comparison(BaseModel):
             raise ValueError("halving: a factor of 1 drops nobody; use 0, or 2 and more")
         return factor
 
-    def counts(self, rows: int) -> tuple[int, ...]:
-        """Budgets in examples, ascending, all of the `rows` last. Raises InputError on one that is larger."""
+    def counts(self, rows: int, fewest: int = 1) -> tuple[int, ...]:
+        """Budgets in examples, ascending, all of the `rows` last. It takes `fewest` to show every label: a share means at least as
+        many. Raises InputError on a count that is fewer, or more than there are."""
         if self.labels is not None and self.labels > rows:
             what = f"{self.labels} labels are more than the {rows} of the training split"
             raise InputError("labels", what, "Ask for fewer, or leave it out")
         rows = self.labels or rows
-        wanted = {math.ceil(b * rows) if b < 1 else round(b) for b in self.budgets}
+        wanted = {max(math.ceil(b * rows), fewest) if b < 1 else round(b) for b in self.budgets} | {rows}
         too_many = sorted(count for count in wanted if count > rows)
         if too_many:
             what = f"{too_many[0]} labels are more than the {rows} of the training split"
             raise InputError("budgets", what, "Ask for fewer, or for shares below 1")
-        return (*sorted(wanted - {rows}), rows)
+        if min(wanted) < fewest:
+            what = f"a budget of {min(wanted)} labels cannot show each of {fewest} labels once"
+            raise InputError("budgets", what, f"Ask for {fewest} or more")
+        return tuple(sorted(wanted))
 
 
 def variants(recipes: Mapping[str, Recipe], vary: Mapping[str, tuple[Any, ...]]) -> dict[str, Recipe]:

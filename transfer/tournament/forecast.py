@@ -19,7 +19,9 @@ import numpy as np
 
 from transfer.chain import Step
 from transfer.corpora.files import read_texts
+from transfer.families import FEATURES, STATIC
 from transfer.reading import load_tokenizer
+from transfer.rows import Rows
 from transfer.tournament.costs import Lineages
 
 PADDING = 1.25
@@ -60,7 +62,7 @@ class Forecast:
         if step.kind == "select":
             names = [name for _, name in step.data] if getattr(stage, "method", "") != "labels" else []
             return PADDING * sum(self.tokens(base, n, most, rows) for n in names) * size.forward(128)
-        if not hasattr(tune, "epochs") and not hasattr(tune, "strengths"):
+        if not any(hasattr(tune, name) for name in ("epochs", "strengths", "trees")):
             return 0.0
         most = getattr(tune, "max_tokens", 128)
         train = self.tokens(base, dict(step.data)["train"], most, rows)
@@ -107,6 +109,9 @@ class Forecast:
         if (base, name) not in self._lengths:
             texts = read_texts(self.files[name])
             tokenizer = load_tokenizer(self.bases[base])
+            if isinstance(tokenizer, Rows):  # a row is one token, also of another matrix
+                self._lengths[base, name] = np.ones(len(texts))
+                return self._lengths[base, name]
             tokenizer.model_max_length = 10**6  # what is longer is cut by the method; here it is only counted
             self._lengths[base, name] = np.array([len(ids) for ids in tokenizer(texts)["input_ids"]])
         return self._lengths[base, name]
@@ -130,10 +135,15 @@ class Size:
     layers_width: float
     head: float
     kind: str
+    places: int = 1
+    """what a row is to the model that reads it: of an image its patches, or pixels"""
 
     def forward(self, positions: int, head: bool = False) -> float:
         """FLOPs of one token in a forward pass over so many positions."""
-        return 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * positions
+        token = 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * (
+            positions if self.places == 1 else self.places
+        )
+        return self.places * token
 
 
 def size_of(folder: Path) -> Size:
@@ -147,9 +157,22 @@ def size_of(folder: Path) -> Size:
         for name, shape in _shapes(path).items()
         if len(shape) >= 2 and "embed" not in name and "wte" not in name and "wpe" not in name
     )
-    kind = "static" if config.get("model_type") == "transferline-static" else "encoder"
+    if config.get("model_type") == FEATURES:
+        return _size_of_rows(config, weights)
+    kind = "static" if config.get("model_type") == STATIC else "encoder"
     more = (layers + 1) / layers if layers else 1.0  # mean pooling may be one more layer
     return Size(weights * more, layers * width * more, float(config.get("vocab_size", 0) * width), kind)
+
+
+def _size_of_rows(config: dict[str, Any], weights: float) -> Size:
+    """Of a base that reads rows: a head of many labels on the columns; and what looks at images, at each of its places."""
+    head, image = 128.0 * config["hidden_size"], config.get("image") or {}
+    if not image:
+        return Size(head, 0.0, 0.0, "encoder")
+    _, height, width = config["shape"]
+    places = height * width // int(image.get("patch_size", 1)) ** 2 + 1
+    depth = image.get("num_hidden_layers", 0) * config["hidden_size"]
+    return Size(weights + head, depth, 0.0, "encoder", places)
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:

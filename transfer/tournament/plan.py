@@ -125,7 +125,7 @@ def check(entry: Entry, ground: Ground) -> None:
     if entry.recipe is not None:
         family = ground.families.get(entry.recipe.base)
         setting = setting_of(entry.recipe)
-        check_recipe(entry.name, entry.recipe, ground.spec.task, setting, family, ground.settings)
+        check_recipe(entry.name, entry.recipe, ground.spec, setting, family, ground.settings)
 
 
 def _grow(entry: Entry, ground: Ground, entries: Mapping[str, Entry]) -> tuple[list[Step], list[Leaf]]:
