@@ -61,8 +61,8 @@ class Read(_Declared):
 
     file: str | None = None
     """inside `data`, where that is a folder; left out, every file of the folder is read"""
-    where: dict[str, str | int] = {}
-    """keep the rows whose columns have these values"""
+    where: dict[str, str | int | tuple[str | int, ...]] = {}
+    """keep the rows whose columns have these values, or one of several"""
     columns: tuple[str, ...] = ()
     """names for a table without a header"""
     skip_lines: int = 0

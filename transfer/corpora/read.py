@@ -40,12 +40,17 @@ def read_rows(data: Path, how: Read) -> Iterator[Row]:
             for column in how.where:
                 if column not in row.values:
                     raise InputError(path, *_no_column(column, row.values))
-            if all(str(row.values[c]) == str(wanted) for c, wanted in how.where.items()):
+            if all(str(row.values[column]) in _wanted(values) for column, values in how.where.items()):
                 found = True
                 yield row
     if not found:
         what = f"no row has {dict(how.where)}" if how.where else "it holds no rows"
         raise InputError(data / (how.file or ""), what, "Check the file, and `read` in params.yaml")
+
+
+def _wanted(values: object) -> set[str]:
+    """The value or values that a row is kept for, as text."""
+    return {str(value) for value in values} if isinstance(values, tuple) else {str(values)}
 
 
 def text_of(row: Row, column: str, html: bool = False) -> str:

@@ -140,9 +140,8 @@ class Size:
 
     def forward(self, positions: int, head: bool = False) -> float:
         """FLOPs of one token in a forward pass over so many positions."""
-        token = 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * (
-            positions if self.places == 1 else self.places
-        )
+        seen = positions if self.places == 1 else self.places
+        token = 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * seen
         return self.places * token
 
 

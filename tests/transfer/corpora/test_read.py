@@ -104,3 +104,9 @@ def test_normalising_folds_space_and_composes_characters() -> None:
     assert normalise("  cafe\u0301 \t au\nlait ") == "café au lait"
     assert normalise("a<br /><br>b", html=True) == "a b"
     assert normalise("a<br />b") == "a<br />b"
+
+
+def test_rows_are_kept_for_one_of_several_values(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,group\none,1\ntwo,2\nthree,3\n")
+    kept = [row.values["text"] for row in read_rows(tmp_path, Read(file="a.csv", where={"group": (1, "3")}))]
+    assert kept == ["one", "three"]
