@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from tasks.leasing import bucket, exclusive
 from tasks.progress import ProgressArtifact, show_progress
-from tasks.project import root, store
+from tasks.project import cache, root, store
 from tasks.requests import Request
 from tasks.sharing import fetch, fetch_input, fetch_state, forget_state, offer_state
 from tasks.tracking import StageRun
@@ -81,6 +81,7 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             parent=parents[0] if parents else None,
             name=request.title,
             parents=tuple(parents),
+            cache=cache(),
         )
         with metered(runtime.device, counting=request.step.kind != "predict") as meter:
             summary = make(work)

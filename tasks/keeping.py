@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.locking import FlockLockManager
-from tasks.project import store
+from tasks.project import cache, store
 from tasks.promoting import version_of_alias
 from tasks.tracking import client
 from transfer.checkpoint import RECORD, read_lineage
@@ -65,7 +65,8 @@ class Unneeded:
 
 
 def unneeded(days: float) -> list[Unneeded]:
-    """Checkpoints older than `days` that no registered version descends from and no unfinished run has built."""
+    """Checkpoints older than `days` that no registered version descends from and no unfinished run has built; and outputs of
+    frozen layers that nobody has wanted for as long."""
     folders = [f for f in sorted(store().glob("*-*")) if f.is_dir()]
     parents = {f.name: (read_lineage(f) or {}).get("parents", []) for f in folders}
     needed = _needed_keys()
@@ -80,7 +81,8 @@ def unneeded(days: float) -> list[Unneeded]:
     for key, above in parents.items():  # predictions of a needed model are what makes its next comparison cheap
         if key.startswith("predict-") and set(above) <= needed:
             needed.add(key)
-    return [Unneeded(f, _size(f)) for f in folders if f.name not in needed]
+    shelves = [f for f in sorted(cache().glob("*-*")) if max(p.stat().st_mtime for p in (f, *f.iterdir())) <= before]
+    return [Unneeded(f, _size(f)) for f in (*(f for f in folders if f.name not in needed), *shelves)]
 
 
 def delete(one: Unneeded) -> bool:

@@ -32,3 +32,8 @@ def locks() -> Path:
     folder = store() / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def cache() -> Path:
+    """Folder of intermediate results that stages may want again, beside the checkpoints: outputs of frozen layers."""
+    return store() / ".cache"

@@ -54,6 +54,8 @@ class Work:
     name: str = ""
     parents: tuple[Path, ...] = ()
     """all of them, `parent` first"""
+    cache: Path | None = None
+    """where intermediate results lie that later stages may want again; nothing depends on their being there"""
 
     def needs_parent(self) -> Path:
         """The parent's folder; a stage that transfers something cannot be built without one."""

@@ -98,7 +98,7 @@ GOLDEN: dict[str, str] = {
     "features/scratch": "control-d233c8be2a79a6e7",
     "static": "tune-079c7aa07800c936",
     "static/scratch": "control-0dbbbfdf2c95750d",
-    "freeze": "tune-6f6e982dc59b8f16",
+    "freeze": "tune-9d125cab9e96f059",
     "freeze/scratch": "control-06d41e96d34f341a",
     "gradual": "tune-738964f343f16f6a",
     "gradual/scratch": "control-6a8f8945a290a969",

@@ -1,0 +1,156 @@
+"""Frozen lower layers: they stand in evaluation mode, and what they make of a text is computed once and kept.
+
+Liu et al., "AutoFreeze: Automatically Freezing Model Blocks to Accelerate Fine-tuning" (2021), section 4.2: without dropout and
+without gradient the output of frozen layers is the same in every epoch. It is also the same for every seed and every label budget
+on one parent, so it lies in the store beside the checkpoints, under a key of its own (shelf.py).
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer.checkpoint import digest_of, read_lineage
+from transfer.compute import Gauge, add_spent
+from transfer.shelf import Shelf
+from transfer.stage import Work, make_key
+from transfer.targets.target import SIZE, Examples
+
+if TYPE_CHECKING:
+    import torch
+
+FAMILIES = (
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "electra",
+)  # embeddings, then `encoder.layer`, nothing between
+
+
+def stand_still(model: Any) -> None:
+    """Keep every part of an encoder that has nothing to learn in evaluation mode: no dropout where nothing is learnt."""
+    for module in model.base_model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
+            module.train = types.MethodType(lambda self, mode=True: self, module)
+
+
+class Prefix:
+    """The embeddings and the lowest layers of a model, and the shelf of what they make of texts."""
+
+    def __init__(self, model: Any, layers: int, work: Work) -> None:
+        self.model, self.base = model, model.base_model
+        self.embeddings, self.layers, self.count = self.base.embeddings, self.base.encoder.layer, layers
+        self.half = work.runtime.precision == "bf16"
+        assert work.cache is not None
+        parent = work.needs_parent()
+        digest = (read_lineage(parent) or {}).get("digest") or digest_of(parent)
+        kind, width = (np.int16 if self.half else np.float32), model.config.hidden_size
+        made_from = {"parent": digest, "layers": layers, "precision": work.runtime.precision, "version": 1}
+        self.shelf = Shelf(work.cache / make_key("prefix", made_from), width, kind)
+
+    @classmethod
+    def of(cls, model: Any, work: Work) -> Prefix | None:
+        """The prefix of a model: all that is frozen from the bottom. None where its outputs cannot be kept: a family of another
+        make, nothing frozen, or no place for them."""
+        base = model.base_model
+        if work.cache is None or model.config.model_type not in FAMILIES or hasattr(base, "embeddings_project"):
+            return None
+        if any(parameter.requires_grad for parameter in base.embeddings.parameters()):
+            return None
+        learns = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in base.encoder.layer]
+        return cls(model, [*learns, True].index(True), work)
+
+    def examples(self, examples: Examples) -> Kept:
+        """The same examples as what comes out of the prefix; what is not on the shelf yet is computed now."""
+        names = [_name(examples, i) for i in range(len(examples))]
+        before = set(self.shelf.missing(names))
+        if before:
+            with self.shelf.open():
+                self._fill(examples, names)
+        reused = sum(examples.lengths[i] for i in range(len(examples)) if i not in before)
+        add_spent({"tokens": float(reused), "flops": self.shelf.cost * reused})  # a model's cost is what it takes alone
+        return Kept(examples, self.shelf, names)
+
+    def take_off(self) -> Any:
+        """The model without its prefix: it reads what comes out of it."""
+        import torch
+
+        class Given(torch.nn.Module):
+            def forward(self, inputs_embeds: torch.Tensor, **_: Any) -> torch.Tensor:
+                return inputs_embeds
+
+        self.base.embeddings, self.base.encoder.layer = Given(), self.layers[self.count :]
+        self.model.prefix = self
+        return self.model
+
+    def put_back(self) -> Any:
+        """The whole model again."""
+        self.base.embeddings, self.base.encoder.layer = self.embeddings, self.layers
+        del self.model.prefix
+        return self.model
+
+    def _fill(self, examples: Examples, names: Sequence[str]) -> None:
+        """Run the prefix on what is missing, in batches of like length."""
+        import torch
+
+        wanted = self.shelf.missing(names)
+        order = sorted(wanted, key=lambda i: (examples.lengths[i], i))
+        gauge, made = Gauge(), []
+        self.model.eval()
+        self.base.encoder.layer = self.layers[: self.count]
+        device = next(self.embeddings.parameters()).device
+        try:
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.half):
+                for start in range(0, len(order), SIZE):
+                    part = order[start : start + SIZE]
+                    batch = {name: value.to(device) for name, value in examples.batch(part).items()}
+                    with gauge.count(sum(examples.lengths[i] for i in part)):
+                        states = self.base(**batch).last_hidden_state
+                    made += [
+                        (names[i], self._stored(row[: examples.lengths[i]]))
+                        for i, row in zip(part, states, strict=True)
+                    ]
+        finally:
+            self.base.encoder.layer = self.layers
+        if made:
+            self.shelf.add(made, gauge.per_token or self.shelf.cost)
+
+    def _stored(self, row: torch.Tensor) -> np.ndarray:
+        import torch
+
+        return (row.bfloat16().view(torch.int16) if self.half else row.float()).cpu().numpy()
+
+
+class Kept(Examples):
+    """Examples of which the prefix's output is read instead of the tokens."""
+
+    def __init__(self, examples: Examples, shelf: Shelf, names: Sequence[str]) -> None:
+        super().__init__(examples.records, examples.inputs, examples.tokenizer, examples.truth)
+        self.shelf, self.names = shelf, names
+
+    def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """`inputs_embeds` (batch, tokens, width), padded with zeros, and the mask."""
+        import torch
+
+        longest = max(self.lengths[i] for i in indices)
+        states = torch.zeros(len(indices), longest, self.shelf.width)
+        mask = torch.zeros(len(indices), longest, dtype=torch.long)
+        for place, i in enumerate(indices):
+            row = torch.from_numpy(np.array(self.shelf.row(self.names[i])))
+            states[place, : len(row)] = row.view(torch.bfloat16) if row.dtype == torch.int16 else row
+            mask[place, : len(row)] = 1
+        return {"inputs_embeds": states, "attention_mask": mask}
+
+
+def _name(examples: Examples, i: int) -> str:
+    """A name for what a row of tokens is, whatever file it stands in."""
+    import xxhash
+
+    parts = [np.asarray(examples.inputs[name][i], dtype=np.int64).tobytes() for name in sorted(examples.inputs)]
+    return xxhash.xxh3_128_hexdigest(b"|".join(parts))
