@@ -14,6 +14,7 @@ from tasks.promoting import version_of_alias
 from tasks.tracking import client
 from transfer.checkpoint import RECORD, read_lineage
 from transfer.errors import InputError
+from transfer.shelf import wanted
 
 
 def find_version(name: str) -> Any:
@@ -81,7 +82,7 @@ def unneeded(days: float) -> list[Unneeded]:
     for key, above in parents.items():  # predictions of a needed model are what makes its next comparison cheap
         if key.startswith("predict-") and set(above) <= needed:
             needed.add(key)
-    shelves = [f for f in sorted(cache().glob("*-*")) if max(p.stat().st_mtime for p in (f, *f.iterdir())) <= before]
+    shelves = [f for f in sorted(cache().glob("*-*")) if wanted(f) <= before]
     return [Unneeded(f, _size(f)) for f in (*(f for f in folders if f.name not in needed), *shelves)]
 
 

@@ -72,3 +72,9 @@ class Shelf:
         if path.exists():
             read = json.loads(path.read_text(encoding="utf-8"))
             self.cost, self.places = read["cost"], {name: (start, n) for name, (start, n) in read["places"].items()}
+
+
+def wanted(folder: Path) -> float:
+    """When a shelf was last opened, in seconds since the epoch; of one without rows, when it was made."""
+    index = folder / INDEX
+    return (index if index.exists() else folder).stat().st_mtime

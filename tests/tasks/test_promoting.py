@@ -102,10 +102,11 @@ def test_only_what_nobody_needs_goes(registry: Path) -> None:
     checkpoint(registry, "predict-9", "tune-9")
     checkpoint(registry, "adapt-8", days=100)
     checkpoint(registry, "tune-8", "adapt-8", days=1)  # young, and so its parent stays
-    checkpoint(registry / ".cache", "prefix-1", days=100)
-    checkpoint(registry / ".cache", "prefix-2", days=1)
-    for path in (registry / ".cache").glob("*/lineage.json"):
-        path.unlink()
+    for name, days in (("prefix-1", 100), ("prefix-2", 1)):
+        index = registry / ".cache" / name / "index.json"
+        index.parent.mkdir(parents=True)
+        index.write_text("{}")
+        os.utime(index, (time.time() - days * 86400,) * 2)
     names = {one.folder.name for one in unneeded(30)}
     assert names == {"base-9", "tune-9", "predict-9", "prefix-1"}
     assert (registry / "tune-9").exists()  # looking deletes nothing
