@@ -43,7 +43,7 @@ def write_tiny(family: str, folder: Path, words: list[str] | None = None) -> Pat
     from transformers import AutoConfig, AutoModel
 
     shape, size = FAMILIES[family]
-    tokenizer = _tokenizer(shape, words or WORDS)
+    tokenizer = tokenizer_of(shape, words or WORDS)
     ids = {
         "pad_token_id": 0,
         "bos_token_id": 2,
@@ -60,7 +60,7 @@ def write_tiny(family: str, folder: Path, words: list[str] | None = None) -> Pat
     return folder
 
 
-def _tokenizer(shape: str, words: list[str]) -> Any:
+def tokenizer_of(shape: str, words: list[str]) -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

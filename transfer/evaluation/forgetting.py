@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from transfer.corpora.files import read_jsonl, read_texts
+from transfer.embedding import embed
 from transfer.evaluation.bias import mean_of
 from transfer.evaluation.significance import Interval
-from transfer.instance.nearest import embed
 from transfer.parameter.linear import fit_linear, scaling
 from transfer.reading import Reading
 from transfer.runtime import Runtime

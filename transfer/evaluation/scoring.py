@@ -93,6 +93,6 @@ def _features(
     """What the head receives for each text; where that is one thing a token, the mean over tokens of the last layer."""
     if target.name not in ("tokens", "generation"):
         return target.features(network, examples)
-    from transfer.instance.nearest import embed
+    from transfer.embedding import embed
 
     return embed(model, [record["text"] for record in examples.records], reading, runtime)

@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from transfer.corpora.files import content_of, kind_of, read_jsonl, write_jsonl
+from transfer.embedding import embed
 from transfer.errors import InputError
 from transfer.families import Ability
-from transfer.instance.nearest import embed
 from transfer.problem import WEIGHING, Need, Transfer
 from transfer.reading import Reading
 from transfer.stage import Kind, Progress, Stage, Work, name_of
@@ -80,7 +80,9 @@ class ByFeatures(Borrowing):
     def features(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
         """Features of own and lent records, (n, d) each, centred and scaled to unit variance together."""
         texts = [content_of(row["text"], row.get("pair")) for row in (*own, *lent)]
-        points = embed(work.needs_parent(), texts, Reading(self.max_tokens), work.runtime).astype(np.float64)
+        points = embed(work.needs_parent(), texts, Reading(self.max_tokens), work.runtime, work.cache).astype(
+            np.float64
+        )
         points = reduced(points, self.dimensions)
         return points[: len(own)], points[len(own) :]
 

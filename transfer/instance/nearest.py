@@ -7,21 +7,17 @@ the mean over tokens, and looked up exactly (scikit-learn). An objective after t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from transfer.compute import Gauge
 from transfer.corpora.files import read_texts, write_jsonl
+from transfer.embedding import embed
 from transfer.families import Ability
 from transfer.objectives.objective import SELECTED_FILE
-from transfer.reading import Reading, load_tokenizer
-from transfer.runtime import Runtime
+from transfer.reading import Reading
 from transfer.stage import Kind, Progress, Stage, Work
-from transfer.weights import load_model
 
 
 class Nearest(Stage):
@@ -42,7 +38,7 @@ class Nearest(Stage):
     def build(self, work: Work) -> dict[str, float]:
         corpus, task = (read_texts(work.data[role]) for role in self.reads)
         reading = Reading(self.max_tokens)
-        parts = [embed(work.needs_parent(), texts, reading, work.runtime) for texts in (corpus, task)]
+        parts = [embed(work.needs_parent(), texts, reading, work.runtime, work.cache) for texts in (corpus, task)]
         chosen, distance = nearest(parts[0], parts[1], self.k)
         figures = {"chosen": float(len(chosen)), "mean_distance": distance, "corpus": float(len(corpus))}
         work.report(Progress(work.name, 1, 1, "selections", 0.0, figures))
@@ -57,25 +53,3 @@ def nearest(corpus: np.ndarray, task: np.ndarray, k: int) -> tuple[list[int], fl
     index = NearestNeighbors(n_neighbors=min(k, len(corpus)), metric="cosine").fit(corpus)
     distances, found = index.kneighbors(task)
     return sorted({int(i) for i in found.ravel()}), float(distances.mean())
-
-
-def embed(folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime, size: int = 64) -> np.ndarray:
-    """Mean over tokens of the last hidden state of each text, (texts, width), fp32."""
-    import torch
-
-    from transfer.networks.pooled import mean_of_tokens
-
-    tokenizer = load_tokenizer(folder, reading)
-    model: Any = load_model("AutoModel", folder, 0)[0].eval().to(runtime.device)
-    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-    points = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
-    gauge = Gauge()
-    with torch.inference_mode():
-        for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            some = [texts[i] for i in chosen]
-            batch = tokenizer(some, truncation=True, padding=True, return_tensors="pt").to(runtime.device)
-            mask = batch["attention_mask"]
-            with gauge.count(int(mask.sum())):
-                points[chosen] = mean_of_tokens(model(**batch).last_hidden_state, mask).cpu().numpy()
-    return points

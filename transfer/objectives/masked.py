@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import held_out, pack, tokenise
+from transfer.corpora.streaming import blocks_of
 from transfer.errors import InputError
 from transfer.families import Ability
 from transfer.objectives.objective import Objective, mean_loss, opened
@@ -51,10 +51,8 @@ class Masked(Objective):
         tokenizer, parent = opened(work)
         check_tokenizer(tokenizer, parent.name)
         model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
-        trained, measured = held_out(self.file(work))
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
-        blocks = pack(tokenise(tokenizer, trained), self.block, *pair)
-        probe = pack(tokenise(tokenizer, measured + measured * (self.block // 8)), self.block, *pair)[:64]
+        blocks, probe = blocks_of(self.file(work), tokenizer, self.block, pair[1], pair, work.state)
         learner = MaskedLearner(
             model, tokenizer, blocks, self.probability, work.seed, new, self.head_warmup, self.whole_words
         )

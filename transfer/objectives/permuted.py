@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from transfer.corpora.blocks import held_out, stream_of, tokenise
+from transfer.corpora.streaming import blocks_of
 from transfer.families import Ability
 from transfer.objectives.objective import Objective, mean_loss, opened
 from transfer.stage import Work
@@ -38,10 +38,8 @@ class Permuted(Objective):
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModelForCausalLM", parent, work.seed)
-        trained, measured = held_out(self.file(work))
         end = tokenizer.sep_token_id
-        blocks = stream_of(tokenise(tokenizer, trained), self.block, end)
-        probe = stream_of(tokenise(tokenizer, measured * (1 + self.block // 8)), self.block, end)[:64]
+        blocks, probe = blocks_of(self.file(work), tokenizer, self.block, end, None, work.state)
         learner = PermutedLearner(model, blocks, self.one_in, work.seed)
         return self.adapt(
             work,

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer.corpora.blocks import affixes, pack, pieces
+from tests.bases import WORDS, tokenizer_of
+from transfer.corpora.blocks import affixes, held_out, pack, pieces, stream_of, tokenise
+from transfer.corpora.files import write_jsonl
+from transfer.corpora.streaming import blocks_of
 from transfer.errors import InputError
 
 
@@ -34,3 +37,28 @@ def test_affixes_are_what_the_tokenizer_adds(tiny: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     assert affixes(tokenizer) == ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
+
+
+@pytest.mark.parametrize("frame", [None, (2, 3)])
+def test_a_stream_gives_the_blocks_of_the_whole(frame, tmp_path: Path) -> None:
+    """Batch after batch from a file, in memory that does not grow: the same blocks as from all tokens at once."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, rng.integers(1, 30))) for _ in range(2500)]
+    write_jsonl(tmp_path / "corpus.jsonl", ({"text": text} for text in texts))
+    tokenizer = tokenizer_of("encoder", WORDS)
+    trained, measured = held_out(tmp_path / "corpus.jsonl")
+    blocks, probe = blocks_of(tmp_path / "corpus.jsonl", tokenizer, 16, 3, frame, tmp_path / "state")
+    whole = [tokenise(tokenizer, some) for some in (trained, measured * (1 + 16 // 8))]
+    wanted = [pack(some, 16, *frame) if frame else stream_of(some, 16, 3) for some in whole]
+    assert np.array_equal(blocks, wanted[0])
+    assert np.array_equal(probe, wanted[1][:64])
+    (tmp_path / "corpus.jsonl").write_text('{"text": "x"}\n')  # a resumed run reads what it has made
+    again, _ = blocks_of(tmp_path / "corpus.jsonl", tokenizer, 16, 3, frame, tmp_path / "state")
+    assert np.array_equal(again, wanted[0])
+
+
+def test_a_stream_of_too_little_text_is_an_error(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "corpus.jsonl", [{"text": "film"}])
+    with pytest.raises(InputError, match="do not fill one block"):
+        blocks_of(tmp_path / "corpus.jsonl", tokenizer_of("encoder", WORDS), 128, 3, (2, 3), tmp_path / "state")
+    assert not list((tmp_path / "state").glob("*.bin"))

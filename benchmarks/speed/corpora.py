@@ -1,0 +1,100 @@
+"""Preparing a corpus for masked LM, and taking copies out of it: `python -m benchmarks.speed.corpora [MEGABYTES ...]`.
+
+Tokenising and packing beside `datasets.map` with two processes, as the well-known script has it; the near-duplicate search beside
+the MinHash library's own loop. On text made of the shipped reviews' words, in files of growing size; memory is the process's peak.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.speed.measuring import base, fresh
+from tasks.project import root
+
+BLOCK = 128
+
+
+def make(megabytes: int) -> Path:
+    """A corpus of that size: documents of some hundred words, drawn from the reviews' sentences."""
+    path = fresh() / "corpus.jsonl"
+    source = root() / "data" / "corpora" / "film" / "corpus.jsonl"
+    sentences = [
+        s for line in source.open(encoding="utf-8") for s in json.loads(line)["text"].split(". ") if len(s) > 20
+    ]
+    rng = random.Random(0)
+    with path.open("w", encoding="utf-8") as file:
+        while file.tell() < megabytes * 2**20:
+            text = ". ".join(rng.choices(sentences, k=rng.randint(5, 20)))
+            file.write(json.dumps({"text": text}) + "\n")
+    return path
+
+
+def ours(path: Path) -> int:
+    from transfer.corpora.blocks import packed
+    from transfer.reading import load_tokenizer
+
+    tokenizer = load_tokenizer(base())
+    return len(packed(path, tokenizer, BLOCK, fresh()))
+
+
+def peer(path: Path) -> int:
+    from datasets import load_dataset
+
+    from transfer.reading import load_tokenizer
+
+    tokenizer = load_tokenizer(base())
+
+    def tokens(rows: dict) -> dict:
+        return tokenizer(rows["text"], return_special_tokens_mask=True)
+
+    def group(rows: dict) -> dict:
+        joined = {name: sum(rows[name], []) for name in rows}
+        total = len(joined["input_ids"]) // BLOCK * BLOCK
+        return {name: [values[i : i + BLOCK] for i in range(0, total, BLOCK)] for name, values in joined.items()}
+
+    folder = str(fresh())
+    rows = load_dataset("json", data_files=str(path), split="train", cache_dir=folder)
+    tokenised = rows.map(tokens, batched=True, num_proc=2, remove_columns=["text"])
+    return len(tokenised.map(group, batched=True, num_proc=2))
+
+
+def apart(run: Callable[[Path], int], path: Path) -> tuple[float, float, int]:
+    """(seconds, peak GB of it and its children, result) of a function in a process of its own."""
+    queue: multiprocessing.Queue = multiprocessing.get_context("spawn").Queue()
+    process = multiprocessing.get_context("spawn").Process(target=_run, args=(run, path, queue))
+    process.start()
+    found = queue.get()
+    process.join()
+    return found
+
+
+def _run(run: Callable[[Path], int], path: Path, queue: multiprocessing.Queue) -> None:
+    start = time.perf_counter()
+    made = run(path)
+    spent = time.perf_counter() - start
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
+    queue.put((spent, peak, made))
+
+
+def main(arguments: list[str]) -> None:
+    print(
+        "\n### Tokenising and packing\n\n| corpus | ours, MB/s | `datasets.map` | ours over it | ours, peak GB | blocks |\n|---|---|---|---|---|---|"
+    )
+    for size in [int(value) for value in arguments or ["20", "100"]]:
+        path = make(size)
+        (mine, peak, blocks), (theirs, _, _) = apart(ours, path), apart(peer, path)
+        print(
+            f"| {size} MB | {size / mine:.1f} | {size / theirs:.1f} | **{theirs / mine:.2f}** | {peak:.2f} | {blocks:,} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

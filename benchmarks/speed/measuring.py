@@ -1,0 +1,99 @@
+"""Side by side: several ways of one thing, in turn, in one process run; ratios of medians, with the quality that each reached."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tasks.project import root
+from transfer.params import load_params
+from transfer.runtime import Runtime
+from transfer.stage import Progress, Work
+
+SKIPPED = 3  # first steps of a run: threads, caches and allocators are still warming up
+
+
+@dataclass
+class Way:
+    """One way: what it measured each time (higher is better), and the quality reached."""
+
+    rates: list[float] = field(default_factory=list)
+    quality: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+
+def in_turn(ways: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> dict[str, Way]:
+    """Run each way once a round; a way returns (rate, quality)."""
+    found = {name: Way() for name in ways}
+    for number in range(rounds):
+        for name, run in ways.items():
+            rate, quality = run()
+            found[name].rates.append(rate)
+            found[name].quality.append(quality)
+            print(f"  round {number + 1}: {name}: {rate:,.1f} (quality {quality:.4f})", flush=True)
+    return found
+
+
+def table(title: str, ours: str, found: Mapping[str, Way], unit: str, quality: str) -> None:
+    """Print a markdown table: each way's median, ours over it, and its quality."""
+    print(f"\n### {title}\n\n| way | {unit} | ours over it | {quality} |\n|---|---|---|---|")
+    for name, way in found.items():
+        ratio = found[ours].rate / way.rate
+        spread = sorted(mine / theirs for mine, theirs in zip(found[ours].rates, way.rates, strict=True))
+        shown = "" if name == ours else f"**{ratio:.2f}** ({spread[0]:.2f} to {spread[-1]:.2f})"
+        print(f"| {name} | {way.rate:,.0f} | {shown} | {statistics.mean(way.quality):.3f} |")
+    print(flush=True)
+
+
+class Steps:
+    """Times of steps; `rate` is tokens a second of the median one."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def tick(self) -> None:
+        self.at.append(time.perf_counter())
+
+    def rate(self, tokens: float) -> float:
+        spent = [b - a for a, b in zip(self.at, self.at[1:], strict=False)][SKIPPED:]
+        return tokens / statistics.median(spent)
+
+
+def base() -> Path:
+    """The folder of the shipped encoder, fetched once."""
+    folder = Path(tempfile.gettempdir()) / "transferline-bench-base"
+    if not (folder / "config.json").exists():
+        folder.mkdir(exist_ok=True)
+        work = Work({}, 0, folder, folder / "state", Runtime().resolve(), lambda _: None)
+        load_params(root() / "params.yaml").base("minilm").build(work)
+    return folder
+
+
+def work_of(data: Mapping[str, Path], runtime: Runtime, folder: Path, **more: Any) -> Work:
+    """What a stage is given, outside of any flow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "out").mkdir(exist_ok=True)
+
+    def silent(_: Progress) -> None:
+        return
+
+    parent = base()
+    return Work(dict(data), 0, folder / "out", folder / "state", runtime, silent, parent, "bench", (parent,), **more)
+
+
+def fresh() -> Path:
+    return Path(tempfile.mkdtemp(prefix="transferline-bench-"))
+
+
+def seeded() -> None:
+    torch.manual_seed(0)

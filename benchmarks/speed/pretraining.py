@@ -1,0 +1,103 @@
+"""Masked-LM adaptation beside transformers' Trainer: `python -m benchmarks.speed.pretraining [ROUNDS] [STEPS]`.
+
+The peer is what the well-known example script does: text joined and cut into blocks, DataCollatorForLanguageModeling, Trainer. At
+equal settings (128 tokens, 32 blocks a batch), then at the script's defaults (512 tokens, 8 blocks, fp32). Quality is the loss on
+held-out blocks, one measure for all, after equally many tokens.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.speed.measuring import Steps, base, fresh, in_turn, table
+from tasks.project import root
+from transfer.corpora.blocks import pack, tokenise
+from transfer.corpora.files import read_texts
+from transfer.objectives.masked import MaskedLearner
+from transfer.objectives.objective import mean_loss
+from transfer.reading import load_tokenizer
+from transfer.runtime import Runtime
+from transfer.training import Schedule, train
+from transfer.weights import load_model
+
+RATE, TOKENS = 1e-4, 4096  # a step; 32 x 128 or 8 x 512
+
+
+class Bench:
+    """The corpus in blocks, and each way of learning from it for some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.folder = steps, base()
+        self.tokenizer = load_tokenizer(self.folder)
+        texts = read_texts(root() / "data" / "corpora" / "film" / "corpus.jsonl")
+        self.pair = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        tokens = tokenise(self.tokenizer, texts)
+        self.blocks = {length: pack(tokens[200:], length, *self.pair) for length in (128, 512)}
+        self.held = pack(tokens[:200], 128, *self.pair)[:128]
+
+    def ours(self, length: int = 128) -> tuple[float, float]:
+        model, new = load_model("AutoModelForMaskedLM", self.folder, 0)
+        learner = MaskedLearner(model, self.tokenizer, self.blocks[length], 0.15, 0, new, 0.0)
+        steps, before = Steps(), learner.before_step
+
+        def tick(step: int, total: int) -> None:
+            steps.tick()
+            before(step, total)
+
+        learner.before_step = tick  # type: ignore[method-assign]
+        runtime = Runtime(save_every=1e9).resolve()
+        runtime.apply()
+        schedule = Schedule(batch_size=TOKENS // length, rate=RATE, warmup=0.1)
+        train(learner, schedule, self.steps, 0, runtime, fresh(), lambda _: None)
+        return steps.rate(TOKENS), self.loss(model)
+
+    def peer(self, length: int, bf16: bool) -> tuple[float, float]:
+        from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
+
+        model, _ = load_model("AutoModelForMaskedLM", self.folder, 0)
+        model.set_attn_implementation("sdpa")  # what a script gets
+        rows = [{"input_ids": row.tolist()} for row in self.blocks[length]]
+        steps = Steps()
+
+        class Clock(TrainerCallback):
+            def on_step_begin(self, *_, **__) -> None:
+                steps.tick()
+
+        arguments = TrainingArguments(
+            output_dir=str(fresh()),
+            per_device_train_batch_size=TOKENS // length,
+            max_steps=self.steps,
+            learning_rate=RATE,
+            warmup_steps=self.steps // 10,
+            weight_decay=0.01,
+            bf16=bf16,
+            use_cpu=Runtime().resolve().device == "cpu",
+            report_to=[],
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+        )
+        collator = DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
+        Trainer(model, arguments, collator, rows, callbacks=[Clock()]).train()
+        return steps.rate(TOKENS), self.loss(model)
+
+    def loss(self, model) -> float:
+        learner = MaskedLearner(model, self.tokenizer, self.blocks[128], 0.15, 7, frozenset(), 0.0)
+        return mean_loss(learner, self.held)
+
+
+def main(arguments: list[str]) -> None:
+    rounds, steps = (int(value) for value in [*arguments, "3", "40"][:2]) if len(arguments) < 2 else map(int, arguments)
+    bench = Bench(steps)
+    ways = {
+        "ours": bench.ours,
+        "Trainer, fp32": lambda: bench.peer(128, False),
+        "Trainer, bf16": lambda: bench.peer(128, True),
+        "Trainer, its defaults (512 x 8, fp32)": lambda: bench.peer(512, False),
+    }
+    title = f"Masked-LM adaptation, {TOKENS} tokens a step, {steps} steps"
+    table(title, "ours", in_turn(ways, rounds), "tokens/s", "held-out loss")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,54 @@
+"""What a comparison cost beside its leaves run alone: `python -m benchmarks.speed.tournament TARGET [NAME]`, after that comparison.
+
+Alone, each model of each recipe, budget and seed would be built from its base on, and scored; the comparison builds what they
+share once. Both from the lineages of one store: seconds of computation, the same on both sides.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from flows.comparing import asked
+from flows.tournament import open_ground
+from tasks.project import root, store
+from tasks.versioning import pin_data
+from transfer.chain import predict_step
+from transfer.checkpoint import read_lineage
+from transfer.params import load_params
+from transfer.tournament.plan import plan_tournament
+
+
+def main(arguments: list[str]) -> None:
+    target, name = [*arguments, "default"][:2]
+    params = load_params(root() / "params.yaml")
+    question = params.comparison(name)
+    recipes = asked(params, target, question)
+    lenders = list(dict.fromkeys(lender for recipe in recipes.values() for lender in recipe.borrows()))
+    data = pin_data(target, params, lenders)
+    ground = open_ground(params, target, data, list(recipes.values()), question.counts, question.seeds)
+    plan = plan_tournament(ground, recipes)
+    together: dict[str, float] = {}
+    alone, leaves = 0.0, 0
+    for leaf in plan.leaves:
+        keys = [step.key for step in plan.needed([leaf])]
+        keys += [predict_step(leaf.key, data[split].md5).key for split in ("validation", "test")]
+        costs = {key: seconds_of(key) for key in keys}
+        if costs[leaf.key] is None:
+            continue
+        known = {key: cost for key, cost in costs.items() if cost is not None}
+        together |= known
+        alone += sum(known.values())
+        leaves += 1
+    spent = sum(together.values())
+    print(f"\n### Comparison {name} of {target}: {len(recipes)} recipes, {leaves} models\n\n| | seconds |\n|---|---|")
+    print(f"| models one by one | {alone:,.0f} |\n| the comparison | {spent:,.0f} (**{spent / alone:.2f}**) |")
+
+
+def seconds_of(key: str) -> float | None:
+    """What a stage computed, in seconds; None where it was not built."""
+    lineage = read_lineage(store() / key)
+    return None if lineage is None else float(lineage["cost"]["seconds"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
