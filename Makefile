@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run serve test test-slow lint types format clean-env
+.PHONY: run serve test test-slow bench lint types format clean-env
 
 # First touch of memory is slow on many machines: glibc keeps what it has freed (1.2 to 1.5 times the training speed).
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 MALLOC_TOP_PAD_=268435456
@@ -22,6 +22,10 @@ test: $(STAMP) lint types
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+# by hand, on a machine that does nothing else: about half an hour; benchmarks/README.md keeps what was measured
+bench: $(STAMP)
+	@for what in pretraining finetuning corpora line; do $(KEEP_MEMORY) $(BIN)/python -m benchmarks.speed.$$what || exit 1; done
 
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

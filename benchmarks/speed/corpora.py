@@ -1,11 +1,12 @@
-"""Preparing a corpus for masked LM, and taking copies out of it: `python -m benchmarks.speed.corpora [MEGABYTES ...]`.
+"""Preparing a corpus for masked LM: `python -m benchmarks.speed.corpora [MEGABYTES ...]`.
 
-Tokenising and packing beside `datasets.map` with two processes, as the well-known script has it; the near-duplicate search beside
-the MinHash library's own loop. On text made of the shipped reviews' words, in files of growing size; memory is the process's peak.
+Reading, tokenising and packing beside `datasets.map` with two processes, as the well-known script has it. On text made of the
+shipped reviews' sentences, in files of growing size; memory is the peak of the process and its largest child.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import random
@@ -25,23 +26,22 @@ def make(megabytes: int) -> Path:
     """A corpus of that size: documents of some hundred words, drawn from the reviews' sentences."""
     path = fresh() / "corpus.jsonl"
     source = root() / "data" / "corpora" / "film" / "corpus.jsonl"
-    sentences = [
-        s for line in source.open(encoding="utf-8") for s in json.loads(line)["text"].split(". ") if len(s) > 20
-    ]
+    texts = [json.loads(line)["text"] for line in source.open(encoding="utf-8")]
+    sentences = [sentence for text in texts for sentence in text.split(". ") if len(sentence) > 20]
     rng = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
         while file.tell() < megabytes * 2**20:
-            text = ". ".join(rng.choices(sentences, k=rng.randint(5, 20)))
-            file.write(json.dumps({"text": text}) + "\n")
+            file.write(json.dumps({"text": ". ".join(rng.choices(sentences, k=rng.randint(5, 20)))}) + "\n")
     return path
 
 
 def ours(path: Path) -> int:
-    from transfer.corpora.blocks import packed
+    from transfer.corpora.streaming import blocks_of
     from transfer.reading import load_tokenizer
 
     tokenizer = load_tokenizer(base())
-    return len(packed(path, tokenizer, BLOCK, fresh()))
+    pair = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return len(blocks_of(path, tokenizer, BLOCK, pair[1], pair, fresh())[0])
 
 
 def peer(path: Path) -> int:
@@ -55,20 +55,20 @@ def peer(path: Path) -> int:
         return tokenizer(rows["text"], return_special_tokens_mask=True)
 
     def group(rows: dict) -> dict:
-        joined = {name: sum(rows[name], []) for name in rows}
+        joined = {name: list(itertools.chain.from_iterable(rows[name])) for name in rows}
         total = len(joined["input_ids"]) // BLOCK * BLOCK
         return {name: [values[i : i + BLOCK] for i in range(0, total, BLOCK)] for name, values in joined.items()}
 
-    folder = str(fresh())
-    rows = load_dataset("json", data_files=str(path), split="train", cache_dir=folder)
+    rows = load_dataset("json", data_files=str(path), split="train", cache_dir=str(fresh()))
     tokenised = rows.map(tokens, batched=True, num_proc=2, remove_columns=["text"])
     return len(tokenised.map(group, batched=True, num_proc=2))
 
 
 def apart(run: Callable[[Path], int], path: Path) -> tuple[float, float, int]:
-    """(seconds, peak GB of it and its children, result) of a function in a process of its own."""
-    queue: multiprocessing.Queue = multiprocessing.get_context("spawn").Queue()
-    process = multiprocessing.get_context("spawn").Process(target=_run, args=(run, path, queue))
+    """(seconds, peak GB, result) of a function in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    queue = spawn.Queue()
+    process = spawn.Process(target=_run, args=(run, path, queue))
     process.start()
     found = queue.get()
     process.join()
@@ -84,16 +84,13 @@ def _run(run: Callable[[Path], int], path: Path, queue: multiprocessing.Queue) -
 
 
 def main(arguments: list[str]) -> None:
-    print(
-        "\n### Tokenising and packing\n\n| corpus | ours, MB/s | `datasets.map` | ours over it | ours, peak GB | blocks |\n|---|---|---|---|---|---|"
-    )
+    columns = ("corpus", "ours, MB/s", "`datasets.map`", "ours over it", "ours, peak GB", "its peak GB", "blocks")
+    print(f"\n### Tokenising and packing\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for size in [int(value) for value in arguments or ["20", "100"]]:
         path = make(size)
-        (mine, peak, blocks), (theirs, _, _) = apart(ours, path), apart(peer, path)
-        print(
-            f"| {size} MB | {size / mine:.1f} | {size / theirs:.1f} | **{theirs / mine:.2f}** | {peak:.2f} | {blocks:,} |",
-            flush=True,
-        )
+        (mine, peak, blocks), (theirs, other, _) = apart(ours, path), apart(peer, path)
+        speeds = f"{size / mine:.1f} | {size / theirs:.1f} | **{theirs / mine:.2f}**"
+        print(f"| {size} MB | {speeds} | {peak:.2f} | {other:.2f} | {blocks:,} |", flush=True)
 
 
 if __name__ == "__main__":
