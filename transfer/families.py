@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from transfer.architectures import table
 from transfer.errors import InputError
 
 Ability = Literal[
@@ -66,13 +67,13 @@ class Family:
             return "features"
         if self.name in _RECURRENT:
             return "recurrent"
-        if self.name in _table("SEQ_TO_SEQ_CAUSAL_LM"):
+        if self.name in table("SEQ_TO_SEQ_CAUSAL_LM"):
             return "encoder-decoder"
-        if self.name in _table("MASKED_LM"):
+        if self.name in table("MASKED_LM"):
             return "encoder"
         if self.name == "xlnet":
             return "permuted"
-        if self.name in _table("CAUSAL_LM"):
+        if self.name in table("CAUSAL_LM"):
             return "decoder"
         mend = "Use a text encoder, decoder or encoder-decoder"
         raise InputError(f"family {self.name!r}", "transformers has no language model of that type", mend)
@@ -94,21 +95,21 @@ class Family:
             case "masked LM":
                 return shape == "encoder"
             case "next sentence":
-                return self.name in _table("NEXT_SENTENCE_PREDICTION")
+                return self.name in table("NEXT_SENTENCE_PREDICTION")
             case "causal LM":
                 return shape in ("decoder", "recurrent")
             case "permuted LM":
                 return shape == "permuted"
             case "denoising":  # the encoder doubles as the decoder, so both tables must have it
-                return shape == "encoder" and self.name in _table("CAUSAL_LM")
+                return shape == "encoder" and self.name in table("CAUSAL_LM")
             case "encode":
                 return shape in _ENCODES
             case "classify":
-                return shape in _OWN or self.name in _table("SEQUENCE_CLASSIFICATION")
+                return shape in _OWN or self.name in table("SEQUENCE_CLASSIFICATION")
             case "rows":
                 return shape == "features"
             case "tag":
-                return self.name in _table("TOKEN_CLASSIFICATION")
+                return self.name in table("TOKEN_CLASSIFICATION")
             case "generate":
                 return shape in ("decoder", "encoder-decoder")
             case "prefixes":  # of the encoders, those that take keys and values from outside
@@ -128,10 +129,3 @@ class Family:
 def family_of(folder: Path) -> Family:
     """The family of a model folder."""
     return Family(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
-
-
-def _table(name: str) -> dict[str, str]:
-    """transformers' own table of architectures for a purpose: model_type -> class."""
-    from transformers.models.auto import modeling_auto
-
-    return getattr(modeling_auto, f"MODEL_FOR_{name}_MAPPING_NAMES")

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from transfer.architectures import table
 from transfer.errors import InputError
 from transfer.rows import Rows
 
@@ -18,10 +19,7 @@ PREPROCESSOR = "preprocessor_config.json"
 
 def is_image_model(family: str) -> bool:
     """Whether transformers has an image classifier of that type, and no text model."""
-    from transformers.models.auto import modeling_auto as tables
-
-    texts = tables.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return family in tables.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES and family not in texts
+    return family in table("IMAGE_CLASSIFICATION") and family not in table("MASKED_LM")
 
 
 def make_image_base(source: Path, out: Path) -> None:
