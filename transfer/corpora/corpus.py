@@ -6,52 +6,64 @@ corpus is purged against all of them; where a purge takes nothing away, the corp
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from transfer.corpora.declared import DomainSpec
-from transfer.corpora.files import content_of, read_jsonl, tell, write_json, write_jsonl
-from transfer.corpora.prepare import leak_error
-from transfer.corpora.profile import describe
+from transfer.corpora.files import tell, write_json, write_jsonl
+from transfer.corpora.gate import GUARDED, Gatekeeper
+from transfer.corpora.profile import describe_lengths
 from transfer.corpora.read import Row, read_rows, text_of
-from transfer.corpora.split import fingerprint
+from transfer.corpora.sorting import Sorted
 from transfer.errors import InputError
-from transfer.evaluation.leakage import find_copies
 from transfer.params import load_params
+
+AT_ONCE = 10_000  # texts that are gated together
 
 
 def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out: Path) -> None:
-    """Write corpus.jsonl and profile.json of a domain to `out`; `prepared` holds a folder a target."""
-    rows = {fingerprint(text): text for row in read_rows(root / spec.data, spec.read) if (text := _text(row, spec))}
-    # The lowest hashes stay under a limit: the same rows, whatever arrives later.
-    chosen = [rows[key] for key in sorted(rows)][: spec.limit]
-    tell(f"corpus {name}: {len(chosen):,} texts, looking for copies of test and validation rows")
-    gate: dict[str, dict[str, int]] = {}
-    contaminated: dict[str, list[str]] = {}
-    for target in sorted(p for p in prepared.iterdir() if p.is_dir()):
-        for guarded in ("test", "validation"):
-            parts = protected_parts(target / f"{guarded}.jsonl")
-            copies = find_copies(chosen, [text for text, _ in parts], spec.gate.near)
-            gate[f"corpus in {guarded} of {target.name}"] = copies.counts()
-            if copies and spec.gate.policy == "strict":
-                where = chosen[min([*copies.exact, *copies.near])][:60]
-                raise leak_error(f"domain {name}", "the corpus", f"{target.name} {guarded}", repr(where), len(copies))
-            if guarded == "test":
-                contaminated[target.name] = sorted({parts[i][1] for i in copies.originals()})
-            chosen = [text for i, text in enumerate(chosen) if i not in copies]
-    if not chosen:
-        raise InputError(f"domain {name}", "the gate left nothing of the corpus", "Bring other text")
+    """Write corpus.jsonl and profile.json of a domain to `out`; `prepared` holds a folder a target.
+
+    In memory that does not grow with the corpus: texts are sorted by their hashes through files, and gated a part at a time.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    write_jsonl(out / "corpus.jsonl", ({"text": text} for text in chosen))
-    profile = {"corpus": describe(chosen), "gate": gate, "contaminated_test_rows": contaminated}
+    targets = sorted(p for p in prepared.iterdir() if p.is_dir())
+    keepers = {
+        (target.name, guarded): Gatekeeper(
+            target / f"{guarded}.jsonl", spec.gate, f"domain {name}", f"{target.name} {guarded}"
+        )
+        for target in targets
+        for guarded in GUARDED
+    }
+    gate = {place: {"exact": 0, "near": 0} for place in keepers}
+    contaminated: dict[str, set[str]] = {target.name: set() for target in targets}
+    lengths: list[int] = []
+
+    def gated(texts: Iterator[str]) -> Iterator[dict[str, str]]:
+        while chosen := list(itertools.islice(texts, AT_ONCE)):
+            for (target, guarded), keeper in keepers.items():
+                passed = keeper.let_pass(chosen, "the corpus")
+                gate[target, guarded] = {kind: n + passed.counts[kind] for kind, n in gate[target, guarded].items()}
+                contaminated[target] |= passed.copied if guarded == "test" else set()
+                chosen = [chosen[i] for i in passed.kept]
+            lengths.extend(len(text.split()) for text in chosen)
+            yield from ({"text": text} for text in chosen)
+
+    texts = (text for row in read_rows(root / spec.data, spec.read) if (text := _text(row, spec)))
+    with Sorted(texts, out.parent / f".{out.name}.sorting") as ordered:
+        tell(f"corpus {name}: {ordered.count:,} texts, looking for copies of test and validation rows")
+        # The lowest hashes stay under a limit: the same rows, whatever arrives later.
+        write_jsonl(out / "corpus.jsonl", gated(itertools.islice(ordered, spec.limit)))
+    if not lengths:
+        raise InputError(f"domain {name}", "the gate left nothing of the corpus", "Bring other text")
+    profile = {
+        "corpus": describe_lengths(lengths),
+        "gate": {f"corpus in {guarded} of {target}": counts for (target, guarded), counts in gate.items()},
+        "contaminated_test_rows": {target: sorted(names) for target, names in contaminated.items()},
+    }
     write_json(out / "profile.json", profile)
-
-
-def protected_parts(split: Path) -> list[tuple[str, str]]:
-    """Every text of a split that a corpus must not hold, each with the id of its row: of a pair both, and of a row
-    whose label is a text to generate, that text too."""
-    named = [(fingerprint(content_of(r["text"], r.get("pair"))), r) for r in read_jsonl(split)]
-    return [(r[part], name) for name, r in named for part in ("text", "pair", "target") if part in r]
 
 
 def _text(row: Row, spec: DomainSpec) -> str:

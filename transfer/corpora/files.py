@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from transfer.corpora.declared import Kind
@@ -51,7 +51,7 @@ def features_of(record: dict) -> int | None:
     return record.get("features")
 
 
-def write_jsonl(path: Path, records: Iterable[dict]) -> None:
+def write_jsonl(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """One JSON object a line; the file appears when it is whole."""
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as file:

@@ -9,16 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from transfer.corpora.corpus import protected_parts
 from transfer.corpora.declared import PairSpec, Split
 from transfer.corpora.files import content_of, read_jsonl, tell, write_json, write_jsonl
-from transfer.corpora.prepare import leak_error
+from transfer.corpora.gate import GUARDED, Gatekeeper
 from transfer.errors import InputError
-from transfer.evaluation.leakage import find_copies
 from transfer.params import load_params
 
 LENT: tuple[Split, ...] = ("train", "validation")
-GUARDED: tuple[Split, ...] = ("test", "validation")
 
 
 def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
@@ -28,17 +25,13 @@ def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
     lent = {split: read_jsonl(prepared / spec.source / f"{split}.jsonl") for split in LENT}
     tell(f"pair {name}: {sum(map(len, lent.values())):,} rows, looking for copies of test and validation rows")
     for guarded in GUARDED:
-        parts = protected_parts(prepared / spec.target / f"{guarded}.jsonl")
+        keeper = Gatekeeper(prepared / spec.target / f"{guarded}.jsonl", spec.gate, f"pair {name}", guarded)
         for split, rows in lent.items():
             texts = [content_of(row["text"], row.get("pair")) for row in rows]
-            copies = find_copies(texts, [text for text, _ in parts], spec.gate.near)
-            gate[f"{split} in {guarded} of {spec.learner}"] = copies.counts()
-            if copies and spec.gate.policy == "strict":
-                where = texts[min([*copies.exact, *copies.near])][:60]
-                raise leak_error(f"pair {name}", f"{split} of {spec.lender}", guarded, repr(where), len(copies))
-            if guarded == "test":
-                contaminated |= {parts[i][1] for i in copies.originals()}
-            lent[split] = [row for i, row in enumerate(rows) if i not in copies]
+            passed = keeper.let_pass(texts, f"{split} of {spec.lender}")
+            gate[f"{split} in {guarded} of {spec.learner}"] = passed.counts
+            contaminated |= passed.copied if guarded == "test" else set()
+            lent[split] = [rows[i] for i in passed.kept]
     if not all(lent.values()):
         raise InputError(f"pair {name}", "the gate left nothing of what is lent", "These targets hold the same texts")
     out.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import get_args
 
 from transfer.corpora.declared import Split, TargetSpec
 from transfer.corpora.files import tell, write_json, write_jsonl
+from transfer.corpora.gate import leak_error
 from transfer.corpora.labelled import check_labels, example_of, is_empty, record_of
 from transfer.corpora.profile import describe
 from transfer.corpora.read import read_rows
@@ -91,12 +92,6 @@ def purge(name: str, spec: TargetSpec, splits: Splits) -> tuple[dict[str, dict[s
         if not splits[side]:
             raise InputError(f"target {name}", f"every row of {side} is a copy of {guarded}", "Bring other data")
     return counts, sorted(contaminated)
-
-
-def leak_error(who: str, side: str, guarded: str, where: str, count: int) -> InputError:
-    """What the strict gate says."""
-    what = f"{count} rows of {side} are copies of {guarded} rows"
-    return InputError(f"{who}, {where}", what, "Remove them, or set gate.policy to purge")
 
 
 def _first(copies: Copies) -> int:

@@ -13,18 +13,23 @@ from transfer.corpora.split import Label
 
 def describe(texts: Sequence[str], labels: Sequence[Label] = (), kind: Kind = "single-label") -> dict[str, object]:
     """Rows, length in words (median, 95th percentile, longest), and what the labels of that kind are."""
-    lengths = np.array([len(text.split()) for text in texts] or [0])
-    profile: dict[str, object] = {
-        "rows": len(texts),
+    profile = describe_lengths([len(text.split()) for text in texts])
+    if labels:
+        profile["labels"] = _LABELS[kind](labels)
+    return profile
+
+
+def describe_lengths(words: Sequence[int]) -> dict[str, object]:
+    """Rows, and their length in words."""
+    lengths = np.array(words or [0])
+    return {
+        "rows": len(words),
         "words": {
             "median": float(np.median(lengths)),
             "p95": float(np.percentile(lengths, 95)),
             "longest": int(lengths.max()),
         },
     }
-    if labels:
-        profile["labels"] = _LABELS[kind](labels)
-    return profile
 
 
 def _counts(labels: Sequence[Label]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transfer.corpora.split import fingerprint
 
@@ -46,28 +47,40 @@ def shingles(text: str) -> list[bytes]:
 
 def find_copies(texts: Sequence[str], protected: Sequence[str], near: float) -> Copies:
     """Every text that is, exactly or nearly, one of the protected texts."""
-    names = {fingerprint(text): index for index, text in reversed(list(enumerate(protected)))}
-    exact = {i: names[f] for i, text in enumerate(texts) if (f := fingerprint(text)) in names}
-    rest = [i for i in range(len(texts)) if i not in exact]
-    if near >= 1.0 or not rest or not protected:
-        return Copies(exact, {})
-    return Copies(exact, _near(texts, rest, protected, near))
+    return Guard(protected, near).find(texts)
 
 
-def _near(texts: Sequence[str], rest: Sequence[int], protected: Sequence[str], threshold: float) -> dict[int, int]:
-    """Near copies: candidates by LSH, kept where the estimated similarity reaches the threshold."""
-    from datasketch import MinHash, MinHashLSH
+class Guard:
+    """Protected texts, indexed once for however many texts are held against them."""
 
-    index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
-    sketches = list(MinHash.generator((shingles(text) for text in protected), num_perm=PERMUTATIONS))
-    for i, sketch in enumerate(sketches):
-        index.insert(i, sketch)
-    found: dict[int, int] = {}
-    for i, sketch in zip(
-        rest, MinHash.generator((shingles(texts[i]) for i in rest), num_perm=PERMUTATIONS), strict=True
-    ):
-        close = [(sketch.jaccard(sketches[j]), -j) for j in index.query(sketch)]
-        best = max(close, default=(0.0, 0))
-        if best[0] >= threshold:
-            found[i] = -best[1]
-    return found
+    def __init__(self, protected: Sequence[str], near: float) -> None:
+        self.names = {fingerprint(text): index for index, text in reversed(list(enumerate(protected)))}
+        self.protected, self.near = protected, near
+        self.index: Any = None
+
+    def find(self, texts: Sequence[str]) -> Copies:
+        """Which of some texts are copies."""
+        exact = {i: self.names[f] for i, text in enumerate(texts) if (f := fingerprint(text)) in self.names}
+        rest = [i for i in range(len(texts)) if i not in exact]
+        if self.near >= 1.0 or not rest or not self.protected:
+            return Copies(exact, {})
+        return Copies(exact, self._near(texts, rest))
+
+    def _near(self, texts: Sequence[str], rest: Sequence[int]) -> dict[int, int]:
+        """Near copies: candidates by LSH, kept where the estimated similarity reaches the threshold."""
+        from datasketch import MinHash, MinHashLSH
+
+        if self.index is None:
+            self.index = MinHashLSH(threshold=self.near, num_perm=PERMUTATIONS)
+            shingled = (shingles(text) for text in self.protected)
+            self.sketches = list(MinHash.generator(shingled, num_perm=PERMUTATIONS))
+            for i, sketch in enumerate(self.sketches):
+                self.index.insert(i, sketch)
+        found: dict[int, int] = {}
+        seen = MinHash.generator((shingles(texts[i]) for i in rest), num_perm=PERMUTATIONS)
+        for i, sketch in zip(rest, seen, strict=True):
+            close = [(sketch.jaccard(self.sketches[j]), -j) for j in self.index.query(sketch)]
+            best = max(close, default=(0.0, 0))
+            if best[0] >= self.near:
+                found[i] = -best[1]
+        return found

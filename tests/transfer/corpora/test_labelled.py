@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from transfer.corpora.corpus import protected_parts
 from transfer.corpora.declared import METRICS_OF, Read, TargetSpec
 from transfer.corpora.files import kind_of, read_jsonl, write_jsonl
+from transfer.corpora.gate import protected_parts
 from transfer.corpora.labelled import example_of, record_of
 from transfer.corpora.prepare import prepare
 from transfer.corpora.read import Row, read_rows
