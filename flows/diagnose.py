@@ -73,8 +73,8 @@ def diagnose(
     names = list(bases or [own])
     for name in names:
         params.base(name)
+    data = pin_data(target, params, params.lenders(target))
     lenders = params.lenders(target, alike=True)  # others cannot be read by the same base
-    data = pin_data(target, params, lenders)
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     ground, recipes = open_field(params, target, data, names)
     with open_runner(runtime) as runner, ComparisonRun(f"diagnose {target}", "diagnose", spec.seeds) as run:

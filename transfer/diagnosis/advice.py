@@ -105,8 +105,8 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
             kept = gain if recipe.instances or method == "coral" else gain / 2
             told = "" if gain else " (within the noise of the folds)"
             return own + kept, f"a probe answers {own:.3f}, with {lender} beside it {entry[how]['score']:.3f}{told}"
-        if lender:
-            return own, f"a probe answers {own:.3f}; {lender} has other labels, and what it adds is not known"
+        differs = "other labels" if entry else "other columns"
+        return own, f"a probe answers {own:.3f}; {lender} has {differs}, and what it adds is not known"
     return own, f"a probe answers {own:.3f}"
 
 
