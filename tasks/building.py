@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tasks.crew import crew
 from tasks.leasing import bucket, exclusive
 from tasks.progress import ProgressArtifact, show_progress
 from tasks.project import cache, root, store
@@ -83,7 +84,8 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             parents=tuple(parents),
             cache=cache(),
         )
-        with metered(runtime.device, counting=request.step.kind != "predict") as meter:
+        counting = request.step.kind != "predict"
+        with crew(request, runtime), metered(runtime.device, counting) as meter:
             summary = make(work)
         cost = meter.cost()
         if request.step.kind in ("select", "adapt", "tune", "control"):

@@ -91,9 +91,11 @@ def remember(row: Mapping[str, float]) -> None:
 
 
 class Gauge:
-    """FLOPs of one kind of batch, counted when asked to and scaled by tokens in between."""
+    """FLOPs of one kind of batch, counted when asked to and scaled by tokens in between; of `shares` processes this one computes
+    one share."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: int = 1) -> None:
+        self.shares = shares
         self.per_token: float | None = None
 
     @contextmanager
@@ -108,7 +110,7 @@ class Gauge:
 
             with FlopCounterMode(display=False, custom_mapping=recurrent_products()) as counter:
                 yield
-            self.per_token = counter.get_total_flops() / max(1, tokens)
+            self.per_token = self.shares * counter.get_total_flops() / max(1, tokens)
         else:
             yield
         meter.tokens += tokens

@@ -1,8 +1,15 @@
-"""Gradients of one batch, in micro-batches that fit the device."""
+"""Gradients of one batch: in micro-batches that fit the device, and in shares where several processes train one model.
+
+Data-parallel training keeps the batch: each process takes every n-th example, and gradients are summed over processes (Li et al.,
+"PyTorch Distributed", 2020, section 3.1). What a batch means does not change with the number of processes, up to rounding and the
+noise of dropout.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfer.runtime import Runtime
@@ -12,27 +19,87 @@ if TYPE_CHECKING:
 
 
 def open_accelerator(runtime: Runtime) -> Any:
-    """Precision and device of a runtime, for one training run."""
+    """Precision, device and number of processes of a runtime, for one training run."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
 
     AcceleratorState._reset_state(reset_partial_state=True)  # one process trains many models, each its own way
     precision = "bf16" if runtime.precision == "bf16" else "no"
-    return Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision)
+    waits = InitProcessGroupKwargs(
+        timeout=timedelta(minutes=10)
+    )  # one that died while it started must not be waited for longer
+    return Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision, kwargs_handlers=[waits])
 
 
 def accumulate(
-    accelerator: Any, learner: Learner, indices: Sequence[int], epoch: int, micro: int | None, scale: Any = None
+    accelerator: Any,
+    learner: Learner,
+    indices: Sequence[int],
+    epoch: int,
+    micro: int | None,
+    scale: Any = None,
+    whole: bool = False,
 ) -> float:
-    """Add the gradients of `scale` times a batch's mean loss to the parameters'; returns the mean loss, unscaled."""
+    """Add the gradients of `scale` times a batch's mean loss to the parameters'; returns the mean loss, unscaled.
+
+    `whole`: the loss needs all examples of the batch at once, so every process computes it, with the same noise.
+    """
+    shared = accelerator.num_processes > 1 and not whole
+    mine = indices[accelerator.process_index :: accelerator.num_processes] if shared else indices
+    if shared:
+        _other_noise(accelerator.process_index)
     total = 0.0
-    size = micro or len(indices)
-    for start in range(0, len(indices), size):
-        part = indices[start : start + size]
+    size = micro or max(1, len(mine))
+    for start in range(0, len(mine), size):
+        part = mine[start : start + size]
         share = len(part) / len(indices)
         batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
         with accelerator.autocast():
             loss = learner.loss(batch) * share
         accelerator.backward(loss if scale is None else loss * scale)
         total += float(loss.detach())
+    if shared:
+        _sum(accelerator, learner.model.parameters())
+        total = float(accelerator.reduce(_tensor(accelerator, total), "sum"))
     return total
+
+
+def _other_noise(process: int) -> None:
+    """Dropout of its own for each process; the first keeps what a run of one process has."""
+    import torch
+
+    if process:
+        torch.manual_seed((torch.initial_seed() + process * 1_000_003) % 2**63)
+
+
+def _sum(accelerator: Any, parameters: Iterable[Any]) -> None:
+    """Sum gradients over processes; a parameter that no process has one for keeps none."""
+    import torch
+
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    has = torch.tensor([float(p.grad is not None) for p in learning], device=accelerator.device)
+    for parameter, some in zip(learning, accelerator.reduce(has, "sum").tolist(), strict=True):
+        if some:
+            given = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            parameter.grad = accelerator.reduce(given, "sum")
+
+
+def _tensor(accelerator: Any, value: float) -> Any:
+    import torch
+
+    return torch.tensor(value, dtype=torch.float64, device=accelerator.device)
+
+
+def agreed(accelerator: Any, value: Any) -> Any:
+    """What the first process says, for all: decisions must not hang on anybody's rounding."""
+    if accelerator.num_processes == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
+
+
+def common(accelerator: Any, folder: Path) -> Path:
+    """The first process's folder, for all."""
+    return Path(agreed(accelerator, str(folder)))

@@ -20,6 +20,7 @@ class Runtime(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     micro_batch: int | None = None  # examples on the device at once; None: the whole batch
     threads: int | None = None
+    processes: int = 1  # that train one model together, each with its share of every batch
     save_every: float = 30.0  # seconds between two saved states of a training run
 
     def resolve(self) -> Runtime:
@@ -32,7 +33,8 @@ class Runtime(BaseModel):
         precision = self.precision
         if precision == "auto":
             precision = "bf16" if _bf16_pays(device) else "fp32"
-        return self.model_copy(update={"device": device, "precision": precision})
+        processes = int(os.environ.get("TRANSFERLINE_PROCESSES") or self.processes)
+        return self.model_copy(update={"device": device, "precision": precision, "processes": processes})
 
     def apply(self) -> None:
         """Set the process-wide switches: threads, and oneDNN's (on a GPU: TF32) matrix products."""
@@ -62,6 +64,7 @@ class Runtime(BaseModel):
             "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "all"),
             "precision": self.precision,
             "threads": str(torch.get_num_threads()),
+            "processes": str(self.processes),
             "matmul": torch.get_float32_matmul_precision(),
             "machine": platform.machine(),
             "python": platform.python_version(),

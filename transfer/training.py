@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from transfer.clock import Clock
 from transfer.compute import Gauge, Spent, add_spent, remember, spent_so_far
-from transfer.gradients import accumulate, open_accelerator
+from transfer.gradients import accumulate, agreed, common, open_accelerator
 from transfer.runtime import Runtime
 from transfer.saving import Saved, best_path, load_best, newest, save, save_best
 from transfer.stage import Progress
@@ -61,6 +61,7 @@ class Learner(ABC):
 
     model: Any  # a torch.nn.Module
     lengths: list[int]  # tokens of each example
+    whole = False  # whether every process computes the whole batch, where several train together
 
     @abstractmethod
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
@@ -80,7 +81,7 @@ class Learner(ABC):
 
     def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
         """Leave the gradients of a step in the parameters; returns its mean loss."""
-        return accumulate(accelerator, self, indices, epoch, micro)
+        return accumulate(accelerator, self, indices, epoch, micro, whole=self.whole)
 
     def before_step(self, step: int, steps: int) -> None:
         """Chance to freeze or unfreeze; must depend on its arguments alone."""
@@ -133,14 +134,16 @@ def train(
         report(Progress(name, row["step"], steps, "steps", clock.steps_per_second, row))
 
     before = spent_so_far()
+    state = common(accelerator, state)
     saved = newest(state, model, optimizer)
+    accelerator.wait_for_everyone()  # until then nobody may write there
     first = 0
     if saved is not None:
         first, history = saved.step, History(**saved.history)
         add_spent(history.spent)
         for row in history.rows:  # whoever listens now was not there when these were told
             tell(row)
-    gauge = Gauge()
+    gauge = Gauge(1 if learner.whole else accelerator.num_processes)
     per_epoch = -(-len(learner.lengths) // schedule.batch_size)
     model.train()
     for step, epoch, indices in _batches(learner.lengths, schedule.batch_size, seed, first, steps):
@@ -168,13 +171,14 @@ def train(
             history.rows.append({"step": done, **figures})
             tell(history.rows[-1])
         if patience is not None and done % per_epoch == 0:
-            _validate(learner, history, done, state, tell, before)
+            _validate(learner, history, done, state, tell, before, accelerator)
             model.train()
             if history.stale >= patience:
                 break
-        if clock.wants_save() and done < steps:
+        if accelerator.is_main_process and clock.wants_save() and done < steps:
             history.spent = _since(before)
             save(state, model, optimizer, Saved(done, vars(history)))
+    accelerator.wait_for_everyone()
     if patience is not None and best_path(state, history.best_step).exists():
         load_best(state, history.best_step, model)
     model.eval()
@@ -196,14 +200,16 @@ def _validate(
     state: Path,
     tell: Callable[[dict[str, float]], None],
     before: Spent,
+    accelerator: Any,
 ) -> None:
     """Measure on held-out data, remember the best weights, and say so."""
     learner.model.eval()
-    figures = learner.validate()
+    figures = agreed(accelerator, learner.validate())
     history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}, **_since(before)})
     if figures["score"] > history.best_score:
         history.best_score, history.best_step, history.stale = figures["score"], done, 0
-        save_best(state, done, learner.model)
+        if accelerator.is_main_process:
+            save_best(state, done, learner.model)
     else:
         history.stale += 1
     tell(history.rows[-1])

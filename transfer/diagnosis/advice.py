@@ -34,7 +34,7 @@ BELOW_FULL = {
     "auxiliary": 0.0,
     "cross-stitch": 0.01,
 }
-FROZEN = ("probe", "extraction", "coral")
+FROZEN = ("probe", "extraction", "coral", "common-space", "forest", "refitted-forest")
 NEW_HEAD = 0.01  # what a masked language model with a head of its own costs an encoder that came without one
 
 

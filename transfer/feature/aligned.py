@@ -74,6 +74,7 @@ class AlignedLearner(TuningLearner):
     """Batches of the target and of all sources side by side through one network."""
 
     method: Aligned
+    whole = True  # a distance needs the batch as it is
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class AlignedLearner(TuningLearner):
         return super().tokens(indices) + sum(self.lent[number].lengths[i] for number, i in self.drawn)
 
     def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
-        return accumulate(accelerator, self, indices, epoch, None)
+        return accumulate(accelerator, self, indices, epoch, None, whole=True)
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         batch = super().collate(indices, epoch)

@@ -93,6 +93,7 @@ class MultitaskLearner(TuningLearner):
     """One step over the parts of several tasks. `shared` are the parameters that all of them move."""
 
     method: Multitask
+    whole = True  # the tasks' gradients are put together as they are
 
     def __init__(
         self,
@@ -139,11 +140,11 @@ class MultitaskLearner(TuningLearner):
     def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
         work = list(zip(self.parts, [list(indices), *self.drawn], strict=True))
         if len(work) == 1:
-            return accumulate(accelerator, self.own, indices, epoch, micro)
+            return accumulate(accelerator, self.own, indices, epoch, micro, whole=True)
 
         def task(number: int, scale: Any) -> float:
             part, chosen = work[number]
-            return accumulate(accelerator, part, chosen, epoch, micro, scale)
+            return accumulate(accelerator, part, chosen, epoch, micro, scale, whole=True)
 
         return self.weighting.backward(task, self.kinds, self.state, self.shared, accelerator)
 

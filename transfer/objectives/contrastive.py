@@ -55,6 +55,8 @@ class SimCSE(Objective):
 class ContrastiveLearner(Learner):
     """Pieces of text; a batch is encoded twice, under two dropout masks."""
 
+    whole = True  # the other texts of the batch are what a text is told from
+
     def __init__(self, model: Any, tokenizer: Any, texts: Sequence[list[int]], temperature: float) -> None:
         self.model, self.tokenizer, self.temperature = model, tokenizer, temperature
         before, after = affixes(tokenizer)
