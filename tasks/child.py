@@ -7,20 +7,19 @@ does this process. What it has saved stays. An error is left beside the request,
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 import traceback
 from pathlib import Path
 
 from tasks.building import build_checkpoint
+from tasks.orphans import end_with_the_run
 from tasks.requests import Request
 from transfer.errors import InputError
 
 
 def main(request_file: Path) -> int:
     """Build the request of a file; 0 done, 1 failed, 2 bad input."""
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
+    end_with_the_run()
     request = Request.from_json(json.loads(request_file.read_text(encoding="utf-8")))
     told = request_file.with_suffix(".error")
     try:
@@ -33,12 +32,6 @@ def main(request_file: Path) -> int:
         told.write_text(json.dumps(f"{type(error).__name__}: {error}"), encoding="utf-8")
         return 1
     return 0
-
-
-def _end_with_the_run() -> None:
-    while sys.stdin.buffer.read(1):
-        continue
-    os._exit(3)
 
 
 if __name__ == "__main__":

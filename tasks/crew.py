@@ -15,10 +15,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tasks.orphans import end_with_the_run
 from tasks.project import cache, root, store
 from tasks.requests import Request
 from transfer.errors import InputError
@@ -35,6 +35,8 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
     if runtime.processes == 1 or not request.step.stage.long:
         yield
         return
+    import torch
+
     if runtime.device != "cpu":
         mend = "Let it be one; a stage computes on one GPU"
         raise InputError("TRANSFERLINE_PROCESSES", f"{runtime.processes} processes on {runtime.device}", mend)
@@ -45,6 +47,8 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
     shared["LOCAL_WORLD_SIZE"] = shared["WORLD_SIZE"]
     others = [_start(file, rank, shared, runtime) for rank in range(1, runtime.processes)]
     os.environ.update({**shared, "RANK": "0", "LOCAL_RANK": "0"})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(_threads(runtime))
     try:
         yield
     except RuntimeError as error:
@@ -56,6 +60,7 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
             f"{request.title}: {what}; what was saved stays, and the next start goes on from it"
         ) from error
     finally:
+        torch.set_num_threads(threads)
         _part(others)
         for name in VARIABLES:
             os.environ.pop(name, None)
@@ -63,10 +68,15 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
 
 
 def _start(file: Path, rank: int, shared: dict[str, str], runtime: Runtime) -> subprocess.Popen[bytes]:
-    threads = str(max(1, (os.cpu_count() or 1) // runtime.processes))
-    mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": threads, "TRANSFERLINE_ROOT": str(root())}
+    mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
+    mine["TRANSFERLINE_ROOT"] = str(root())
     command = [sys.executable, "-m", "tasks.crew", str(file), str(rank)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **mine})
+
+
+def _threads(runtime: Runtime) -> int:
+    """Threads of each process: together as many as there are cores."""
+    return max(1, (os.cpu_count() or 1) // runtime.processes)
 
 
 def _code(process: subprocess.Popen[bytes]) -> int | None:
@@ -100,7 +110,7 @@ def _free_port() -> int:
 
 def main(file: Path, rank: int) -> int:
     """Build the request of a file beside the process that wants it; whatever is written goes to a scratch folder."""
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
+    end_with_the_run()
     request = Request.from_json(json.loads(file.read_text(encoding="utf-8")))
     runtime = request.runtime.resolve()
     runtime.apply()
@@ -117,12 +127,6 @@ def main(file: Path, rank: int) -> int:
         work = Work(request.data, seed, out, state, runtime, silent, parent, request.title, tuple(parents), cache())
         request.step.stage.build(work)
     return 0
-
-
-def _end_with_the_run() -> None:
-    while sys.stdin.buffer.read(1):
-        continue
-    os._exit(3)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Forest(Stage):
         reader = layered(work.needs_parent(), [-1], target.labels, target.problem, work.seed).to(work.runtime.device)
         features = {role: target.features(reader, part) for role, part in parts.items() if role != "validation"}
         grown = self.grow(features, parts, len(target.labels), work)
-        model = planted(grown, reader.encoder, target).to(work.runtime.device)
+        model = as_network(grown, reader.encoder, target).to(work.runtime.device)
         figures = save_tuned(model, tokenizer, target, parts["validation"], reading, work.out)
         return {**figures, "nodes": float(sum(len(tree.feature) for tree in grown))}
 
@@ -66,9 +66,9 @@ class Forest(Stage):
     ) -> Sequence[Tree]:
         """The trees of the forest."""
         own = parts["train"]
-        return self.planted(features["train"], own.truth, labels, work, weights_of(own.records))
+        return self.plant(features["train"], own.truth, labels, work, weights_of(own.records))
 
-    def planted(
+    def plant(
         self, points: np.ndarray, truth: np.ndarray, labels: int, work: Work, weights: np.ndarray | None = None
     ) -> list[Tree]:
         """scikit-learn's forest on points (n, width)."""
@@ -106,11 +106,11 @@ class RefittedForest(Forest):
         truth = np.concatenate([parts[role].truth for role in roles])
         own = parts["train"]
         weights = weights_of(own.records)
-        grown = self.planted(points, truth, labels, work)
+        grown = self.plant(points, truth, labels, work)
         return [refit(tree, features["train"], own.truth, weights) for tree in grown]
 
 
-def planted(trees: Sequence[Tree], encoder: Any, target: SequenceTarget) -> Any:
+def as_network(trees: Sequence[Tree], encoder: Any, target: SequenceTarget) -> Any:
     """A forest as a network on an encoder."""
     import torch
 

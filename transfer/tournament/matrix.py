@@ -102,7 +102,9 @@ def _panel(axes: Any, own: Sequence[Cell], cells: Sequence[Cell], most: float) -
     from matplotlib.patches import Rectangle
 
     sources, targets, values = grid(cells, own[0].method)
-    axes.imshow(values, cmap="RdYlGn", vmin=-most, vmax=most, aspect="auto", alpha=0.55)  # pale: what is written on it must be legible
+    axes.imshow(
+        values, cmap="RdYlGn", vmin=-most, vmax=most, aspect="auto", alpha=0.55
+    )  # pale: what is written on it must be legible
     axes.set_xticks(range(len(targets)), targets, fontsize=7, rotation=20, ha="right")
     axes.set_yticks(range(len(sources)), sources, fontsize=7)
     for cell in own:
