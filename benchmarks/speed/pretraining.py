@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+import torch
+
 from benchmarks.speed.measuring import Steps, base, fresh, in_turn, table
 from tasks.project import root
 from transfer.corpora.blocks import pack, tokenise
@@ -81,8 +83,12 @@ class Bench:
         Trainer(model, arguments, collator, rows, callbacks=[Clock()]).train()
         return steps.rate(TOKENS), self.loss(model)
 
-    def loss(self, model) -> float:
-        learner = MaskedLearner(model, self.tokenizer, self.blocks[128], 0.15, 7, frozenset(), 0.0)
+    def loss(self, model: torch.nn.Module) -> float:
+        whole, _ = load_model(
+            "AutoModelForMaskedLM", self.folder, 0
+        )  # Trainer leaves its own `forward` on what it has trained
+        whole.load_state_dict(model.state_dict())
+        learner = MaskedLearner(whole, self.tokenizer, self.blocks[128], 0.15, 7, frozenset(), 0.0)
         return mean_loss(learner, self.held)
 
 
