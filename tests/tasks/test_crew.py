@@ -102,7 +102,7 @@ def test_two_processes_train_the_model_of_one(name: str, build) -> None:
 
 def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build) -> None:
     stage = TUNING["full"].model_validate(
-        {**SMALL, "epochs": 25, "patience": 25, "schedule": {"batch_size": 8, "rate": 1e-4}}
+        {**SMALL, "epochs": 8, "patience": 8, "schedule": {"batch_size": 8, "rate": 1e-4}}
     )
     killed: list[int] = []
 
