@@ -51,9 +51,11 @@ def accumulate(
         _other_noise(accelerator.process_index)
     total = 0.0
     size = micro or max(1, len(mine))
+    divided = shared or size < len(indices)
+    units = max(1.0, learner.units(indices, epoch)) if divided else 1.0
     for start in range(0, len(mine), size):
         part = mine[start : start + size]
-        share = len(part) / len(indices)
+        share = learner.units(part, epoch) / units if divided else 1.0
         batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
         with accelerator.autocast():
             loss = learner.loss(batch) * share

@@ -75,6 +75,10 @@ class Learner(ABC):
         """Parameter groups for the optimiser, each with its own peak `lr`."""
         return [{"params": list(self.model.parameters()), "lr": rate}]
 
+    def units(self, indices: Sequence[int], epoch: int) -> float:
+        """What the mean loss of examples is a mean over, by which parts of a batch are weighed: examples."""
+        return float(len(indices))
+
     def tokens(self, indices: Sequence[int]) -> int:
         """Tokens that a step on these examples reads."""
         return sum(self.lengths[i] for i in indices)

@@ -150,6 +150,10 @@ class MaskedLearner(Learner):
         tokens, labels = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*pairs, strict=True))
         return {"input_ids": tokens, "labels": labels}
 
+    def units(self, indices: Sequence[int], epoch: int) -> float:
+        """Masked positions: what the loss is a mean over."""
+        return float((self.collate(indices, epoch)["labels"] != IGNORED).sum())
+
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         import torch
 
