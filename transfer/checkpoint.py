@@ -51,6 +51,11 @@ def read_lineage(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def known_digest(folder: Path) -> str:
+    """A folder's digest as its lineage has it; worked out where there is none."""
+    return (read_lineage(folder) or {}).get("digest") or digest_of(folder)
+
+
 def intact(folder: Path) -> bool:
     """Whether a folder's files are those that its lineage describes."""
     lineage = read_lineage(folder)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer.checkpoint import digest_of, read_lineage
+from transfer.checkpoint import known_digest
 from transfer.compute import Gauge, add_spent, spent_so_far
 from transfer.reading import Reading, load_tokenizer
 from transfer.runtime import Runtime
@@ -33,8 +33,7 @@ def embed(
         return _computed(folder, texts, reading, runtime)
     import xxhash
 
-    model = (read_lineage(folder) or {}).get("digest") or digest_of(folder)
-    made_from = {"model": model, "reading": asdict(reading), "version": 1}
+    made_from = {"model": known_digest(folder), "reading": asdict(reading), "version": 1}
     shelf = Shelf(cache / make_key("embeddings", made_from), load_config(folder).hidden_size, np.float32)
     names = [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts]
     there = len(names) - len(shelf.missing(names))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer.checkpoint import digest_of, read_lineage
+from transfer.checkpoint import known_digest
 from transfer.compute import Gauge, add_spent
 from transfer.shelf import Shelf
 from transfer.stage import Work, make_key
@@ -48,8 +48,7 @@ class Prefix:
         self.embeddings, self.layers, self.count = self.base.embeddings, self.base.encoder.layer, layers
         self.half = work.runtime.precision == "bf16"
         assert work.cache is not None
-        parent = work.needs_parent()
-        digest = (read_lineage(parent) or {}).get("digest") or digest_of(parent)
+        digest = known_digest(work.needs_parent())
         kind, width = (np.int16 if self.half else np.float32), model.config.hidden_size
         made_from = {"parent": digest, "layers": layers, "precision": work.runtime.precision, "version": 1}
         self.shelf = Shelf(work.cache / make_key("prefix", made_from), width, kind)

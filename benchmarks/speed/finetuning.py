@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.speed.measuring import base, fresh, in_turn, table, work_of
+from benchmarks.speed.measuring import base, fresh, in_turn, table, trainer_arguments, work_of
 from tasks.project import root
 from transfer.corpora.files import write_jsonl
 from transfer.methods import TUNING
 from transfer.parameter.tuning import FineTuning
 from transfer.reading import load_tokenizer
 from transfer.runtime import Runtime
-from transfer.targets import target_of
 from transfer.weights import load_headed
 
 RATE, BATCH, LONGEST, EPOCHS, HELD = 5e-5, 32, 128, 2, 500
@@ -55,14 +54,12 @@ class Bench:
         runtime = Runtime(save_every=1e9).resolve()
         runtime.apply()
         work = work_of(self.data, runtime, fresh(), cache=cache)
-        target = target_of(self.data["train"])
         with Timed() as timed:
             figures = stage.build(work)
-        del target
         return self.rows / statistics.median(timed.epochs), figures["validation_accuracy"]
 
     def peer(self, bf16: bool, grouped: bool) -> tuple[float, float]:
-        from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+        from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
 
         tokenizer = load_tokenizer(base())
         model = load_headed("AutoModelForSequenceClassification", base(), 0, True, ["bad", "good"])
@@ -85,19 +82,13 @@ class Bench:
             def on_epoch_end(self, *_, **__) -> None:
                 times.append(time.perf_counter() - self.start)
 
-        arguments = TrainingArguments(
-            output_dir=str(fresh()),
+        arguments = trainer_arguments(
             per_device_train_batch_size=BATCH,
             per_device_eval_batch_size=64,
             num_train_epochs=EPOCHS,
             learning_rate=RATE,
             bf16=bf16,
             **({"train_sampling_strategy": "group_by_length"} if grouped else {}),
-            use_cpu=Runtime().resolve().device == "cpu",
-            report_to=[],
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
         )
         train, held = rows[: self.rows], rows[self.rows :]
         trainer = Trainer(model, arguments, DataCollatorWithPadding(tokenizer), train, callbacks=[Clock()])

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tasks.project import root
 from transfer.params import load_params
 from transfer.runtime import Runtime
@@ -95,5 +93,16 @@ def fresh() -> Path:
     return Path(tempfile.mkdtemp(prefix="transferline-bench-"))
 
 
-def seeded() -> None:
-    torch.manual_seed(0)
+def trainer_arguments(**settings: Any) -> Any:
+    """What every peer's Trainer is given beside its own settings: a device, and no saving or logging in between."""
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=str(fresh()),
+        use_cpu=Runtime().resolve().device == "cpu",
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        **settings,
+    )

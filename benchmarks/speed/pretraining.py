@@ -11,7 +11,7 @@ import sys
 
 import torch
 
-from benchmarks.speed.measuring import Steps, base, fresh, in_turn, table
+from benchmarks.speed.measuring import Steps, base, fresh, in_turn, table, trainer_arguments
 from tasks.project import root
 from transfer.corpora.blocks import pack, tokenise
 from transfer.corpora.files import read_texts
@@ -54,7 +54,7 @@ class Bench:
         return steps.rate(TOKENS), self.loss(model)
 
     def peer(self, length: int, bf16: bool) -> tuple[float, float]:
-        from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
+        from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
 
         model, _ = load_model("AutoModelForMaskedLM", self.folder, 0)
         model.set_attn_implementation("sdpa")  # what a script gets
@@ -65,19 +65,13 @@ class Bench:
             def on_step_begin(self, *_, **__) -> None:
                 steps.tick()
 
-        arguments = TrainingArguments(
-            output_dir=str(fresh()),
+        arguments = trainer_arguments(
             per_device_train_batch_size=TOKENS // length,
             max_steps=self.steps,
             learning_rate=RATE,
             warmup_steps=self.steps // 10,
             weight_decay=0.01,
             bf16=bf16,
-            use_cpu=Runtime().resolve().device == "cpu",
-            report_to=[],
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
         )
         collator = DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
         Trainer(model, arguments, collator, rows, callbacks=[Clock()]).train()
@@ -93,7 +87,7 @@ class Bench:
 
 
 def main(arguments: list[str]) -> None:
-    rounds, steps = (int(value) for value in [*arguments, "3", "40"][:2]) if len(arguments) < 2 else map(int, arguments)
+    rounds, steps = (int(value) for value in [*arguments, *["3", "40"][len(arguments) :]])
     bench = Bench(steps)
     ways = {
         "ours": bench.ours,

@@ -29,11 +29,16 @@ def affixes(tokenizer: Any) -> tuple[list[int], list[int]]:
     return whole[:start], whole[start + len(bare) :]
 
 
+def is_held_out(text: str) -> bool:
+    """Whether a document is one that the objective is measured on: its text alone decides."""
+    return position("held out " + text) < HELD_OUT
+
+
 def held_out(path: Path) -> tuple[list[str], list[str]]:
     """The texts of a corpus to train on, and those to measure on: a document's side depends on its text alone."""
     texts = read_texts(path)
-    measured = [text for text in texts if position("held out " + text) < HELD_OUT]
-    trained = [text for text in texts if position("held out " + text) >= HELD_OUT]
+    measured = [text for text in texts if is_held_out(text)]
+    trained = [text for text in texts if not is_held_out(text)]
     if not trained:
         raise InputError(path, "the corpus has no document to train on", "Bring more text")
     return trained, measured or trained[:1]

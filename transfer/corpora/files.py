@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from transfer.corpora.declared import Kind
@@ -28,9 +28,17 @@ def content_of(text: str, pair: str | None = None) -> str:
     return text if pair is None else f"{text}\n{pair}"
 
 
+def contents(path: Path) -> Iterator[str]:
+    """The content of each record of a prepared file, one after another."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            record = json.loads(line)
+            yield content_of(record["text"], record.get("pair"))
+
+
 def read_texts(path: Path) -> list[str]:
     """The content of each record of a prepared file, in order."""
-    return [content_of(record["text"], record.get("pair")) for record in read_jsonl(path)]
+    return list(contents(path))
 
 
 def kind_of(path: Path) -> Kind:

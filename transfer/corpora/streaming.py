@@ -6,33 +6,18 @@ The same blocks as `blocks.pack` and `blocks.stream_of` make of the whole, in me
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from transfer.corpora.blocks import HELD_OUT, tokenise
-from transfer.corpora.files import content_of
-from transfer.corpora.split import position
+from transfer.corpora.blocks import is_held_out, tokenise
+from transfer.corpora.files import contents
 from transfer.errors import InputError
 
 AT_ONCE = 1000  # texts that are tokenised together
 PROBE = 64  # blocks on which the objective itself is measured
-
-
-def contents(path: Path) -> Iterator[str]:
-    """The content of each record of a prepared file, one after another."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            record = json.loads(line)
-            yield content_of(record["text"], record.get("pair"))
-
-
-def is_held_out(text: str) -> bool:
-    """Whether a document is one that the objective is measured on: its text alone decides."""
-    return position("held out " + text) < HELD_OUT
 
 
 def blocks_of(

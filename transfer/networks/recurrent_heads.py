@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import PreTrainedModel
@@ -10,7 +10,15 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutput, SequenceClassifierOutput
 
 from transfer.networks.pooled import classified, mean_of_tokens
-from transfer.networks.recurrent import AwdLstmConfig, AwdLstmModel, BiLmConfig, BiLmModel, started
+from transfer.networks.recurrent import (
+    AwdLstmConfig,
+    AwdLstmModel,
+    BiLmConfig,
+    BiLmModel,
+    RecurrentConfig,
+    RecurrentModel,
+    started,
+)
 
 CLASSIFIER = 50  # width of the classifier's hidden layer (ULMFiT's released code)
 
@@ -28,50 +36,51 @@ class _Recurrent(PreTrainedModel):
             super()._init_weights(module)
 
 
-class AwdLstmForCausalLM(_Recurrent):
-    """Says the next token; the softmax is the embeddings' own table, with a bias."""
+class _SaysWords(_Recurrent):
+    """A tied softmax: the embeddings' own table, with a bias."""
 
-    config_class = AwdLstmConfig
+    encoder: ClassVar[type[RecurrentModel]]
 
-    def __init__(self, config: AwdLstmConfig) -> None:
+    def __init__(self, config: RecurrentConfig) -> None:
         super().__init__(config)
-        self.recurrent = AwdLstmModel(config)
+        self.recurrent = self.encoder(config)
         self.bias = torch.nn.Parameter(torch.zeros(config.vocab_size))
         self.post_init()
+
+    def said(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits over the vocabulary, (batch, tokens, words)."""
+        return torch.nn.functional.linear(hidden, self.recurrent.embedding.weight, self.bias)
+
+
+class AwdLstmForCausalLM(_SaysWords):
+    """Says the next token."""
+
+    config_class = AwdLstmConfig
+    encoder = AwdLstmModel
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: Any = None, labels: Any = None, **_: Any
     ) -> CausalLMOutput:
-        said = said_by(self, self.recurrent(input_ids, attention_mask).last_hidden_state)
+        said = self.said(self.recurrent(input_ids, attention_mask).last_hidden_state)
         return CausalLMOutput(loss=None if labels is None else surprise(said[:, :-1], labels[:, 1:]), logits=said)
 
 
-class BiLmForCausalLM(_Recurrent):
+class BiLmForCausalLM(_SaysWords):
     """Says the next token from the left and the one before from the right; the loss is the mean of both (Peters et al., eq. 1)."""
 
     config_class = BiLmConfig
-
-    def __init__(self, config: BiLmConfig) -> None:
-        super().__init__(config)
-        self.recurrent = BiLmModel(config)
-        self.bias = torch.nn.Parameter(torch.zeros(config.vocab_size))
-        self.post_init()
+    encoder = BiLmModel
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: Any = None, labels: Any = None, **_: Any
     ) -> CausalLMOutput:
         ahead, back = self.recurrent(input_ids, attention_mask).last_hidden_state.chunk(2, dim=-1)
-        said = said_by(self, ahead)
+        said = self.said(ahead)
         if labels is None:
             return CausalLMOutput(logits=said)
-        before = said_by(self, back)
+        before = self.said(back)
         loss = (surprise(said[:, :-1], labels[:, 1:]) + surprise(before[:, 1:], labels[:, :-1])) / 2
         return CausalLMOutput(loss=loss, logits=said)
-
-
-def said_by(model: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """Logits over the vocabulary, (batch, tokens, words)."""
-    return torch.nn.functional.linear(hidden, model.recurrent.embedding.weight, model.bias)
 
 
 def surprise(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
