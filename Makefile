@@ -6,11 +6,8 @@ STAMP := .venv/.installed
 
 .PHONY: run serve test test-slow bench lint types format clean-env
 
-# First touch of memory is slow on many machines: glibc keeps what it has freed (1.2 to 1.5 times the training speed).
-KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 MALLOC_TOP_PAD_=268435456
-
 run: $(STAMP)
-	@$(KEEP_MEMORY) $(BIN)/transferline run $(ARGS)
+	@$(BIN)/transferline run $(ARGS)
 
 # exec: Ctrl-C reaches it, and it ends what it has started
 serve: $(STAMP)
@@ -25,7 +22,7 @@ test-slow: $(STAMP)
 
 # by hand, on a machine that does nothing else: about half an hour; benchmarks/README.md keeps what was measured
 bench: $(STAMP)
-	@for what in pretraining finetuning corpora line; do $(KEEP_MEMORY) $(BIN)/python -m benchmarks.speed.$$what || exit 1; done
+	@for what in pretraining finetuning corpora line; do $(BIN)/python -m benchmarks.speed.$$what || exit 1; done
 
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -92,6 +92,9 @@ def diagnose(
         str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
     ] = None,
     bases: Annotated[str, typer.Option(help="Bases to look at, separated by commas; else the target's own.")] = "",
+    labels: Annotated[
+        int | None, typer.Option(min=1, help="Take the target for one with no more labels than these.")
+    ] = None,
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Say before any training whether transfer is likely to pay, from where, and which recipe to try first."""
@@ -108,7 +111,7 @@ def diagnose(
     from flows.diagnose import diagnose as flow
 
     quiet_console()
-    flow(name, chosen or None, device)
+    flow(name, chosen or None, labels, device)
 
 
 def audit(

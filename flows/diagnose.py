@@ -55,6 +55,7 @@ class Seen:
 def diagnose(
     target: Target,
     bases: list[str] | None = None,
+    labels: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
@@ -63,6 +64,7 @@ def diagnose(
     Args:
         target: a name from params.yaml
         bases: bases to look at; empty: that of the target's own recipe
+        labels: take the target for one with no more labels than these; what others lend it stays whole
         device: where to compute
         precision: of training; a diagnosis trains nothing
     """
@@ -76,7 +78,7 @@ def diagnose(
     data = pin_data(target, params, params.lenders(target))
     lenders = params.lenders(target, alike=True)  # others cannot be read by the same base
     runtime = Runtime.model_validate({"device": device, "precision": precision})
-    ground, recipes = open_field(params, target, data, names)
+    ground, recipes = open_field(params, target, data, names, Comparison(labels=labels))
     with open_runner(runtime) as runner, ComparisonRun(f"diagnose {target}", "diagnose", spec.seeds) as run:
         builder = Builder(ground, runtime, run, runner)
         seen = look(ground, lenders, builder)
@@ -95,13 +97,14 @@ def diagnose(
     return {"recipe": advice[0].recipe, "headline": said, "folder": str(folder), "run": run.run_id}
 
 
-def open_field(params: Params, target: str, data: Data, bases: list[str]) -> tuple[Ground, dict[str, Recipe]]:
+def open_field(
+    params: Params, target: str, data: Data, bases: list[str], question: Comparison
+) -> tuple[Ground, dict[str, Recipe]]:
     """The ground, and the recipes on some bases that the target admits. Raises InputError where there is none."""
-    known = asked(params, target, Comparison())
+    known = asked(params, target, question)
     known = {name: recipe for name, recipe in known.items() if recipe.base in bases}
-    ground = open_ground(
-        params, target, data, list(known.values()), lambda rows, _: (rows,), params.target(target).seeds
-    )
+    seeds = params.target(target).seeds
+    ground = open_ground(params, target, data, list(known.values()), question.counts, seeds)
     recipes = admitted(ground, known)
     if not recipes:
         raise InputError(f"target {target!r}", f"no recipe on {', '.join(bases)} suits it", "Name other bases")
@@ -111,6 +114,8 @@ def open_field(params: Params, target: str, data: Data, bases: list[str]) -> tup
 def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
     """Diagnose every base of the ground that can encode, or take what is there."""
     found, flops = {}, 0.0
+    drawn, data = ground.labels(ground.rows, 0), ground.with_labels(ground.rows, 0)
+    builder.build([drawn] if drawn else [])
     for name, base in ground.bases.items():
         collected = Step("base", base, role="base")
         builder.build([collected])
@@ -118,8 +123,8 @@ def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
         if family is None or not family.can("encode"):
             console.print(f"  [yellow]left   [/] base {name}: it gives no features to look at")
             continue
-        stage = Diagnose(lenders=tuple(lenders), corpus="corpus" in ground.data)
-        read = tuple((role, ground.data[role].md5) for role in stage.roles())
+        stage = Diagnose(lenders=tuple(lenders), corpus="corpus" in data)
+        read = tuple((role, data[role].md5) for role in stage.roles())
         step = Step("select", stage, (collected.key,), read, None, f"diagnose {name}")
         builder.build([step])
         found[name] = json.loads((store() / step.key / FILE).read_text(encoding="utf-8"))

@@ -37,9 +37,10 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
         return
     import torch
 
-    if runtime.device != "cpu":
-        mend = "Let it be one; a stage computes on one GPU"
-        raise InputError("TRANSFERLINE_PROCESSES", f"{runtime.processes} processes on {runtime.device}", mend)
+    if runtime.device != "cpu" and torch.cuda.device_count() < runtime.processes:
+        what = f"{runtime.processes} processes on {torch.cuda.device_count()} visible GPUs"
+        mend = "Give a stage as many devices, as TRANSFERLINE_GPU_SLOTS=0+1,2+3 gives two, or let it be fewer processes"
+        raise InputError("TRANSFERLINE_PROCESSES", what, mend)
     file = store() / ".requests" / f"{request.key}.crew.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")

@@ -23,7 +23,7 @@ from tasks.building import build_checkpoint, finished
 from tasks.progress import console, log
 from tasks.project import root, shared_uri, store
 from tasks.requests import Request
-from tasks.slots import devices, slot
+from tasks.slots import Slot, devices, slot
 from transfer.checkpoint import Checkpoint
 from transfer.errors import InputError
 from transfer.runtime import Runtime
@@ -87,11 +87,11 @@ def build_step(request: Request) -> Checkpoint:
 
 
 def build_on_a_slot(request: Request) -> Checkpoint:
-    """Build in a child process that sees one device of this machine and no other."""
+    """Build in a child process that sees the devices of one slot of this machine and no other."""
     with slot() as taken:
         log(f"{request.title} on device {taken.device}")
         for attempt in range(1, most_starts() + 1):
-            code = _child(request, taken.device, taken.descriptor)
+            code = _child(request, taken)
             found = finished(request)
             if found is not None:
                 return found
@@ -107,17 +107,17 @@ def _slots(runtime: Runtime) -> list[str]:
     return [] if runtime.device == "cpu" else devices()
 
 
-def _child(request: Request, device: str, descriptor: int) -> int:
+def _child(request: Request, taken: Slot) -> int:
     """Run tasks.child to its end; its exit code, negative where a signal ended it."""
     folder = store() / ".requests"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{request.key}.json"
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")
     file.with_suffix(".error").unlink(missing_ok=True)
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": device, "TRANSFERLINE_ROOT": str(root())}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": taken.visible, "TRANSFERLINE_ROOT": str(root())}
     command = [sys.executable, "-m", "tasks.child", str(file)]
     # the child keeps the slot's lock open too: the device is free when both are gone
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(descriptor,)) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:
         code = child.wait()
     file.unlink(missing_ok=True)
     return code

@@ -30,11 +30,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FLOWS_AT_ONCE = 4  # flow runs of the CPU worker: they wait for each other's stages, and for devices
 RESTARTS = 5
 UP_WITHIN = 180.0  # seconds for a server on a new database and a slow machine
-KEEP_MEMORY = {  # see the Makefile
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "20000000000",
-    "MALLOC_TOP_PAD_": "268435456",
-}
 
 
 @dataclass
@@ -221,7 +216,7 @@ def _environment(where: Addresses) -> dict[str, str]:
     if password:
         told["PREFECT_API_AUTH_STRING"] = os.environ.get("PREFECT_API_AUTH_STRING", password)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**KEEP_MEMORY, **os.environ, **told, "PATH": path}
+    return {**os.environ, **told, "PATH": path}
 
 
 def _refuse_open_doors(where: Addresses) -> None:

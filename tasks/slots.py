@@ -22,17 +22,22 @@ POLL = 0.2  # seconds between two looks for a free device
 
 @dataclass(frozen=True)
 class Slot:
-    """One device that is ours for a while: its name, as CUDA_VISIBLE_DEVICES wants it, and the open lock."""
+    """One device, or several joined by `+`, that are ours for a while, and the open lock."""
 
     device: str
     descriptor: int
+
+    @property
+    def visible(self) -> str:
+        """As CUDA_VISIBLE_DEVICES wants it."""
+        return self.device.replace("+", ",")
 
 
 def devices() -> list[str]:
     """Names of the devices that stages may use.
 
     TRANSFERLINE_GPU_SLOTS (a number, or names with commas) decides; left out, CUDA_VISIBLE_DEVICES does, else what torch
-    finds. Raises InputError on a number that is none.
+    finds. A name such as `0+1` is two devices for one stage. Raises InputError on names that are none.
     """
     declared = os.environ.get("TRANSFERLINE_GPU_SLOTS", "").strip()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

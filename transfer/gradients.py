@@ -7,7 +7,7 @@ noise of dropout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from transfer.runtime import Runtime
 
 if TYPE_CHECKING:
     from transfer.training import Learner
+
+BUCKET = 25 * 2**20 // 4  # numbers that are exchanged at once: 25 MiB of fp32 (Li et al. 2020, section 3.2.3)
 
 
 def open_accelerator(runtime: Runtime) -> Any:
@@ -81,10 +83,25 @@ def _sum(accelerator: Any, parameters: Iterable[Any]) -> None:
 
     learning = [parameter for parameter in parameters if parameter.requires_grad]
     has = torch.tensor([float(p.grad is not None) for p in learning], device=accelerator.device)
-    for parameter, some in zip(learning, accelerator.reduce(has, "sum").tolist(), strict=True):
-        if some:
-            given = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            parameter.grad = accelerator.reduce(given, "sum")
+    known = accelerator.reduce(has, "sum").tolist()
+    for bucket in _buckets([parameter for parameter, some in zip(learning, known, strict=True) if some]):
+        given = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+        summed = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in given]), "sum")
+        for parameter, part in zip(bucket, summed.split([p.numel() for p in bucket]), strict=True):
+            parameter.grad = part.view_as(parameter)
+
+
+def _buckets(parameters: Sequence[Any]) -> Iterator[list[Any]]:
+    """Parameters of one type together, as long as they are small: one exchange for many."""
+    bucket: list[Any] = []
+    for parameter in parameters:
+        full = sum(p.numel() for p in bucket) + parameter.numel() > BUCKET
+        if bucket and (full or parameter.dtype != bucket[0].dtype):
+            yield bucket
+            bucket = []
+        bucket.append(parameter)
+    if bucket:
+        yield bucket
 
 
 def _tensor(accelerator: Any, value: float) -> Any:

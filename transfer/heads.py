@@ -10,11 +10,13 @@ layer whose weights are set by hand:
   layer norm (which ignores scale) what stands at every position is LayerNorm(mean of the tokens), up to 1 / _LOUD;
 * the feed-forward part is zero, so the second layer norm only repeats the first.
 
-The layer is never trained. The served model is an ordinary BERT with one layer more.
+The layer is never trained. The served model is an ordinary BERT with one layer more; wherever it runs in our hands, the layer is
+computed as the mean that it is, without its products.
 """
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +81,7 @@ def _set_mean_layer(model: Any) -> frozenset[str]:
     import torch
 
     layer = model.base_model.encoder.layer[-1]
+    layer.forward = types.MethodType(_mean_of_tokens, layer)
     width = model.config.hidden_size
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -94,6 +97,24 @@ def _set_mean_layer(model: Any) -> frozenset[str]:
         _gentle(model)
     owned = {id(parameter) for parameter in layer.parameters()}
     return frozenset(name for name, parameter in model.named_parameters() if id(parameter) in owned)
+
+
+def _mean_of_tokens(layer: Any, hidden_states: Any, attention_mask: Any = None, *others: Any, **more: Any) -> Any:
+    """What the layer that pools does, without its products; the first token's result, where heads look, stands at every token.
+
+    A mask is (batch, tokens), or (batch, 1, queries, tokens) of booleans or of summands of the scores.
+    """
+    from transfer.networks.pooled import mean_of_tokens
+
+    if others or more.get("past_key_values") is not None:  # keys from outside: a prefix has a share in the mean
+        return type(layer).forward(layer, hidden_states, attention_mask, *others, **more)
+    seen = None
+    if attention_mask is not None:
+        row = attention_mask[:, 0, 0] if attention_mask.dim() == 4 else attention_mask
+        seen = (row == 0) if row.is_floating_point() else row
+    mean = mean_of_tokens(hidden_states, seen).unsqueeze(1)
+    pooled = layer.attention.output.LayerNorm(hidden_states[:, :1] + _LOUD * mean)
+    return layer.output.LayerNorm(pooled).expand_as(hidden_states)
 
 
 def _gentle(model: Any) -> None:

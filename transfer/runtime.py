@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from transfer.quick import cheap_dropout, keep_memory, quickest_threads
+
 
 class Runtime(BaseModel):
     """Device, precision and memory of one machine."""
@@ -21,6 +23,7 @@ class Runtime(BaseModel):
     micro_batch: int | None = None  # examples on the device at once; None: the whole batch
     threads: int | None = None
     processes: int = 1  # that train one model together, each with its share of every batch
+    keep_memory: bool = True  # whether the C library keeps what is freed; TRANSFERLINE_KEEP_MEMORY=0 says no
     save_every: float = 30.0  # seconds between two saved states of a training run
 
     def resolve(self) -> Runtime:
@@ -34,14 +37,20 @@ class Runtime(BaseModel):
         if precision == "auto":
             precision = "bf16" if _bf16_pays(device) else "fp32"
         processes = int(os.environ.get("TRANSFERLINE_PROCESSES") or self.processes)
-        return self.model_copy(update={"device": device, "precision": precision, "processes": processes})
+        keeps = self.keep_memory and os.environ.get("TRANSFERLINE_KEEP_MEMORY") != "0"
+        return self.model_copy(
+            update={"device": device, "precision": precision, "processes": processes, "keep_memory": keeps}
+        )
 
     def apply(self) -> None:
-        """Set the process-wide switches: threads, and oneDNN's (on a GPU: TF32) matrix products."""
+        """Set the process-wide switches: threads, oneDNN's (on a GPU: TF32) matrix products, memory and dropout of a CPU."""
         import torch
 
-        if self.threads:
-            torch.set_num_threads(self.threads)
+        if self.device == "cpu":
+            cheap_dropout()
+            if self.keep_memory:
+                keep_memory()
+            torch.set_num_threads(self.threads or quickest_threads(self.precision == "bf16"))
         torch.set_float32_matmul_precision(_products(self.device))
 
     def place(self, model: Any) -> Any:
@@ -65,6 +74,7 @@ class Runtime(BaseModel):
             "precision": self.precision,
             "threads": str(torch.get_num_threads()),
             "processes": str(self.processes),
+            "memory": "kept" if self.keep_memory else "given back",
             "matmul": torch.get_float32_matmul_precision(),
             "machine": platform.machine(),
             "python": platform.python_version(),

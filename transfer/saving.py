@@ -24,6 +24,8 @@ class Saved:
 
     step: int
     history: dict[str, Any]
+    threads: int = 0
+    """that computed it on a CPU: sums of other shares round differently; 0: unknown"""
 
 
 def save(state: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, saved: Saved) -> None:
@@ -69,7 +71,7 @@ def newest(state: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
         index, name = key.split(".", 1)
         per_parameter.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": per_parameter})
-    return Saved(raw["step"], raw["history"])
+    return Saved(**raw)
 
 
 def best_path(state: Path, step: int) -> Path:

@@ -129,7 +129,8 @@ def train(
 
     accelerator = open_accelerator(runtime)
     model = runtime.place(learner.model)
-    optimizer = torch.optim.AdamW(learner.groups(schedule.rate), lr=schedule.rate, weight_decay=schedule.weight_decay)
+    groups = learner.groups(schedule.rate)
+    optimizer = torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
     peaks = [group["lr"] for group in optimizer.param_groups]
     history = History()
     clock = Clock(runtime.save_every)
@@ -144,6 +145,7 @@ def train(
     first = 0
     if saved is not None:
         first, history = saved.step, History(**saved.history)
+        torch.set_num_threads(saved.threads or torch.get_num_threads())
         add_spent(history.spent)
         for row in history.rows:  # whoever listens now was not there when these were told
             tell(row)
@@ -181,7 +183,7 @@ def train(
                 break
         if accelerator.is_main_process and clock.wants_save() and done < steps:
             history.spent = _since(before)
-            save(state, model, optimizer, Saved(done, vars(history)))
+            save(state, model, optimizer, Saved(done, vars(history), torch.get_num_threads()))
     accelerator.wait_for_everyone()
     if patience is not None and best_path(state, history.best_step).exists():
         load_best(state, history.best_step, model)
@@ -208,7 +210,8 @@ def _validate(
 ) -> None:
     """Measure on held-out data, remember the best weights, and say so."""
     learner.model.eval()
-    figures = agreed(accelerator, learner.validate())
+    with accelerator.autocast():  # it only has to rank epochs; what is reported of the kept one is measured in full
+        figures = agreed(accelerator, learner.validate())
     history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}, **_since(before)})
     if figures["score"] > history.best_score:
         history.best_score, history.best_step, history.stale = figures["score"], done, 0

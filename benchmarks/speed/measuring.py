@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import inspect
 import statistics
 import tempfile
 import time
@@ -93,10 +95,27 @@ def fresh() -> Path:
     return Path(tempfile.mkdtemp(prefix="transferline-bench-"))
 
 
+def as_scripts_run() -> None:
+    """Undo what `Runtime.apply` has done to this process, so that a peer runs as in a process of its own."""
+    import torch
+
+    library = ctypes.CDLL(None)
+    for option, value in (
+        (-4, 65536),
+        (-1, 128 * 1024),
+        (-2, 128 * 1024),
+    ):  # glibc's own M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+        library.mallopt(option, value)
+    library.malloc_trim(0)
+    torch.nn.functional.dropout = inspect.unwrap(torch.nn.functional.dropout)
+    torch.set_float32_matmul_precision("highest")
+
+
 def trainer_arguments(**settings: Any) -> Any:
     """What every peer's Trainer is given beside its own settings: a device, and no saving or logging in between."""
     from transformers import TrainingArguments
 
+    as_scripts_run()
     return TrainingArguments(
         output_dir=str(fresh()),
         use_cpu=Runtime().resolve().device == "cpu",

@@ -132,6 +132,9 @@ def test_the_matrix_and_the_diagnosis_read_what_is_there(project: Path) -> None:
     again = transferline(project, "diagnose", "reviews")
     assert again.stderr.count("  reused ") == 2
     assert "  built " not in again.stderr
+    fewer = transferline(project, "diagnose", "reviews", "--labels", "20")
+    assert fewer.returncode == 0, fewer.stderr
+    assert json.loads((folder / "diagnosis.json").read_text())["bases"]["tiny"]["rows"] == 20
 
 
 def test_an_audit_says_what_was_forgotten_and_whom_a_model_favours(project: Path) -> None:

@@ -132,9 +132,9 @@ def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build) ->
     assert all(torch.allclose(one[tensor], two[tensor], atol=0.02) for tensor in one)
 
 
-def test_several_processes_on_a_gpu_are_refused(build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_refused(build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Runtime, "resolve", lambda self: self.model_copy(update={"device": "cuda"}))
     monkeypatch.setattr(Runtime, "apply", lambda self: None)
     monkeypatch.setattr(Runtime, "describe", lambda self: {})
-    with pytest.raises(InputError, match="2 processes on cuda"):
+    with pytest.raises(InputError, match="2 processes on 0 visible GPUs"):
         build(STAGES["full"], TWO, "gpu")

@@ -48,6 +48,12 @@ def test_devices_are_declared_or_visible(declared: str, visible: str | None, nam
     assert devices() == names
 
 
+def test_a_slot_may_be_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRANSFERLINE_GPU_SLOTS", "0+1,2+3")
+    with slot() as first, slot() as second:
+        assert [first.visible, second.visible] == ["0,1", "2,3"]
+
+
 def test_a_list_with_a_hole_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFERLINE_GPU_SLOTS", "0,,1")
     with pytest.raises(InputError, match="names no devices"):

@@ -31,6 +31,25 @@ def test_the_added_layer_is_the_normalised_mean_over_tokens(tiny: Path) -> None:
     torch.testing.assert_close(got, expected, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("padded", [True, False])
+def test_the_mean_is_what_the_layer_computes(tiny: Path, tmp_path: Path, attention: str, padded: bool) -> None:
+    """Its short way in our hands gives the logits and gradients that the layer's products give in anybody's."""
+    short = load_classifier(tiny, LABELS, "mean", seed=0).eval()
+    short.save_pretrained(tmp_path / "served")
+    whole = AutoModelForSequenceClassification.from_pretrained(tmp_path / "served").eval()
+    inputs = batch(tiny) if padded else {name: value[2:] for name, value in batch(tiny).items()}
+    said, gradients = [], []
+    for model in (short, whole):
+        model.set_attn_implementation(attention)
+        logits = model(**inputs).logits
+        logits.square().sum().backward()
+        said.append(logits.detach())
+        gradients.append(model.base_model.encoder.layer[0].output.dense.weight.grad)
+    torch.testing.assert_close(said[0], said[1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-2, atol=1e-4)
+
+
 def test_first_token_pooling_adds_nothing(tiny: Path) -> None:
     model = load_classifier(tiny, LABELS, "first", seed=0)
     assert model.config.num_hidden_layers == 2
