@@ -110,6 +110,18 @@ class Memo:
 
 def _key(model: Any, inputs: dict[str, list]) -> str:
     """Everything that the last layer's input depends on, as one hash."""
+    import xxhash
+
+    total = xxhash.xxh3_128(encoder_hash(model).encode())
+    for name in sorted(inputs):
+        total.update(name.encode())
+        for value in inputs[name]:
+            total.update(content(value))
+    return total.hexdigest()
+
+
+def encoder_hash(model: Any) -> str:
+    """Everything that the last layer's input depends on beside the examples, as one hash."""
     import torch
     import xxhash
 
@@ -124,14 +136,10 @@ def _key(model: Any, inputs: dict[str, list]) -> str:
         if id(tensor) not in skipped:
             total.update(name.encode())
             total.update(np.ascontiguousarray(tensor.detach().float().cpu().numpy()).tobytes())
-    for name in sorted(inputs):
-        total.update(name.encode())
-        for value in inputs[name]:
-            total.update(_content(value))
     return total.hexdigest()
 
 
-def _content(value: Any) -> bytes:
+def content(value: Any) -> bytes:
     """One example's part of an input, whole: a long array's repr leaves out its middle."""
     if isinstance(value, tuple):
         return b"".join(np.ascontiguousarray(part).tobytes() for part in value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +55,8 @@ class PackageTokenizer(BaseModel):
 
 class RandomBase(FetchedBase):
     """An architecture with random weights: of transformers, or a recurrent one of ours."""
+
+    version: ClassVar[int] = 2  # recurrent layers start by Glorot's rule
 
     method: Literal["random"]
     config: dict[str, Any]

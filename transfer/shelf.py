@@ -41,6 +41,8 @@ class Shelf:
     def row(self, name: str) -> np.ndarray:
         """A row, (length, width), read from the file as it is needed."""
         start, length = self.places[name]
+        if not length:
+            return np.zeros((0, self.width), self.kind)
         shape, offset = (length, self.width), start * self.width * self.kind.itemsize
         return np.memmap(self.folder / ROWS, self.kind, mode="r", offset=offset, shape=shape)
 

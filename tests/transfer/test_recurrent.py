@@ -149,7 +149,7 @@ def test_ulmfits_recipe_on_a_base_of_random_weights(family: str, kinds, wheel, m
     write_jsonl(tmp_path / "corpus.jsonl", rounds)  # every word has one successor: there is something to learn
     data = {**kinds["single-label"], "corpus": tmp_path / "corpus.jsonl"}
     tip, figures = build(ADAPTING["causal"].model_validate(settings), data, tmp_path / "domain", tip)
-    assert figures["heldout_loss"] < 1.5 < 3 < figures["heldout_loss_before"]
+    assert figures["heldout_loss"] < 1.5 < 2.9 < figures["heldout_loss_before"]
     quick = {**QUICK, "epochs": 8, "patience": 8, "schedule": {"batch_size": 16, "rate": 1e-2}}
     for name, pooling in (("gradual", "first"), ("discriminative", "mean")):
         stage = TUNING[name].model_validate({**quick, "pooling": pooling})

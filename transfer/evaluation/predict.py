@@ -60,7 +60,7 @@ def _network(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, fl
     with sharing():
         made = target.predictions(examples, target.answer(network, examples))
     calls = LATENCY_CALLS_GENERATING if target.generates else LATENCY_CALLS
-    return made, _median_ms(lambda i: target.answer(network, examples.only(i)), min(calls, len(examples)))
+    return made, _median_ms(lambda i: target.answer(network, examples.some([i])), min(calls, len(examples)))
 
 
 def _median_ms(call: Callable[[int], object], calls: int) -> float:

@@ -77,9 +77,14 @@ def started(module: torch.nn.Module) -> bool:
         edge = 2 * module.embedding_dim**-0.5  # the paper's 0.1 at its 400 units: a word is as loud at any width
         init.uniform_(module.weight, -edge, edge)
     elif isinstance(module, Layer):
-        for name, parameter in module.named_parameters():
-            edge = module.out**-0.5 if name.startswith("weight") else 0.0
-            init.uniform_(parameter, -edge, edge)
+        for weight in (
+            module.weight_ih,
+            module.weight_hh,
+        ):  # each gate by Glorot & Bengio 2010, so that a stack is not mute
+            edge = (6 / (module.out + weight.shape[1])) ** 0.5
+            init.uniform_(weight, -edge, edge)
+        for bias in (module.bias_ih, module.bias_hh):
+            init.zeros_(bias)
     else:
         return False
     return True

@@ -47,6 +47,12 @@ class _SaysWords(_Recurrent):
         self.bias = torch.nn.Parameter(torch.zeros(config.vocab_size))
         self.post_init()
 
+    def expect(self, counts: torch.Tensor) -> None:
+        """Before anything is learnt, expect each word as often as it comes: states that have to learn that learn nothing else."""
+        if not self.bias.any():
+            with torch.no_grad():
+                self.bias.copy_(torch.log((counts + 1) / (counts + 1).sum()))
+
     def said(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits over the vocabulary, (batch, tokens, words)."""
         return torch.nn.functional.linear(hidden, self.recurrent.embedding.weight, self.bias)
@@ -90,7 +96,8 @@ def surprise(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 class AwdLstmForSequenceClassification(_Recurrent):
     """ULMFiT's classifier: the last state, the maximum and the mean over tokens side by side (Howard & Ruder 2018, section 3.3),
-    one hidden layer, and a linear layer. With `pooling: mean` a linear layer on the mean alone."""
+    one hidden layer, and a linear layer. They normalise over a batch; here it is over each text, of which one will do.
+    With `pooling: mean` a linear layer on the mean alone."""
 
     config_class = AwdLstmConfig
 
@@ -99,8 +106,8 @@ class AwdLstmForSequenceClassification(_Recurrent):
         self.num_labels = config.num_labels
         self.recurrent = AwdLstmModel(config)
         own, wide = config.pooling == "own", config.hidden_size
-        hidden = [torch.nn.Linear(3 * wide, CLASSIFIER), torch.nn.ReLU(), torch.nn.Dropout(0.1)]
-        self.hidden = torch.nn.Sequential(*hidden) if own else torch.nn.Identity()
+        hidden = torch.nn.Linear(3 * wide, CLASSIFIER), torch.nn.ReLU(), torch.nn.Dropout(0.1)
+        self.hidden = torch.nn.Sequential(torch.nn.LayerNorm(3 * wide), *hidden) if own else torch.nn.Identity()
         self.classifier = torch.nn.Linear(CLASSIFIER if own else wide, int(config.num_labels or 1))
         self.post_init()
 

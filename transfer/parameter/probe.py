@@ -13,6 +13,7 @@ from pydantic import Field
 
 from transfer.corpora.declared import Kind as TargetKind
 from transfer.encodings import sharing
+from transfer.featured import features_of
 from transfer.heads import Pooling, output_layer
 from transfer.parameter.linear import Solution, solve
 from transfer.parameter.tuning import open_tokenizer, save_tuned
@@ -74,7 +75,11 @@ def best_head(
             figures = {"validation_accuracy": score, "strength": strength}
             work.report(Progress(work.name, number, len(strengths), "fits", 0.0, figures))
 
-    sides = [(target.features(model, part), truth_of(target, part)) for part in (train, validation)]
+    cache = work.cache if work is not None else None  # of training rows: validation is the same file for all
+    sides = [
+        (features_of(model, target, train, cache), truth_of(target, train)),
+        (target.features(model, validation), truth_of(target, validation)),
+    ]
     has_bias = output_layer(model).bias is not None
     weights = weights_of(train.records)
     if weights is not None and isinstance(target, Tokens):

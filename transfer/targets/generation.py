@@ -129,11 +129,11 @@ class Sources(Examples):
             inputs = {"input_ids": [[*row, *newline] for row in sources]}
         super().__init__(records, inputs, tokenizer, truth)
 
-    def only(self, index: int) -> Examples:
-        one = super().only(index)
-        assert isinstance(one, Sources)
-        one.targets = [self.targets[index]]
-        return one
+    def some(self, indices: Sequence[int]) -> Examples:
+        part = super().some(indices)
+        assert isinstance(part, Sources)
+        part.targets = [self.targets[i] for i in indices]
+        return part
 
     def asked(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """Inputs to generate from; a decoder's are padded on the left, where the answer does not begin."""

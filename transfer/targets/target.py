@@ -41,13 +41,16 @@ class Examples:
         chosen = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
         return dict(self.tokenizer.pad(chosen, return_tensors="pt"))
 
-    def only(self, index: int) -> Examples:
-        """One example by itself, as a served model sees it."""
-        one = copy.copy(self)
-        one.records, one.truth = [self.records[index]], self.truth[index : index + 1]
-        one.inputs = {name: [values[index]] for name, values in self.inputs.items()}
-        one.lengths = [self.lengths[index]]
-        return one
+    def some(self, indices: Sequence[int]) -> Examples:
+        """Some examples by themselves."""
+        part = copy.copy(self)
+        part.records = [self.records[i] for i in indices]
+        part.truth = (
+            self.truth[list(indices)] if isinstance(self.truth, np.ndarray) else [self.truth[i] for i in indices]
+        )
+        part.inputs = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
+        part.lengths = [self.lengths[i] for i in indices]
+        return part
 
     def parts(self, size: int) -> list[list[int]]:
         """Indices in batches of like length: little padding."""

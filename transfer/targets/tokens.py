@@ -128,11 +128,11 @@ class TaggedExamples(Examples):
         self.places: list[list[int]] = inputs["places"]
         super().__init__(records, {n: v for n, v in inputs.items() if n != "places"}, tokenizer, truth)
 
-    def only(self, index: int) -> Examples:
-        one = super().only(index)
-        assert isinstance(one, TaggedExamples)
-        one.places = [self.places[index]]
-        return one
+    def some(self, indices: Sequence[int]) -> Examples:
+        part = super().some(indices)
+        assert isinstance(part, TaggedExamples)
+        part.places = [self.places[i] for i in indices]
+        return part
 
 
 def first_pieces(word_ids: Sequence[int | None], words: int) -> list[int]:

@@ -100,7 +100,7 @@ class TestTokens:
         target, examples = self.examples(pieces, records, 32)
         model = target.load(pieces, "first", 0).eval()
         together = target.answer(model, examples)
-        alone = [target.answer(model, examples.only(i))[0] for i in range(4)]
+        alone = [target.answer(model, examples.some([i]))[0] for i in range(4)]
         assert together.tolist() == alone
 
 
@@ -167,6 +167,6 @@ def test_generation_stops_at_the_end_and_answers_alike_alone_and_in_a_batch(
         network, tokenizer = target.open(model), load_tokenizer(model)
         examples = target.examples(kinds["generation"]["test"], tokenizer, Reading(24, "head", 6))
         together = target.answer(network, examples)
-        alone = [target.answer(network, examples.only(i))[0] for i in range(6)]
+        alone = [target.answer(network, examples.some([i]))[0] for i in range(6)]
         assert together[:6].tolist() == alone
         assert all(len(text.split()) <= 6 for text in together)
