@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import flows  # noqa: F401 - sets the quiet switches
 from flows.scoring import score
 from tasks.project import root
-from tasks.versioning import locked_data
+from tasks.versions import locked_data
 from transfer.corpora.declared import Read
 from transfer.corpora.files import read_jsonl
 from transfer.corpora.read import normalise, read_rows

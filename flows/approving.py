@@ -9,7 +9,7 @@ from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
-from flows.building import Line
+from flows.planning import Line
 from tasks.progress import console
 from tasks.promoting import Approval
 from tasks.tracking import TransferRun

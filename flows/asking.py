@@ -122,8 +122,8 @@ def audit(
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """What a recipe's model has forgotten of other tasks, and what it makes of groups of people. No gate."""
-    from flows.building import open_line
     from flows.environment import quiet_console
+    from flows.planning import open_line
     from tasks.project import root
     from transfer.params import load_params
 

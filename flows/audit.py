@@ -14,8 +14,9 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from flows.building import build_chain, open_line
+from flows.building import build_chain
 from flows.choices import OWN, RecipeChoice, Target, recipe_of
+from flows.planning import open_line
 from flows.starting import begin
 from tasks.placing import open_runner
 from tasks.progress import console, log

@@ -1,128 +1,34 @@
-"""Planning a line and building its chain, step by step in the order of the plan."""
+"""Building a chain, step by step in the order of its plan."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prefect.task_runners import TaskRunner
 
-from tasks.caching import Built, build_all, committed
-from tasks.deciding import Decided, last_decision, settle
+from flows.planning import Line
+from tasks.caching import Built, build_all
 from tasks.finetuning import control, tune
 from tasks.pretraining import adapt, collect_base, select
-from tasks.project import root, store
+from tasks.project import store
 from tasks.requests import Request
 from tasks.tracking import TransferRun, commit
-from transfer.admission import Settings, check_recipe, setting_between
-from transfer.bases import FetchedBase, FolderBase
-from transfer.chain import Chain, Data, Step, plan
-from transfer.corpora.declared import TargetSpec
-from transfer.errors import InputError
-from transfer.families import Family, family_of
-from transfer.params import AUTO, Params, load_params
-from transfer.recipe import Recipe
-from transfer.runtime import Runtime
-from transfer.targets import target_of
+from transfer.chain import Chain, Data, Step
 from transfer.tournament.labels import FILE
 
 STAGES = {"base": collect_base, "select": select, "adapt": adapt, "tune": tune, "control": control}
-LEAST_SEEDS = 3  # fewer say nothing about the spread
 
 
-@dataclass(frozen=True)
-class Line:
-    """What one retrain is about: the declarations it follows, and the runtime it runs on."""
-
-    params: Params
-    target: str
-    recipe: str
-    spec: TargetSpec
-    seeds: int
-    runtime: Runtime
-    decided: Decided | None = None
-
-    def settled(self, data: Data) -> Line:
-        """The line with the recipe of the last decision, where it asks for that one. Raises InputError on a stale one."""
-        if self.recipe != AUTO:
-            return self
-        decision = last_decision(self.target)
-        base = Step("base", resolved_base(self.params, decision["base"]["name"])).key
-        decided = settle(decision, data, base, self.params.recipes)
-        return replace(self, recipe=decided.name, decided=decided)
-
-    def lenders(self) -> tuple[str, ...]:
-        """The source targets that the recipe learns from; of `auto`, the recipe of the last decision."""
-        if self.recipe != AUTO:
-            return self.declared.borrows()
-        decision = last_decision(self.target)
-        return Recipe.model_validate(decision["recipe"]).borrows() if decision["ship"] else ()
-
-    def plan(self, data: Data) -> Chain:
-        """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
-        base = resolved_base(self.params, self.declared.base)
-        return plan(
-            self.target,
-            self.spec,
-            self.recipe,
-            self.declared,
-            base,
-            data,
-            self.seeds,
-            family_known(base),
-            {
-                name: resolved_base(self.params, name)
-                for name in self.params.bases
-                if name == self.declared.tune.starts_from()
-            },
-            settings_of(self.params, self.target, data, self.declared.borrows()),
-        )
-
-    @property
-    def declared(self) -> Recipe:
-        return self.decided.recipe if self.decided else self.params.recipe(self.recipe)
-
-    def check_family(self, chain: Chain) -> None:
-        """Refuse what the collected base's family cannot do, now that it is known."""
-        family = family_of(store() / chain.steps[0].key)
-        check_recipe(self.recipe, self.declared, self.spec, chain.setting, family, chain.settings)
-
-    def request(self, chain: Chain, run: TransferRun) -> Request:
-        """What all requests of this retrain have in common (its step is replaced for each)."""
-        return Request(chain.steps[0], {}, self.runtime, run.run_id, run.experiment_id, {"commit": commit()})
-
-
-def resolved_base(params: Params, name: str) -> FetchedBase:
-    """A base of params.yaml; a folder's with its content's hash filled in."""
-    base = params.base(name)
-    return base.resolved(root()) if isinstance(base, FolderBase) else base
-
-
-def family_known(base: FetchedBase) -> Family | None:
-    """A base's family, if it is declared, can be read, or was collected before."""
-    folder = store() / Step("base", base).key
-    name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)
-    return Family(name) if name else None
-
-
-def open_line(target: str, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:
-    """Read the declarations and refuse wrong names at once, before anything heavy is imported or run."""
-    params = load_params(root() / "params.yaml")
-    spec = params.target(target)
-    chosen = recipe or spec.recipe
-    if chosen != AUTO:
-        params.recipe(chosen)
-    if seeds is not None and seeds < LEAST_SEEDS:
-        raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")
-    runtime = Runtime.model_validate({"device": device, "precision": precision})
-    return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
+def request_of(line: Line, chain: Chain, run: TransferRun) -> Request:
+    """What all requests of a retrain have in common (its step is replaced for each)."""
+    return Request(chain.steps[0], {}, line.runtime, run.run_id, run.experiment_id, {"commit": commit()})
 
 
 def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun, runner: TaskRunner[Any]) -> dict[str, Built]:
     """Build every step of a chain, or take what is there; key -> what came of it."""
-    common = line.request(chain, run)
+    common = request_of(line, chain, run)
     wanted = [(STAGES[step.kind], replace(common, step=step, data=places_of(step, data))) for step in chain]
     base = build_all(wanted[:1], runner)
     line.check_family(chain)
@@ -133,21 +39,3 @@ def places_of(step: Step, data: Data) -> dict[str, Path]:
     """Role -> file of what a step reads: a file of DVC's, or the examples that an earlier step has chosen."""
     known = {pin.md5: pin.path for pin in data.values()}
     return {role: known.get(name) or store() / name / FILE for role, name in step.data}
-
-
-def settings_of(params: Params, target: str, data: Data, lenders: Iterable[str]) -> Settings:
-    """The setting that each source target makes with a target: as its pair declares it, else derived from the data."""
-
-    def side(name: str, role: str) -> tuple[TargetSpec, frozenset[str]]:
-        return params.target(name), frozenset(target_of(data[role].path).labels)
-
-    found = {}
-    for name in lenders:
-        declared = params.pairs[params.pair(name, target)].setting
-        found[name] = declared or setting_between(side(name, f"{name}/train"), side(target, "train"))
-    return found
-
-
-def reusable(chain: Chain) -> dict[str, bool]:
-    """Which steps of a chain are there already; computes nothing."""
-    return {step.key: (store() / step.key).exists() and committed(step.key) for step in chain}

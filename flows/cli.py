@@ -58,8 +58,8 @@ def run(
             print(f"transferline: {error}; the table above says how far each came", file=sys.stderr)
             raise typer.Exit(1) from error
         return
-    from flows.building import open_line
     from flows.environment import quiet_console
+    from flows.planning import open_line
 
     line = open_line(target or _default(), recipe, seeds, device, precision)  # wrong names cost nothing
     from flows.retrain import retrain
@@ -74,8 +74,8 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from flows.building import open_line, reusable
-    from tasks.versioning import locked_data
+    from flows.planning import open_line, reusable
+    from tasks.versions import locked_data
 
     line = open_line(target or _default(), recipe, None, "auto", "auto")
     data = locked_data(line.target, line.params, line.lenders())

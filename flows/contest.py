@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flows.tournament import Builder
-from tasks.caching import recorded
 from tasks.progress import console
 from tasks.project import store
+from tasks.records import recorded
 from transfer.chain import Step, predict_step
 from transfer.checkpoint import read_lineage
 from transfer.errors import InputError

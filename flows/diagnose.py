@@ -15,10 +15,10 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from flows.building import family_known
 from flows.choices import Target
 from flows.comparing import asked
 from flows.contest import Contest
+from flows.planning import family_known
 from flows.starting import begin
 from flows.tournament import Builder, open_ground
 from tasks.placing import open_runner

@@ -10,15 +10,17 @@ from typing import Literal
 from prefect import flow
 
 from flows.approving import approve
-from flows.building import build_chain, open_line
+from flows.building import build_chain, request_of
 from flows.choices import OWN, RecipeChoice, Target, recipe_of
+from flows.planning import open_line
 from flows.showing import publish_report, show_chain
 from flows.starting import begin
 from tasks.evaluating import decide, predict_all, read_profiles, report_on
 from tasks.placing import open_runner
 from tasks.registering import find_champion, register
 from tasks.tracking import TransferRun
-from tasks.versioning import pin_data, profile_paths
+from tasks.versioning import pin_data
+from tasks.versions import profile_paths
 
 
 @flow(name="retrain", flow_run_name="retrain {target}", validate_parameters=True)
@@ -50,7 +52,7 @@ def retrain(
     ):
         built = build_chain(line, chain, data, run, runner)
         champion = find_champion(target)
-        groups = predict_all(chain, built, data, champion, line.request(chain, run), runner)
+        groups = predict_all(chain, built, data, champion, request_of(line, chain, run), runner)
         profiles = read_profiles(profile_paths(target, line.params, line.lenders()))
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)

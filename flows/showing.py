@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 from rich.table import Table
 from slugify import slugify
 
-from flows.building import reusable
+from flows.planning import reusable
 from tasks.caching import Built
 from tasks.progress import console, log
 from tasks.registering import Registration

@@ -8,7 +8,8 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner
 
-from flows.building import STAGES, family_known, places_of, resolved_base, settings_of
+from flows.building import STAGES, places_of
+from flows.planning import family_known, resolved_base, settings_of
 from tasks.caching import Built, build_all
 from tasks.evaluating import predict_test
 from tasks.project import store

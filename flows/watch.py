@@ -15,7 +15,7 @@ from flows.starting import begin
 from tasks.progress import console, log
 from tasks.project import root
 from tasks.telling import tell
-from tasks.versioning import locked_data
+from tasks.versions import locked_data
 from transfer.corpora.files import read_jsonl
 from transfer.errors import InputError
 from transfer.evaluation.drift import LEAST, Drift, measure_drift

@@ -10,11 +10,9 @@ Two runs that want one key: the first holds the key's lock and builds, the other
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prefect import Task, task
@@ -26,6 +24,7 @@ from tasks.locking import FlockLockManager
 from tasks.placing import build_step, gpus_per_stage, most_starts, placement
 from tasks.progress import show_progress
 from tasks.project import shared_uri, store
+from tasks.records import readable
 from tasks.requests import Request
 from tasks.sharing import fetch, offer
 from transfer.checkpoint import RECORD, Checkpoint, intact
@@ -105,23 +104,12 @@ def _collect(request: Request, future: Any) -> Built:
     checkpoint = state.result()
     if shared_uri() is not None and not (store() / request.key / RECORD).exists():
         fetch(request.key)
-    if not _readable(store() / request.key / RECORD):
+    if not readable(store() / request.key / RECORD):
         raise OSError(f"{request.title}: its record could not be written to {store()}; is the disk full?")
     reused = state.name == "Cached"
     offer(request.key)
     show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
     return Built(checkpoint, reused, state)
-
-
-def committed(key: str) -> bool:
-    """Whether a checkpoint is there, whole, with its record."""
-    folder = store() / key
-    return _readable(folder / RECORD) and intact(folder)
-
-
-def recorded(key: str) -> bool:
-    """Whether a checkpoint is there with its record; its content, which takes reading all of it, is not looked at."""
-    return _readable(store() / key / RECORD)
 
 
 def _record_of(_: object, parameters: dict[str, Any]) -> str:
@@ -134,11 +122,3 @@ def _record_of(_: object, parameters: dict[str, Any]) -> str:
     if record.exists() and not intact(folder):
         record.unlink()
     return f"{key}/{RECORD}"
-
-
-def _readable(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return False
-    return True

@@ -16,7 +16,7 @@ from tasks.caching import Built, build_all, stage_task
 from tasks.project import store
 from tasks.registering import Champion
 from tasks.requests import Request
-from tasks.versioning import PAIR, profile_paths
+from tasks.versions import PAIR, profile_paths
 from transfer.chain import Chain, Data, predict_step
 from transfer.checkpoint import read_lineage
 from transfer.corpora.declared import TargetSpec

@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from tasks.project import root
-from tasks.versioning import data_stages, has_remote, places_of, reproduce
+from tasks.versioning import has_remote, reproduce
+from tasks.versions import data_stages, places_of
 from transfer.errors import InputError
 from transfer.params import Params
 

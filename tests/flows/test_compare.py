@@ -160,7 +160,7 @@ def bound_holds(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tu
     from flows.comparing import ask, lenders_of
     from flows.contest import Contest
     from flows.tournament import Builder, open_ground
-    from tasks.versioning import locked_data
+    from tasks.versions import locked_data
     from transfer.checkpoint import read_lineage
     from transfer.params import load_params
     from transfer.runtime import Runtime

@@ -12,7 +12,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks import building
 from tasks.building import build_checkpoint
-from tasks.caching import Built, build_all, committed, stage_task
+from tasks.caching import Built, build_all, stage_task
+from tasks.records import committed
 from tasks.requests import Request
 from transfer.chain import Step
 from transfer.checkpoint import RECORD, digest_of, intact

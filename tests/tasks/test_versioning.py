@@ -15,7 +15,8 @@ import yaml
 
 from tasks.orphans import MARK
 from tasks.project import root
-from tasks.versioning import locked_data, pin_data
+from tasks.versioning import pin_data
+from tasks.versions import locked_data
 from tests.project import environment, write_reviews
 from transfer.corpora.files import read_texts
 from transfer.errors import InputError

@@ -64,9 +64,10 @@ def test_no_two_files_import_each_other_in_a_loop() -> None:
         visit(name, ())
 
 
-def test_what_plans_loads_no_torch() -> None:
+def test_what_plans_loads_neither_torch_nor_prefect() -> None:
     """`plan` and every command's start would pay seconds for it; what computes imports it where it computes."""
-    code = "import sys, flows.cli, transfer.params; print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
+    heavy = ("torch", "transformers", "sklearn", "prefect", "mlflow")
+    code = f"import sys, flows.cli, flows.planning, tasks.versions; print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
 

@@ -102,6 +102,24 @@ def test_the_softmax_is_tied_to_the_embeddings() -> None:
     assert moved.nonzero().flatten().tolist() == [4]
 
 
+def test_a_deep_stack_of_random_weights_is_not_mute() -> None:
+    """Texts that differ in every word leave states that differ: five layers let through a hundredth at least."""
+    torch.manual_seed(0)
+    model = AwdLstmModel(AwdLstmConfig(vocab_size=30, hidden_size=64, inner_size=128, num_hidden_layers=5)).eval()
+    first, *_, last = model(words(20, 12)).hidden_states
+    assert last[:, -1].std(dim=0).mean() > 0.01 * first[:, -1].std(dim=0).mean()
+
+
+@pytest.mark.parametrize("model", [AwdLstmForCausalLM(AwdLstmConfig(**SIZE)), BiLmForCausalLM(BiLmConfig(**SIZE))])
+def test_words_are_expected_as_often_as_they_come_before_anything_is_learnt(model) -> None:
+    counts = torch.tensor([2.0**i for i in range(30)])
+    model.expect(counts)
+    torch.testing.assert_close(torch.softmax(model.bias, dim=0), (counts + 1) / (counts + 1).sum())
+    learnt = model.bias.clone()
+    model.expect(counts.flip(0))  # an adapted model knows better
+    assert torch.equal(model.bias, learnt)
+
+
 def test_the_products_of_fused_layers_are_counted() -> None:
     layer, tokens = Layer(8, 16, 0.2), torch.randn(3, 5, 8)
     wanted = 2 * 15 * (64 * 8 + 64 * 16)
