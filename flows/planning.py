@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -128,4 +129,6 @@ def settings_of(params: Params, target: str, data: Data, lenders: Iterable[str])
 
 def reusable(chain: Chain) -> dict[str, bool]:
     """Which steps of a chain are there already; computes nothing."""
-    return {step.key: (store() / step.key).exists() and committed(step.key) for step in chain}
+    keys = [step.key for step in chain]
+    with ThreadPoolExecutor() as pool:  # each file is read and hashed, which needs no lock of Python's
+        return dict(zip(keys, pool.map(committed, keys), strict=True))
