@@ -172,10 +172,10 @@ GOLDEN: dict[str, str] = {
     "forest/scratch": "control-d233c8be2a79a6e7",
     "refitted-forest from tweet-tone": "tune-6c5c97e02adbe072",
     "refitted-forest from tweet-tone/scratch": "control-d233c8be2a79a6e7",
-    "ulmfit": "tune-38908e13157c5ce1",
-    "ulmfit/scratch": "control-082376dd60cc4fc2",
-    "elmo": "tune-dcf90e69171bf2e4",
-    "elmo/scratch": "control-c78767da84a56244",
+    "ulmfit": "tune-76a0f8ceaaaa0ee7",
+    "ulmfit/scratch": "control-ac9bba18fcc364b9",
+    "elmo": "tune-e1cece2424fdd075",
+    "elmo/scratch": "control-ddf06f0b375f882f",
 }
 
 
