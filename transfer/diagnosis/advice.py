@@ -35,6 +35,7 @@ BELOW_FULL = {
     "cross-stitch": 0.01,
 }
 FROZEN = ("probe", "extraction", "coral", "common-space", "forest", "refitted-forest")
+WITHIN = " (within the noise of the folds)"
 NEW_HEAD = 0.01  # what a masked language model with a head of its own costs an encoder that came without one
 
 
@@ -95,7 +96,8 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
     own = seen["probe"]["score"]
     if isinstance(recipe.tune, Extraction):
         best = max(seen["layers"][layer]["score"] for layer in recipe.tune.layers)
-        return best, f"the best of its layers answers {best:.3f}"
+        gain = beyond_noise(best - own, seen["probe"]["error"])
+        return own + gain, f"the best of its layers answers {best:.3f}{WITHIN if not gain else ''}"
     lenders = recipe.instances.borrows() if recipe.instances else recipe.tune.borrows()
     how = "coral" if method == "coral" else "pooled"
     for lender in lenders:
@@ -103,7 +105,7 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
         if how in entry:
             gain = beyond_noise(entry[how]["score"] - own, seen["probe"]["error"])
             kept = gain if recipe.instances or method == "coral" else gain / 2
-            told = "" if gain else " (within the noise of the folds)"
+            told = "" if gain else WITHIN
             return own + kept, f"a probe answers {own:.3f}, with {lender} beside it {entry[how]['score']:.3f}{told}"
         differs = "other labels" if entry else "other columns"
         return own, f"a probe answers {own:.3f}; {lender} has {differs}, and what it adds is not known"

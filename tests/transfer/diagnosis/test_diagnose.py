@@ -109,6 +109,13 @@ def test_a_difference_within_the_noise_of_the_folds_is_none() -> None:
     expected, why = expect(recipe(instances={"method": "pooled", "lenders": ["near"]}), noisy)
     assert expected == pytest.approx(0.70)
     assert "within the noise" in why
+    layers = [
+        {"score": score, "error": 0.02} for score in (0.6, 0.71, 0.75, 0.70)
+    ]  # the highest of several is high by luck too
+    for layer, worth in ((1, 0.70), (2, 0.73), (0, 0.62)):
+        expected, why = expect(recipe(tune={"method": "extraction", "layers": [layer]}), {**SEEN, "layers": layers})
+        assert expected == pytest.approx(worth)
+        assert ("within the noise" in why) == (layer == 1)
 
 
 def test_layers_that_a_base_does_not_have_are_told(tmp_path: Path) -> None:
