@@ -81,7 +81,7 @@ def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None
         return None, f"the base has no layer {wrong[0]}: it cannot be built"
     score, why = _features(recipe, method, seen)
     if method not in FROZEN:
-        lift, said = _lift(seen["per_label"])
+        lift, said = _lift(per_label(recipe, seen))
         score += lift - BELOW_FULL.get(method, 0.0)
         why = f"{why}; {said}"
     for stage in recipe.adapt:
@@ -117,14 +117,22 @@ def beyond_noise(gain: float, error: float) -> float:
     return math.copysign(max(0.0, abs(gain) - error), gain)
 
 
-def _lift(per_label: float) -> tuple[float, str]:
+def per_label(recipe: Recipe, seen: Mapping[str, Any]) -> float:
+    """Examples a label that the tuning learns from: the target's own, and those borrowed that have its labels."""
+    lenders = recipe.instances.borrows() if recipe.instances else ()
+    entries = [seen.get("sources", {}).get(lender, {}) for lender in lenders]
+    borrowed = sum(entry.get("rows", 0) for entry in entries if entry.get("same_labels"))
+    return float(seen["per_label"] + borrowed / max(1, seen.get("labels", 1)))
+
+
+def _lift(examples: float) -> tuple[float, str]:
     for bound, lift in LIFT.items():
-        if per_label < bound:
+        if examples < bound:
             return (
                 lift,
-                f"{per_label:.0f} examples a label: fine-tuning {'risks' if lift < 0 else 'may add'} {abs(lift):.2f}",
+                f"{examples:.0f} examples a label: fine-tuning {'risks' if lift < 0 else 'may add'} {abs(lift):.2f}",
             )
-    return LIFT_OF_MANY, f"{per_label:.0f} examples a label: fine-tuning may add {LIFT_OF_MANY:.2f}"
+    return LIFT_OF_MANY, f"{examples:.0f} examples a label: fine-tuning may add {LIFT_OF_MANY:.2f}"
 
 
 def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:

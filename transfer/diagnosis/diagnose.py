@@ -38,6 +38,7 @@ class Diagnose(Stage):
     random: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ("train",)
     source: ClassVar[str] = "You et al. 2021; Nguyen et al. 2020; Zamir et al. 2018"
+    version: ClassVar[int] = 2  # says how many examples a source lends
     ability: ClassVar[Ability | None] = "encode"
 
     method: Literal["diagnose"] = "diagnose"
@@ -56,9 +57,10 @@ class Diagnose(Stage):
         train = read_jsonl(work.data["train"])
         kind = kind_of(work.data["train"])
         own = [train[i] for i in sorted(nested_order(train, 0)[: 2 * self.texts])]
-        sides = {"train": own}
+        sides, there = {"train": own}, {}
         for role in self.roles()[1:]:
             rows = read_jsonl(work.data[role])
+            there[role] = len(rows)
             sides[role] = rows[:: max(1, -(-len(rows) // self.texts))]
         texts = {role: [content_of(row["text"], row.get("pair")) for row in rows] for role, rows in sides.items()}
         every = [text for some in texts.values() for text in some]
@@ -80,6 +82,8 @@ class Diagnose(Stage):
         if kind in ANSWERED:
             lent = {name: (sides[f"{name}/train"], parts[f"{name}/train"][-1]) for name in self.lenders}
             found["sources"] = whence(target, own, parts["train"][-1], lent, work)
+            for name, entry in found["sources"].items():
+                entry["rows"] = there[f"{name}/train"]
         write_json(work.out / FILE, found)
         figures = {"texts": float(len(every)), "layers": float(len(states))}
         figures |= {"probe": found["probe"]["score"]} if "probe" in found else {}

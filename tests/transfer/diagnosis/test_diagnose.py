@@ -125,6 +125,23 @@ def test_layers_that_a_base_does_not_have_are_told(tmp_path: Path) -> None:
     assert expect(recipe(tune={"method": "extraction", "layers": [0, 1]}), SEEN)[0] == 0.70
 
 
+def test_borrowed_examples_speak_for_fine_tuning() -> None:
+    near = {"same_labels": True, "pooled": {"score": 0.82}, "rows": 1600}
+    few = {
+        **SEEN,
+        "per_label": 25.0,
+        "labels": 2,
+        "sources": {"near": near, "far": {"same_labels": False, "rows": 1600}},
+    }
+    full = {"method": "full"}
+    for lender, lift in (("near", 0.03), ("far", 0.0)):
+        borrowed = {"method": "pooled", "lenders": [lender]}
+        probed, tuned = (expect(recipe(instances=borrowed, tune=tune), few)[0] for tune in ({"method": "probe"}, full))
+        assert tuned is not None
+        assert probed is not None
+        assert tuned - probed == pytest.approx(lift)
+
+
 def test_few_examples_speak_against_fine_tuning() -> None:
     few = {**SEEN, "per_label": 5.0}
     tuned, probed = (expect(Recipe(base="b", tune=tune), few)[0] for tune in (Full(), Probe()))
