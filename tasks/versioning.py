@@ -5,9 +5,11 @@ The gates run here (`prepare`, `corpus`). An unchanged project costs a fraction 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,8 +54,28 @@ def pin_all(targets: list[str], params: Params) -> None:
 def reproduce(stages: list[str], options: Sequence[str] = ()) -> None:
     """Bring stages up to date, one repro at a time: DVC refuses a second one at once; ours waits."""
     with held("dvc-repro"):
+        _mend_locks()
         if stages and not _unchanged(stages):
             _repro(stages, options)
+
+
+def _mend_locks() -> None:
+    """Take away DVC's file of locks where a kill has left it torn: DVC would refuse everything until somebody does.
+
+    Whoever writes it now is done within a moment. Locks of processes that are gone DVC takes back by itself.
+    """
+    path = root() / ".dvc" / "tmp" / "rwlock"
+    for wait in (0.0, 0.5, 0.5):
+        time.sleep(wait)
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except json.JSONDecodeError:
+            continue
+        return
+    console.print("  [yellow]data   [/] DVC's file of locks was torn by a kill: made anew")
+    path.unlink(missing_ok=True)
 
 
 def _repro(stages: list[str], options: Sequence[str]) -> None:

@@ -96,6 +96,13 @@ def test_a_killed_repro_leaves_data_that_the_next_one_completes(project: Path) -
     assert pin() == after
 
 
+@pytest.mark.parametrize("torn", ["", '{"data/raw": {"wri'])
+def test_a_file_of_locks_that_a_kill_has_torn_is_made_anew(project: Path, torn: str) -> None:
+    before = pin()
+    (project / ".dvc" / "tmp" / "rwlock").write_text(torn)
+    assert pin() == before
+
+
 def test_data_goes_to_a_remote_and_comes_back(project: Path, tmp_path: Path) -> None:
     first = pin()
     dvc(project, "remote", "add", "-d", "store", str(tmp_path / "remote"))
