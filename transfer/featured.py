@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from transfer.compute import add_spent, spent_so_far
-from transfer.encodings import content, encoder_hash
+from transfer.encodings import encoder_hash
 from transfer.heads import output_layer
 from transfer.shelf import Shelf
 from transfer.targets import Target
 from transfer.targets.target import Examples
-from transfer.targets.tokens import TaggedExamples, Tokens
+from transfer.targets.tokens import Tokens
 
 
 def features_of(model: Any, target: Target, examples: Examples, cache: Path | None) -> np.ndarray:
@@ -27,7 +27,7 @@ def features_of(model: Any, target: Target, examples: Examples, cache: Path | No
     if cache is None:
         return target.features(model, examples)
     shelf = Shelf(cache / f"features-{encoder_hash(model)}", output_layer(model).in_features, np.float32)
-    names = [_name(examples, i) for i in range(len(examples))]
+    names = [examples.name(i) for i in range(len(examples))]
     before = set(shelf.missing(names))
     if before:
         with shelf.open():
@@ -49,13 +49,3 @@ def _fill(shelf: Shelf, names: list[str], model: Any, target: Target, examples: 
     counts = target.words_of(some) if isinstance(target, Tokens) else [1] * len(some)
     parts = np.split(rows, np.cumsum(counts)[:-1])
     shelf.add([(names[i], part) for i, part in zip(wanted, parts, strict=True)], cost or shelf.cost)
-
-
-def _name(examples: Examples, i: int) -> str:
-    """A name for what an example's input is, whatever file it stands in."""
-    import xxhash
-
-    parts = [content(examples.inputs[name][i]) for name in sorted(examples.inputs)]
-    if isinstance(examples, TaggedExamples):
-        parts.append(content(examples.places[i]))
-    return xxhash.xxh3_128_hexdigest(b"|".join(parts))

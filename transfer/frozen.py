@@ -67,7 +67,7 @@ class Prefix:
 
     def examples(self, examples: Examples) -> Kept:
         """The same examples as what comes out of the prefix; what is not on the shelf yet is computed now."""
-        names = [_name(examples, i) for i in range(len(examples))]
+        names = [examples.name(i) for i in range(len(examples))]
         before = set(self.shelf.missing(names))
         if before:
             with self.shelf.open():
@@ -145,11 +145,3 @@ class Kept(Examples):
             states[place, : len(row)] = row.view(torch.bfloat16) if row.dtype == torch.int16 else row
             mask[place, : len(row)] = 1
         return {"inputs_embeds": states, "attention_mask": mask}
-
-
-def _name(examples: Examples, i: int) -> str:
-    """A name for what a row of tokens is, whatever file it stands in."""
-    import xxhash
-
-    parts = [np.asarray(examples.inputs[name][i], dtype=np.int64).tobytes() for name in sorted(examples.inputs)]
-    return xxhash.xxh3_128_hexdigest(b"|".join(parts))

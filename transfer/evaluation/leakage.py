@@ -73,10 +73,10 @@ class Guard:
         from datasketch import MinHash, MinHashLSH
 
         if self.index is None:
-            self.known.update(*(shingles(text) for text in self.protected))
+            cuts = [shingles(text) for text in self.protected]
+            self.known.update(*cuts)
             self.index = MinHashLSH(threshold=self.near, num_perm=PERMUTATIONS)
-            shingled = (shingles(text) for text in self.protected)
-            self.sketches = list(MinHash.generator(shingled, num_perm=PERMUTATIONS))
+            self.sketches = list(MinHash.generator(cuts, num_perm=PERMUTATIONS))
             for i, sketch in enumerate(self.sketches):
                 self.index.insert(i, sketch)
         found: dict[int, int] = {}

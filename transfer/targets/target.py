@@ -14,7 +14,7 @@ import numpy as np
 from transfer.compute import Gauge
 from transfer.corpora.declared import Kind
 from transfer.corpora.files import read_jsonl
-from transfer.encodings import Memo
+from transfer.encodings import Memo, content
 from transfer.errors import InputError
 from transfer.evaluation.predictions import Predictions
 from transfer.families import Ability
@@ -40,6 +40,13 @@ class Examples:
         """Padded inputs of some examples, without labels."""
         chosen = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
         return dict(self.tokenizer.pad(chosen, return_tensors="pt"))
+
+    def name(self, index: int) -> str:
+        """A name for what an example's input is, whatever file it stands in."""
+        import xxhash
+
+        parts = [content(self.inputs[name][index]) for name in sorted(self.inputs)]
+        return xxhash.xxh3_128_hexdigest(b"|".join(parts))
 
     def some(self, indices: Sequence[int]) -> Examples:
         """Some examples by themselves."""

@@ -128,6 +128,10 @@ class TaggedExamples(Examples):
         self.places: list[list[int]] = inputs["places"]
         super().__init__(records, {n: v for n, v in inputs.items() if n != "places"}, tokenizer, truth)
 
+    def name(self, index: int) -> str:
+        """Of one row of tokens, split into words in one way."""
+        return f"{super().name(index)} {self.places[index]}"
+
     def some(self, indices: Sequence[int]) -> Examples:
         part = super().some(indices)
         assert isinstance(part, TaggedExamples)
