@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import runpy
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from transfer.errors import InputError
@@ -52,10 +54,24 @@ def devices() -> list[str]:
     elif declared:
         found = [str(number) for number in range(int(declared))]
     else:
-        import torch
-
-        found = [str(number) for number in range(torch.cuda.device_count())]
+        found = _found() if built_for_devices() else []
     return found[: int(declared)] if declared else found
+
+
+def _found() -> list[str]:
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def built_for_devices() -> bool:
+    """Whether the torch that is installed can see a device at all; its own note of how it was built says so without importing it."""
+    package = find_spec("torch")
+    if package is None or not package.submodule_search_locations:
+        return False
+    note = Path(package.submodule_search_locations[0]) / "version.py"
+    told = runpy.run_path(str(note))
+    return told.get("cuda") is not None or told.get("hip") is not None
 
 
 @contextmanager

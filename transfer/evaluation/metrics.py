@@ -1,7 +1,8 @@
 """Metrics of every kind of task, and how well probabilities can be believed.
 
-A metric is two functions: what it needs to know of each example (`evidence`, worked out once), and the score of any
-collection of examples (`score`, for thousands of resamples at once).
+A metric is two functions: what it needs to know of each example (`evidence`, worked out once), and the score of the examples
+under weights, of which a resample is one row: how often it drew each example. Nearly all scores are made of sums over examples,
+and the sums of thousands of resamples are one product of matrices.
 """
 
 from __future__ import annotations
@@ -15,34 +16,33 @@ from transfer.corpora.declared import Kind
 from transfer.evaluation.predictions import Predictions
 
 CALIBRATION_BINS = 15  # as in Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4
+_ROUNDING = 1e-12  # a variance below this share of the mean square is none
 
 
 @dataclass(frozen=True)
 class Metric:
-    """evidence: predictions -> (n, ...); score: ((..., n, ...), number of labels) -> (...)."""
+    """evidence: predictions -> (n, k); score: (evidence, weights (r, n)) -> (r,). The weights of a row add up to n."""
 
     evidence: Callable[[Predictions], np.ndarray]
-    score: Callable[[np.ndarray, int], np.ndarray]
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def accuracy(truth: np.ndarray, predicted: np.ndarray, labels: int) -> np.ndarray:
-    """Share of hits over the last axis; any leading axes are kept."""
-    return (truth == predicted).mean(axis=-1)
+def _of_sums(evidence: Callable[[Predictions], np.ndarray], score: Callable[[np.ndarray, int], np.ndarray]) -> Metric:
+    """A metric of sums over examples; `score`: (sums (r, k), n) -> (r,)."""
+
+    def weighted(each: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return score((weights.astype(each.dtype) @ each).astype(float), len(each))
+
+    return Metric(evidence, weighted)
 
 
-def macro_f1(truth: np.ndarray, predicted: np.ndarray, labels: int) -> np.ndarray:
-    """Mean over labels of F1 = 2 TP / (truth + predicted), over the last axis; 0 where a label is in neither.
+def _mean_of(evidence: Callable[[Predictions], np.ndarray]) -> Metric:
+    return _of_sums(evidence, lambda sums, rows: sums[:, 0] / rows)
 
-    Equal to scikit-learn's `f1_score(average="macro", labels=range(labels), zero_division=0)`, for many resamples
-    at once.
-    """
-    scores = []
-    for label in range(labels):
-        is_label, says_label = truth == label, predicted == label
-        hits = (is_label & says_label).sum(axis=-1)
-        total = is_label.sum(axis=-1) + says_label.sum(axis=-1)
-        scores.append(_f1(hits, total))
-    return np.mean(scores, axis=0)
+
+def _ratio_of(evidence: Callable[[Predictions], np.ndarray]) -> Metric:
+    """The first sum over the second."""
+    return _of_sums(evidence, lambda sums, _: sums[:, 0] / np.maximum(sums[:, 1], 1))
 
 
 def _f1(hits: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -50,48 +50,91 @@ def _f1(hits: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.where(total > 0, 2 * hits / np.maximum(total, 1), 0.0)
 
 
-def _pairs(made: Predictions) -> np.ndarray:
-    """Truth and decision of each example, (n, 2) or (n, 2, labels)."""
-    return np.stack([made.truth, made.predicted], axis=1)
+def _quality(made: Predictions) -> np.ndarray:
+    """(n, 1): 1 where the answer is right as a whole."""
+    return made.quality[:, None]
 
 
-def _on_pairs(function: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> Metric:
-    return Metric(_pairs, lambda pairs, labels: function(pairs[..., 0], pairs[..., 1], labels))
+def _cells(made: Predictions) -> np.ndarray:
+    """(n, 2 x labels): for each label whether it was found, and in how many of truth and answer it is."""
+    truth, said = (_one_hot(side, len(made.labels)) for side in (made.truth, made.predicted))
+    return np.concatenate([truth & said, truth.astype(np.int8) + said], axis=1).astype(np.float32)  # counts: exact
 
 
-def _mean_of(evidence: Callable[[Predictions], np.ndarray]) -> Metric:
-    return Metric(evidence, lambda each, _: each[..., 0].mean(axis=-1))
+def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
+    """(n, labels) of bools; a label matrix is one already."""
+    return labels if labels.ndim == 2 else labels[:, None] == np.arange(count)
 
 
 def _many_f1(average: str) -> Metric:
-    """F1 over cells of a label matrix: `micro` pools the cells, `macro` averages the labels' F1."""
+    """F1 over the cells of a label matrix: `micro` pools the labels, `macro` averages their F1; a label of nobody counts 0.
 
-    def score(pairs: np.ndarray, _: int) -> np.ndarray:
-        truth, said = pairs[..., 0, :], pairs[..., 1, :]
-        hits, total = (truth & said).sum(axis=-2), truth.sum(axis=-2) + said.sum(axis=-2)
-        return _f1(hits.sum(-1), total.sum(-1)) if average == "micro" else _f1(hits, total).mean(axis=-1)
+    As scikit-learn's `f1_score(labels=range(labels), zero_division=0)`.
+    """
 
-    return Metric(_pairs, score)
+    def score(sums: np.ndarray, _: int) -> np.ndarray:
+        hits, total = np.split(sums, 2, axis=1)
+        return _f1(hits.sum(axis=1), total.sum(axis=1)) if average == "micro" else _f1(hits, total).mean(axis=1)
 
-
-def pearson(truth: np.ndarray, predicted: np.ndarray, labels: int = 0) -> np.ndarray:
-    """Correlation over the last axis; 0 where either side is constant."""
-    x, y = truth - truth.mean(-1, keepdims=True), predicted - predicted.mean(-1, keepdims=True)
-    scale = np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
-    return np.where(scale > 0, (x * y).sum(-1) / np.maximum(scale, 1e-300), 0.0)
+    return _of_sums(_cells, score)
 
 
-def spearman(truth: np.ndarray, predicted: np.ndarray, labels: int = 0) -> np.ndarray:
-    """Rank correlation over the last axis, ties at their mean rank."""
-    from scipy.stats import rankdata
-
-    return pearson(rankdata(truth, axis=-1), rankdata(predicted, axis=-1))
+def pearson(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Correlation of two series (n,); 0 where either is constant."""
+    return float(_correlation(_moments(truth, predicted).sum(axis=0, keepdims=True), len(truth))[0])
 
 
-def r2(truth: np.ndarray, predicted: np.ndarray, labels: int = 0) -> np.ndarray:
-    """Share of the variance explained, 1 - SSE / SST over the last axis; 0 where the truth is constant."""
-    total = ((truth - truth.mean(-1, keepdims=True)) ** 2).sum(-1)
-    return np.where(total > 0, 1 - ((truth - predicted) ** 2).sum(-1) / np.maximum(total, 1e-300), 0.0)
+def _moments(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """(n, 5): x, y, xx, yy, xy, both about their means lest the squares swallow the differences."""
+    x, y = truth - truth.mean(), predicted - predicted.mean()
+    return np.stack([x, y, x * x, y * y, x * y], axis=1)
+
+
+def _correlation(sums: np.ndarray, rows: int) -> np.ndarray:
+    """Pearson's, of the sums of `_moments`; 0 where either side is constant."""
+    x, y, xx, yy, xy = np.moveaxis(sums / rows, -1, 0)
+    across, up = xx - x * x, yy - y * y
+    varies = (across > _ROUNDING * xx) & (up > _ROUNDING * yy)
+    return np.where(varies, (xy - x * y) / np.sqrt(np.where(varies, across * up, 1.0)), 0.0)
+
+
+def _numbers(made: Predictions) -> np.ndarray:
+    """(n, 2): truth and answer."""
+    return np.stack([made.truth, made.answers], axis=1)
+
+
+def _rank_correlation(pairs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Spearman's: Pearson's of the ranks within each resample, ties at their mean rank."""
+    x, y = (_ranks(side, weights) for side in pairs.T)
+    columns = (x, y, x * x, y * y, x * y)
+    sums = np.stack([(weights * column).sum(axis=1) for column in columns], axis=1)
+    return _correlation(sums, len(pairs))
+
+
+def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean rank of each example among what each resample drew, about the middle one, (r, n)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    alike = np.add.reduceat(weights[:, order].astype(float), starts, axis=1)
+    ranks = np.cumsum(alike, axis=1) - (alike - 1) / 2
+    group = np.empty(len(values), dtype=int)
+    group[order] = np.cumsum(np.r_[False, ordered[1:] != ordered[:-1]])
+    return ranks[:, group] - (len(values) + 1) / 2
+
+
+def _errors(made: Predictions) -> np.ndarray:
+    """(n, 3): truth about its mean, its square, and the squared error."""
+    about = made.truth - made.truth.mean()
+    return np.stack([about, about * about, (made.truth - made.answers) ** 2], axis=1)
+
+
+def _explained(sums: np.ndarray, rows: int) -> np.ndarray:
+    """Share of the variance explained, 1 - SSE / SST; 0 where the truth is constant."""
+    about, square, error = np.moveaxis(sums / rows, -1, 0)
+    total = square - about * about
+    varies = total > _ROUNDING * square
+    return np.where(varies, 1 - error / np.where(varies, total, 1.0), 0.0)
 
 
 def span_counts(made: Predictions) -> np.ndarray:
@@ -103,20 +146,14 @@ def span_counts(made: Predictions) -> np.ndarray:
     return np.array([[len(t & s), len(s), len(t)] for t, s in zip(*sets, strict=True)], dtype=float).reshape(-1, 3)
 
 
-def _span_f1(counts: np.ndarray, _: int) -> np.ndarray:
-    hits, said, there = np.moveaxis(counts.sum(axis=-2), -1, 0)
-    return _f1(hits, said + there)
+def _span_f1(sums: np.ndarray, _: int) -> np.ndarray:
+    return _f1(sums[:, 0], sums[:, 1] + sums[:, 2])
 
 
 def _tag_counts(made: Predictions) -> np.ndarray:
     """(n, 2): words with the right tag, words."""
     pairs = zip(made.truth, made.predicted, strict=True)
     return np.array([[sum(a == b for a, b in zip(t, s, strict=True)), len(t)] for t, s in pairs], dtype=float)
-
-
-def _token_accuracy(counts: np.ndarray, _: int) -> np.ndarray:
-    right, words = np.moveaxis(counts.sum(axis=-2), -1, 0)
-    return right / np.maximum(words, 1)
 
 
 def chrf_of_each(made: Predictions) -> np.ndarray:
@@ -145,14 +182,18 @@ def _same_text(made: Predictions) -> np.ndarray:
 
 
 METRICS: dict[Kind, dict[str, Metric]] = {
-    "single-label": {"accuracy": _on_pairs(accuracy), "macro_f1": _on_pairs(macro_f1)},
+    "single-label": {"accuracy": _mean_of(_quality), "macro_f1": _many_f1("macro")},
     "multi-label": {
         "micro_f1": _many_f1("micro"),
         "macro_f1": _many_f1("macro"),
-        "exact_match": _mean_of(lambda made: made.quality[:, None]),
+        "exact_match": _mean_of(_quality),
     },
-    "regression": {"pearson": _on_pairs(pearson), "spearman": _on_pairs(spearman), "r2": _on_pairs(r2)},
-    "tokens": {"span_f1": Metric(span_counts, _span_f1), "token_accuracy": Metric(_tag_counts, _token_accuracy)},
+    "regression": {
+        "pearson": _of_sums(lambda made: _moments(made.truth, made.answers), _correlation),
+        "spearman": Metric(_numbers, _rank_correlation),
+        "r2": _of_sums(_errors, _explained),
+    },
+    "tokens": {"span_f1": _of_sums(span_counts, _span_f1), "token_accuracy": _ratio_of(_tag_counts)},
     "generation": {
         "chrf": _mean_of(chrf_of_each),
         "rouge_l": _mean_of(_rouge_of_each),
@@ -170,7 +211,8 @@ def evidence_of(metric: str, made: Predictions) -> np.ndarray:
 
 def measure(metric: str, made: Predictions) -> float:
     """The metric over all examples."""
-    return float(METRICS[made.kind][metric].score(evidence_of(metric, made), len(made.labels)))
+    everything = np.ones((1, len(made.ids)))
+    return float(METRICS[made.kind][metric].score(evidence_of(metric, made), everything)[0])
 
 
 def per_class(made: Predictions) -> dict[str, dict[str, float]]:
@@ -208,14 +250,14 @@ def confusion(predictions: Predictions) -> np.ndarray:
 def calibration_error(made: Predictions) -> float | None:
     """Expected calibration error (Naeini et al. 2015): mean gap between confidence and accuracy over 15 bins.
 
-    Of several labels, over all cells; None where a kind has no probabilities.
+    Of several labels, over all cells; None where a kind has no probabilities. As torchmetrics has it, which would be 2 s of imports.
     """
-    import torch
-    from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
-
     if made.kind not in ("single-label", "multi-label"):
         return None
-    answers, truth = torch.tensor(made.answers, dtype=torch.float32), torch.tensor(made.truth)
     if made.kind == "multi-label":
-        return float(binary_calibration_error(answers.ravel(), truth.int().ravel(), n_bins=CALIBRATION_BINS))
-    return float(multiclass_calibration_error(answers, truth, num_classes=len(made.labels), n_bins=CALIBRATION_BINS))
+        sure, right = made.answers.ravel(), made.truth.ravel()
+    else:
+        sure, right = made.answers.max(axis=1), made.quality
+    bins = np.minimum((sure * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=sure - right, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(sure))

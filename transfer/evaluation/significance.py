@@ -12,8 +12,9 @@ at most 6 % (tests/transfer/tournament/test_size.py measures both size and power
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from transfer.evaluation.predictions import Predictions
 RESAMPLES = 4000
 LEVEL = 0.95
 _CHUNK = 200  # resamples at once: bounds memory at 200 x n
+_KEPT = 20_000_000  # draws of this many rows in all are kept, 40 MB
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,9 @@ def seeds_error(per_seed: np.ndarray) -> float:
 
 def student(count: int, quantile: float) -> float:
     """Student's quantile for a mean over so many seeds."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats is a second of imports
 
-    return float(t.ppf(quantile, max(1, count - 1)))
+    return float(stdtrit(max(1, count - 1), quantile))
 
 
 def mcnemar(wins: int, losses: int) -> float:
@@ -131,13 +133,29 @@ def mcnemar(wins: int, losses: int) -> float:
 
 def resample(metric: str, models: Sequence[Predictions], seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
     """The metric of each model in resamples of the examples, (resamples, models); the same draws for all models."""
-    rng = np.random.default_rng(seed)
-    first = models[0]
-    rows = len(first.truth)
-    of_resample = METRICS[first.kind][metric].score
+    of_resample = METRICS[models[0].kind][metric].score
     evidence = [evidence_of(metric, p) for p in models]
-    parts = []
+    parts = [
+        np.stack([of_resample(one, counts) for one in evidence], axis=1)
+        for counts in _draws(len(models[0].truth), seed, resamples)
+    ]
+    return np.concatenate(parts)
+
+
+def _draws(rows: int, seed: int, resamples: int) -> Iterable[np.ndarray]:
+    """How often each resample drew each row, (up to _CHUNK, rows) at a time. Small ones are kept: every score asks for the same."""
+    return _kept(rows, seed, resamples) if rows * resamples <= _KEPT else _drawn(rows, seed, resamples)
+
+
+@lru_cache(maxsize=2)
+def _kept(rows: int, seed: int, resamples: int) -> tuple[np.ndarray, ...]:
+    return tuple(_drawn(rows, seed, resamples))
+
+
+def _drawn(rows: int, seed: int, resamples: int) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(seed)
     for start in range(0, resamples, _CHUNK):
         examples = rng.integers(0, rows, (min(_CHUNK, resamples - start), rows))
-        parts.append(np.stack([of_resample(one[examples], len(first.labels)) for one in evidence], axis=1))
-    return np.concatenate(parts)
+        places = examples + rows * np.arange(len(examples))[:, None]
+        counts = np.bincount(places.ravel(), minlength=places.size)
+        yield counts.reshape(examples.shape).astype(np.uint16)

@@ -56,7 +56,7 @@ class Regression(SequenceTarget):
         said = self.from_logits(forward(model, examples))
         error = float(((said - examples.truth) ** 2).mean())
         r2 = 1 - error / max(float(examples.truth.var()), 1e-12)
-        return {"pearson": float(pearson(examples.truth, said)), "rmse": error**0.5, "r2": r2, "score": r2}
+        return {"pearson": pearson(examples.truth, said), "rmse": error**0.5, "r2": r2, "score": r2}
 
     def settle(self, model: Any) -> None:
         """Put the units into the last layer; from now on the model answers in them."""

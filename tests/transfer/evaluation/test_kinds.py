@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, r2_score
 
 from transfer.evaluation.metrics import METRICS, calibration_error, measure, per_class
 from transfer.evaluation.predictions import ManyLabels, Numbers, Predictions, Tags, Texts, objects
-from transfer.evaluation.significance import compare, score
+from transfer.evaluation.significance import compare, resample, score
 
 RNG = np.random.default_rng(0)
 IDS = tuple(f"{i:x}" for i in range(120))
@@ -32,6 +32,11 @@ def tags(errors: float = 0.2) -> Tags:
     ]
     said = [tuple(tag if rng.random() > errors else "O" for tag in row) for row in truth]
     return Tags(IDS, ("X", "Y"), objects(truth), objects(said))
+
+
+def single() -> Predictions:
+    rng = np.random.default_rng(4)
+    return Predictions(IDS, ("a", "b", "c", "d"), rng.integers(0, 3, 120), rng.dirichlet(np.ones(4), 120))
 
 
 def test_several_labels_are_scikit_learns() -> None:
@@ -112,3 +117,21 @@ def test_rows_of_a_kind_are_of_that_kind() -> None:
         part = made.rows(keep)
         assert type(part) is type(made)
         assert len(part.quality) == 10
+
+
+@pytest.mark.parametrize("made", [many(), numbers(), tags(), single()], ids=lambda made: made.kind)
+def test_a_resample_scores_as_the_examples_that_it_drew(made) -> None:
+    """The scores under weights are those of the predictions on the very rows, with their repetitions."""
+    for metric in METRICS[made.kind]:
+        drawn = resample(metric, [made], seed=3, resamples=20)[:, 0]
+        rng = np.random.default_rng(3)
+        for said, rows in zip(drawn, rng.integers(0, len(made.ids), (20, len(made.ids))), strict=True):
+            again = type(made)(made.ids, made.labels, made.truth[rows], made.answers[rows])
+            assert said == pytest.approx(measure(metric, again)), metric
+
+
+def test_what_is_constant_in_a_resample_has_no_correlation() -> None:
+    made = Numbers(("1", "2"), (), np.array([1.0, 2.0]), np.array([0.1, 0.7]))
+    for metric in ("pearson", "spearman"):
+        assert set(np.round(resample(metric, [made], resamples=50)[:, 0], 9)) == {0.0, 1.0}
+    assert np.isfinite(resample("r2", [made], resamples=50)).all()

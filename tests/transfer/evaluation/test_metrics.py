@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from transfer.evaluation.metrics import accuracy, calibration_error, confusion, macro_f1, per_class
-from transfer.evaluation.predictions import Predictions
+from transfer.evaluation.metrics import calibration_error, confusion, measure, per_class
+from transfer.evaluation.predictions import ManyLabels, Predictions
 
 
 def predictions(truth: np.ndarray, probabilities: np.ndarray) -> Predictions:
@@ -16,16 +16,16 @@ def predictions(truth: np.ndarray, probabilities: np.ndarray) -> Predictions:
 @pytest.mark.parametrize("labels", [2, 3, 9])
 def test_metrics_are_scikit_learns(labels: int) -> None:
     rng = np.random.default_rng(labels)
-    truth, said = rng.integers(0, labels, (2, 20, 50))
-    for i in range(20):
-        expected = f1_score(truth[i], said[i], average="macro", labels=range(labels), zero_division=0)
-        assert macro_f1(truth, said, labels)[i] == pytest.approx(expected)
-        assert accuracy(truth, said, labels)[i] == accuracy_score(truth[i], said[i])
+    for _ in range(20):
+        made = predictions(rng.integers(0, labels, 50), np.eye(labels)[rng.integers(0, labels, 50)])
+        expected = f1_score(made.truth, made.predicted, average="macro", labels=range(labels), zero_division=0)
+        assert measure("macro_f1", made) == pytest.approx(expected)
+        assert measure("accuracy", made) == accuracy_score(made.truth, made.predicted)
 
 
 def test_a_label_that_nobody_has_counts_as_zero() -> None:
-    truth, said = np.array([0, 0]), np.array([0, 0])
-    assert macro_f1(truth, said, 2) == pytest.approx(0.5)
+    made = predictions(np.array([0, 0]), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    assert measure("macro_f1", made) == pytest.approx(0.5)
 
 
 def test_confusion_counts_everything_once() -> None:
@@ -44,3 +44,23 @@ def test_a_calibrated_model_has_a_small_error_and_an_overconfident_one_its_overc
     sure = np.tile([0.9, 0.1], (40_000, 1))
     half_right = (rng.uniform(size=40_000) > 0.6).astype(int)
     assert calibration_error(predictions(half_right, sure)) == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+def test_the_calibration_error_is_torchmetrics(labels: int) -> None:
+    import torch
+    from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
+
+    rng = np.random.default_rng(labels)
+    made = predictions(rng.integers(0, labels, 500), rng.dirichlet(np.ones(labels), 500))
+    said = torch.tensor(made.answers)
+    expected = multiclass_calibration_error(said, torch.tensor(made.truth), num_classes=labels, n_bins=15)
+    assert calibration_error(made) == pytest.approx(float(expected))
+    cells = ManyLabels(made.ids, made.labels, rng.uniform(size=(500, labels)) < made.answers, made.answers)
+    expected = binary_calibration_error(said.ravel(), torch.tensor(cells.truth).int().ravel(), n_bins=15)
+    assert calibration_error(cells) == pytest.approx(float(expected))
+
+
+def test_probabilities_of_one_are_in_the_highest_bin() -> None:
+    made = predictions(np.array([0, 0, 1, 1]), np.array([[1.0, 0.0]] * 4))
+    assert calibration_error(made) == pytest.approx(0.5)
