@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 
 import flows  # noqa: F401 - sets the quiet switches before any library is imported
-from flows.environment import quiet_console
+from flows.environment import make_ready
 from flows.retrain import retrain
 from tasks.project import root, store
 from tasks.tracking import client
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     params = load_params(root() / "params.yaml")
     target = arguments[0]
     metric = params.target(target).judged_by
-    quiet_console()
+    make_ready()
     first = 0.0
     print(
         f"| recipe | {metric} | above scratch | above unadapted | training time | ms a text | MB |\n|---|---|---|---|---|---|---|"

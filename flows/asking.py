@@ -31,7 +31,7 @@ def compare(
     precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
 ) -> None:
     """Compare recipes on a target: which transfer pays, with how many labels, how sure, and at what cost."""
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from tasks.project import root
     from transfer.params import load_params
 
@@ -45,7 +45,7 @@ def compare(
     shares = _numbers(budgets)
     from flows.compare import compare as flow
 
-    quiet_console()
+    make_ready()
     flow(
         name,
         comparison,
@@ -73,7 +73,7 @@ def matrix(
     precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
 ) -> None:
     """Draw what every source adds to every target, by every recipe of a comparison."""
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from flows.matrix import learners
     from tasks.project import root
     from transfer.params import load_params
@@ -83,7 +83,7 @@ def matrix(
     names = learners(params, _split(targets))
     from flows.matrix import matrix as flow
 
-    quiet_console()
+    make_ready()
     flow(comparison, names, seeds, device, precision)
 
 
@@ -98,7 +98,7 @@ def diagnose(
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Say before any training whether transfer is likely to pay, from where, and which recipe to try first."""
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from tasks.project import root
     from transfer.params import load_params
 
@@ -110,7 +110,7 @@ def diagnose(
         params.base(base)
     from flows.diagnose import diagnose as flow
 
-    quiet_console()
+    make_ready()
     flow(name, chosen or None, labels, device)
 
 
@@ -122,7 +122,7 @@ def audit(
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """What a recipe's model has forgotten of other tasks, and what it makes of groups of people. No gate."""
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from flows.planning import open_line
     from tasks.project import root
     from transfer.params import load_params
@@ -131,7 +131,7 @@ def audit(
     line = open_line(name, recipe, None, device, "auto")
     from flows.audit import audit as flow
 
-    quiet_console()
+    make_ready()
     flow(line.target, line.recipe, device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated, Literal
 
@@ -48,23 +49,23 @@ def run(
 ) -> None:
     """Retrain a target: data, adaptation, tuning, controls, verdict, registration."""
     if everything:
-        from flows.environment import quiet_console
+        from flows.environment import make_ready
         from flows.fleet import SomeFailed, retrain_all
 
-        quiet_console()
+        make_ready()
         try:
             retrain_all(device=device, precision=precision)
         except SomeFailed as error:
             print(f"transferline: {error}; the table above says how far each came", file=sys.stderr)
             raise typer.Exit(1) from error
         return
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from flows.planning import open_line
 
     line = open_line(target or _default(), recipe, seeds, device, precision)  # wrong names cost nothing
     from flows.retrain import retrain
 
-    quiet_console()
+    make_ready()
     retrain(line.target, line.recipe, seeds, device, precision)
 
 
@@ -132,6 +133,7 @@ def main() -> None:
     """Entry point: exit code 0 when the line worked, 2 on bad input, 1 on any other failure."""
     from transfer.errors import InputError
 
+    gc.set_threshold(50_000, 20, 50)  # what the heavy libraries make stays: not worth looking through again and again
     try:
         app(standalone_mode=True)
     except InputError as error:
@@ -143,6 +145,8 @@ def main() -> None:
         kept = "what was finished is kept; `transferline gc` shows what nobody needs; then run again"
         print(f"transferline: the disk is full ({error}); {kept}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        gc.freeze()  # nor when the process ends, which then takes two seconds less
 
 
 if __name__ == "__main__":

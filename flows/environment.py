@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 from tasks.project import root
 
@@ -30,6 +32,15 @@ _QUIET = {
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
+_NEEDED = (
+    "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "dvc.repo",
+    "sklearn.metrics",
+    "statsmodels.stats.contingency_tables",
+    "pyarrow.parquet",
+)
+
 _TOLD = ("InputError", "SomeFailed")  # errors that the command itself tells
 
 
@@ -42,7 +53,32 @@ class _NoTraceOfInputErrors(logging.Filter):
         return not (ours or any(name in str(record.msg) or name in str(record.args) for name in _TOLD))
 
 
-def quiet_console() -> None:
+def make_ready() -> None:
+    """What every command does right before its flow: quiet Prefect's console, and have its server up."""
+    _quiet_console()
+    _start_server()
+
+
+def _start_server() -> None:
+    """Where no server is declared, Prefect starts one of its own: let that happen while we import what every flow needs.
+
+    Both take some seconds of one core. Whatever keeps the server from starting is raised here.
+    """
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        return
+    from prefect.server.api.server import SubprocessASGIServer
+
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(SubprocessASGIServer().start)
+        for module in _NEEDED:
+            import_module(module)
+        started.result()
+
+
+def _quiet_console() -> None:
     """Keep Prefect's console to warnings, and input errors out of it; its server still gets everything."""
     from prefect.logging.handlers import PrefectConsoleHandler
 

@@ -60,10 +60,10 @@ def watch(
     threshold: Annotated[float, typer.Option(help="Alarm above this; 0: as params.yaml says.")] = 0.0,
 ) -> None:
     """Measure the drift of a target's incoming texts. Exit code 3 where it is alarming."""
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from flows.watch import watch as flow
 
-    quiet_console()
+    make_ready()
     if flow(target, stream, threshold)["alarm"]:
         raise typer.Exit(3)
 
@@ -78,10 +78,10 @@ def predict(
     device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Label every text of a file or folder with a registered model."""
-    from flows.environment import quiet_console
+    from flows.environment import make_ready
     from flows.predict import predict as flow
 
-    quiet_console()
+    make_ready()
     flow(target, source, output, text, pair, version, device)
 
 

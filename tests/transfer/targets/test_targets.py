@@ -59,7 +59,9 @@ def test_predictions_come_back_from_their_file_as_they_went_in(kind, kinds, tiny
         everything = np.ones((1, len(records)))
         twice = np.concatenate([evidence, evidence])
         expected = metric.score(evidence, everything)
-        assert metric.score(twice, np.ones((1, len(twice)))) == pytest.approx(expected)  # proportions, whatever the size
+        assert metric.score(twice, np.ones((1, len(twice)))) == pytest.approx(
+            expected
+        )  # proportions, whatever the size
 
 
 class TestTokens:
