@@ -65,7 +65,7 @@ def _found() -> list[str]:
 
 
 def built_for_devices() -> bool:
-    """Whether the torch that is installed can see a device at all; its own note of how it was built says so without importing it."""
+    """Whether the installed torch could see a device at all: its own note of how it was built says so, without an import."""
     package = find_spec("torch")
     if package is None or not package.submodule_search_locations:
         return False

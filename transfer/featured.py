@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from transfer.compute import add_spent, spent_so_far
 from transfer.encodings import encoder_hash
 from transfer.heads import output_layer
 from transfer.shelf import Shelf
@@ -26,26 +25,13 @@ def features_of(model: Any, target: Target, examples: Examples, cache: Path | No
     """
     if cache is None:
         return target.features(model, examples)
+
+    def make(wanted: list[int]) -> list[np.ndarray]:
+        some = examples.some(wanted)
+        counts = target.words_of(some) if isinstance(target, Tokens) else [1] * len(some)
+        return np.split(target.features(model, some), np.cumsum(counts)[:-1])
+
     shelf = Shelf(cache / f"features-{encoder_hash(model)}", output_layer(model).in_features, np.float32)
     names = [examples.name(i) for i in range(len(examples))]
-    before = set(shelf.missing(names))
-    if before:
-        with shelf.open():
-            _fill(shelf, names, model, target, examples)
-    reused = float(sum(length for i, length in enumerate(examples.lengths) if i not in before))
-    add_spent({"tokens": reused, "flops": shelf.cost * reused})  # a model's cost is what it takes alone
+    shelf.fill(names, examples.lengths, make)
     return np.concatenate([shelf.row(name) for name in names]).astype(np.float64)
-
-
-def _fill(shelf: Shelf, names: list[str], model: Any, target: Target, examples: Examples) -> None:
-    """Read what is missing; call it within `shelf.open`."""
-    wanted = shelf.missing(names)
-    if not wanted:
-        return
-    some = examples.some(wanted)
-    before = spent_so_far()["flops"]
-    rows = target.features(model, some)
-    cost = (spent_so_far()["flops"] - before) / max(1, sum(some.lengths))
-    counts = target.words_of(some) if isinstance(target, Tokens) else [1] * len(some)
-    parts = np.split(rows, np.cumsum(counts)[:-1])
-    shelf.add([(names[i], part) for i, part in zip(wanted, parts, strict=True)], cost or shelf.cost)

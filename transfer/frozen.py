@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.checkpoint import known_digest
-from transfer.compute import Gauge, add_spent
+from transfer.compute import Gauge
 from transfer.shelf import Shelf
 from transfer.stage import Work, make_key
 from transfer.targets.target import SIZE, Examples
@@ -68,12 +68,7 @@ class Prefix:
     def examples(self, examples: Examples) -> Kept:
         """The same examples as what comes out of the prefix; what is not on the shelf yet is computed now."""
         names = [examples.name(i) for i in range(len(examples))]
-        before = set(self.shelf.missing(names))
-        if before:
-            with self.shelf.open():
-                self._fill(examples, names)
-        reused = sum(examples.lengths[i] for i in range(len(examples)) if i not in before)
-        add_spent({"tokens": float(reused), "flops": self.shelf.cost * reused})  # a model's cost is what it takes alone
+        self.shelf.fill(names, examples.lengths, lambda wanted: self._run(examples, wanted))
         return Kept(examples, self.shelf, names)
 
     def take_off(self) -> Any:
@@ -94,13 +89,12 @@ class Prefix:
         del self.model.prefix
         return self.model
 
-    def _fill(self, examples: Examples, names: Sequence[str]) -> None:
-        """Run the prefix on what is missing, in batches of like length."""
+    def _run(self, examples: Examples, wanted: Sequence[int]) -> list[np.ndarray]:
+        """What the prefix makes of some examples, computed in batches of like length."""
         import torch
 
-        wanted = self.shelf.missing(names)
         order = sorted(wanted, key=lambda i: (examples.lengths[i], i))
-        gauge, made = Gauge(), []
+        gauge, made = Gauge(), {}
         self.model.eval()
         self.base.encoder.layer = self.layers[: self.count]
         device = next(self.embeddings.parameters()).device
@@ -111,14 +105,11 @@ class Prefix:
                     batch = {name: value.to(device) for name, value in examples.batch(part).items()}
                     with gauge.count(sum(examples.lengths[i] for i in part)):
                         states = self.base(**batch).last_hidden_state
-                    made += [
-                        (names[i], self._stored(row[: examples.lengths[i]]))
-                        for i, row in zip(part, states, strict=True)
-                    ]
+                    for i, row in zip(part, states, strict=True):
+                        made[i] = self._stored(row[: examples.lengths[i]])
         finally:
             self.base.encoder.layer = self.layers
-        if made:
-            self.shelf.add(made, gauge.per_token or self.shelf.cost)
+        return [made[i] for i in wanted]
 
     def _stored(self, row: torch.Tensor) -> np.ndarray:
         import torch

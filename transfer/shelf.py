@@ -1,7 +1,7 @@
 """Rows of numbers of different lengths, kept in one growing file: what a frozen part of a network makes of texts.
 
     rows.bin      all rows, one after another
-    index.json    name -> [start, length], replaced whole when a batch of rows has been written: the commit mark
+    rows.json     name -> [start, length], replaced whole when a batch of rows has been written: the commit mark
 
 Whoever adds holds a lock; whoever is killed leaves rows that no index names, and the next one writes over them.
 """
@@ -11,13 +11,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-ROWS, INDEX, LOCK = "rows.bin", "index.json", "lock"
+from transfer.compute import Spent, add_spent, spent_so_far
+
+ROWS, INDEX, LOCK = "rows.bin", "rows.json", "lock"
 
 
 class Shelf:
@@ -26,8 +28,8 @@ class Shelf:
     def __init__(self, folder: Path, width: int, kind: type[np.generic]) -> None:
         self.folder, self.width, self.kind = folder, width, np.dtype(kind)
         self.places: dict[str, tuple[int, int]] = {}
-        self.cost = 0.0
-        """FLOPs a token that its rows had cost"""
+        self.cost: Spent = {}
+        """tokens and FLOPs that its rows had cost, for each unit of their inputs"""
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / INDEX).exists():
             os.utime(folder / INDEX)  # when it was last wanted: what `gc` goes by
@@ -46,6 +48,37 @@ class Shelf:
         shape, offset = (length, self.width), start * self.width * self.kind.itemsize
         return np.memmap(self.folder / ROWS, self.kind, mode="r", offset=offset, shape=shape)
 
+    def fill(
+        self, names: Sequence[str], units: Sequence[float], make: Callable[[list[int]], Sequence[np.ndarray]]
+    ) -> None:
+        """See to it that there is a row for each name; `make` is given the places in `names` of what is missing.
+
+        What was there is counted with what it had cost to make, by `units` (how much there is to read for each name): a stage costs
+        what it takes alone.
+        """
+        made: set[int] = set()
+        if self.missing(names):
+            with self.open():
+                made = set(self.missing(names))
+                if made:
+                    self._make(names, units, make, sorted(made))
+        reused = sum(units[i] for i in range(len(names)) if i not in made)
+        add_spent({name: each * reused for name, each in self.cost.items()})
+
+    def _make(
+        self,
+        names: Sequence[str],
+        units: Sequence[float],
+        make: Callable[[list[int]], Sequence[np.ndarray]],
+        wanted: list[int],
+    ) -> None:
+        before = spent_so_far()
+        rows = make(wanted)
+        read = max(1.0, sum(units[i] for i in wanted))
+        spent = {name: (spent_so_far()[name] - before[name]) / read for name in ("tokens", "flops")}
+        metered = any(spent.values())
+        self.add([(names[i], row) for i, row in zip(wanted, rows, strict=True)], spent if metered else self.cost)
+
     @contextmanager
     def open(self) -> Iterator[None]:
         """The right to add rows; what another process has added meanwhile is known afterwards."""
@@ -54,7 +87,7 @@ class Shelf:
             self._read()
             yield
 
-    def add(self, rows: Sequence[tuple[str, np.ndarray]], cost: float) -> None:
+    def add(self, rows: Sequence[tuple[str, np.ndarray]], cost: Spent) -> None:
         """Append rows; call it within `open`."""
         end = max((start + length for start, length in self.places.values()), default=0)
         path = self.folder / ROWS

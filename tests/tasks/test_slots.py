@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.slots import devices, slot
+from tasks.slots import built_for_devices, devices, slot
 from transfer.errors import InputError
 
 HOLDER = """
@@ -46,6 +46,20 @@ def test_devices_are_declared_or_visible(declared: str, visible: str | None, nam
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert devices() == names
+
+
+def test_a_torch_that_was_built_for_no_device_is_known_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    assert built_for_devices() == (torch.version.cuda is not None or torch.version.hip is not None)
+    monkeypatch.setenv("TRANSFERLINE_GPU_SLOTS", "")
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, tasks.slots; tasks.slots.devices(); print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == str(built_for_devices())
 
 
 def test_a_slot_may_be_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:

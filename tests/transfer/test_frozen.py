@@ -33,13 +33,13 @@ def built(
 def filled(monkeypatch) -> list[int]:
     """How many examples each filling of a shelf had to compute."""
     counts: list[int] = []
-    fill = Prefix._fill
+    run = Prefix._run
 
-    def counting(self, examples, names) -> None:
-        counts.append(len(self.shelf.missing(names)))
-        fill(self, examples, names)
+    def counting(self, examples, wanted):
+        counts.append(len(wanted))
+        return run(self, examples, wanted)
 
-    monkeypatch.setattr(Prefix, "_fill", counting)
+    monkeypatch.setattr(Prefix, "_run", counting)
     return counts
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transfer.compute import add_spent, metered
 from transfer.shelf import ROWS, Shelf
 
 RNG = np.random.default_rng(0)
@@ -26,10 +27,10 @@ def test_rows_are_there_again_in_another_process(tmp_path: Path) -> None:
     shelf, first, second = Shelf(tmp_path, 4, np.float32), rows(20), rows(5)
     for some in (first, second):
         with shelf.open():
-            shelf.add(some, 7.0)
+            shelf.add(some, {"flops": 7.0})
     again = Shelf(tmp_path, 4, np.float32)
     assert same(again, first + second)
-    assert again.cost == 7.0
+    assert again.cost == {"flops": 7.0}
     names = [name for name, _ in first]
     assert again.missing([*names, "x", names[0], "x"]) == [20]
 
@@ -37,12 +38,12 @@ def test_rows_are_there_again_in_another_process(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_written_over(tmp_path: Path) -> None:
     shelf, first, second = Shelf(tmp_path, 4, np.float32), rows(3), rows(3)
     with shelf.open():
-        shelf.add(first, 1.0)
+        shelf.add(first, {})
     with (tmp_path / ROWS).open("ab") as file:  # killed between the rows and the index
         file.write(b"torn" * 9)
     again = Shelf(tmp_path, 4, np.float32)
     with again.open():
-        again.add(second, 1.0)
+        again.add(second, {})
     assert same(Shelf(tmp_path, 4, np.float32), first + second)
 
 
@@ -52,7 +53,7 @@ def test_writers_wait_for_each_other(tmp_path: Path) -> None:
     def write(part: list[tuple[str, np.ndarray]]) -> None:
         mine = Shelf(tmp_path, 4, np.float32)
         with mine.open():
-            mine.add(part, 1.0)
+            mine.add(part, {})
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(write, parts))
@@ -62,3 +63,22 @@ def test_writers_wait_for_each_other(tmp_path: Path) -> None:
 def test_a_row_that_is_not_there_is_no_silence(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         Shelf(tmp_path, 4, np.float32).row("nothing")
+
+
+def test_what_is_there_is_not_made_again_and_costs_what_it_had_cost(tmp_path: Path) -> None:
+    asked: list[list[int]] = []
+
+    def make(wanted: list[int]) -> list[np.ndarray]:
+        asked.append(wanted)
+        add_spent({"tokens": 10.0 * len(wanted), "flops": 100.0 * len(wanted)})
+        return [np.full((1, 4), i, dtype=np.float32) for i in wanted]
+
+    with metered() as first:
+        Shelf(tmp_path, 4, np.float32).fill(["a", "b"], [10, 10], make)
+    with metered() as second:
+        again = Shelf(tmp_path, 4, np.float32)
+        again.fill(["b", "c", "a", "c"], [10, 10, 10, 10], make)
+    assert asked == [[0, 1], [1]]
+    assert (first.tokens, first.flops) == (20.0, 200.0)
+    assert (second.tokens, second.flops) == (40.0, 400.0)
+    assert [float(again.row(name)[0, 0]) for name in "abc"] == [0.0, 1.0, 1.0]

@@ -250,7 +250,7 @@ def confusion(predictions: Predictions) -> np.ndarray:
 def calibration_error(made: Predictions) -> float | None:
     """Expected calibration error (Naeini et al. 2015): mean gap between confidence and accuracy over 15 bins.
 
-    Of several labels, over all cells; None where a kind has no probabilities. As torchmetrics has it, which would be 2 s of imports.
+    Of several labels, over all cells; None where a kind has no probabilities. As torchmetrics has it, without its 2 s of imports.
     """
     if made.kind not in ("single-label", "multi-label"):
         return None
