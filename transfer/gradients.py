@@ -52,12 +52,15 @@ def accumulate(
     if shared:
         _other_noise(accelerator.process_index)
     total = 0.0
-    size = micro or max(1, len(mine))
+    most = -(-len(indices) // accelerator.num_processes) if shared else len(indices)
+    size = micro or most
     divided = shared or size < len(indices)
     units = max(1.0, learner.units(indices, epoch)) if divided else 1.0
-    for start in range(0, len(mine), size):
+    for start in range(0, most, size):
         part = mine[start : start + size]
         share = learner.units(part, epoch) / units if divided else 1.0
+        if not part:  # others have one more: layers in shards are gathered by all processes or by none
+            part, share = indices[:1], 0.0
         batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
         with accelerator.autocast():
             loss = learner.loss(batch) * share
@@ -81,7 +84,7 @@ def _sum(accelerator: Any, parameters: Iterable[Any]) -> None:
     """Sum gradients over processes; a parameter that no process has one for keeps none."""
     import torch
 
-    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    learning = [p for p in parameters if p.requires_grad and not hasattr(p, "full_tensor")]  # shards are summed already
     has = torch.tensor([float(p.grad is not None) for p in learning], device=accelerator.device)
     known = accelerator.reduce(has, "sum").tolist()
     for bucket in _buckets([parameter for parameter, some in zip(learning, known, strict=True) if some]):

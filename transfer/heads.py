@@ -144,3 +144,18 @@ def head_parameters(model: Any) -> set[int]:
     """ids of the parameters outside the encoder, its pooler counted with the head."""
     encoder = {id(p) for name, p in model.base_model.named_parameters() if not name.startswith("pooler.")}
     return {id(p) for p in model.parameters()} - encoder
+
+
+def layers_of(model: Any) -> list[Any]:
+    """The layers of a model's encoder, lowest first; of an encoder and a decoder, the one's and then the other's."""
+    import torch
+
+    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and _is_stack(m)]
+    inner = {id(child) for stack in stacks for layer in stack for child in layer.modules()}
+    return [layer for stack in stacks if id(stack) not in inner for layer in stack]
+
+
+def _is_stack(modules: Any) -> bool:
+    """Whether a list of modules is a stack of layers: each has several parameters, and about as many as the others."""
+    counts = [len(list(module.parameters())) for module in modules]
+    return bool(counts) and min(counts) >= 4 and max(counts) - min(counts) <= 2

@@ -23,6 +23,7 @@ class Runtime(BaseModel):
     micro_batch: int | None = None  # examples on the device at once; None: the whole batch
     threads: int | None = None
     processes: int = 1  # that train one model together, each with its share of every batch
+    sharded: bool = False  # whether each of them holds a share of every layer only; TRANSFERLINE_SHARDED=1 says so
     keep_memory: bool = True  # whether the C library keeps what is freed; TRANSFERLINE_KEEP_MEMORY=0 says no
     save_every: float = 30.0  # seconds between two saved states of a training run
 
@@ -37,10 +38,10 @@ class Runtime(BaseModel):
         if precision == "auto":
             precision = "bf16" if _bf16_pays(device) else "fp32"
         processes = int(os.environ.get("TRANSFERLINE_PROCESSES") or self.processes)
+        sharded = self.sharded or os.environ.get("TRANSFERLINE_SHARDED") == "1"
         keeps = self.keep_memory and os.environ.get("TRANSFERLINE_KEEP_MEMORY") != "0"
-        return self.model_copy(
-            update={"device": device, "precision": precision, "processes": processes, "keep_memory": keeps}
-        )
+        decided = {"device": device, "precision": precision, "processes": processes}
+        return self.model_copy(update={**decided, "sharded": sharded, "keep_memory": keeps})
 
     def apply(self) -> None:
         """Set the process-wide switches: threads, oneDNN's (on a GPU: TF32) matrix products, memory and dropout of a CPU."""
@@ -74,6 +75,7 @@ class Runtime(BaseModel):
             "precision": self.precision,
             "threads": str(torch.get_num_threads()),
             "processes": str(self.processes),
+            "sharded": str(self.sharded).lower(),
             "memory": "kept" if self.keep_memory else "given back",
             "matmul": torch.get_float32_matmul_precision(),
             "machine": platform.machine(),

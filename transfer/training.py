@@ -24,6 +24,7 @@ from transfer.compute import Gauge, Spent, add_spent, remember, spent_so_far
 from transfer.gradients import accumulate, agreed, common, open_accelerator
 from transfer.runtime import Runtime
 from transfer.saving import Saved, best_path, load_best, newest, save, save_best
+from transfer.sharding import Held
 from transfer.stage import Progress
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Learner(ABC):
     model: Any  # a torch.nn.Module
     lengths: list[int]  # tokens of each example
     whole = False  # whether every process computes the whole batch, where several train together
+    shards = False  # whether its model's layers may lie in shards over them
 
     @abstractmethod
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
@@ -129,8 +131,8 @@ def train(
 
     accelerator = open_accelerator(runtime)
     model = runtime.place(learner.model)
-    groups = learner.groups(schedule.rate)
-    optimizer = torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
+    held = Held(learner, schedule.rate, accelerator, runtime)
+    optimizer = torch.optim.AdamW(held.groups, lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
     peaks = [group["lr"] for group in optimizer.param_groups]
     history = History()
     clock = Clock(runtime.save_every)
@@ -140,7 +142,7 @@ def train(
 
     before = spent_so_far()
     state = common(accelerator, state)
-    saved = newest(state, model, optimizer)
+    saved = newest(state, model, optimizer, held.order)
     accelerator.wait_for_everyone()  # until then nobody may write there
     first = 0
     if saved is not None:
@@ -161,30 +163,27 @@ def train(
         tokens = learner.tokens(indices)
         with gauge.count(tokens, afresh=step % per_epoch == 0):
             loss = learner.backward(accelerator, indices, epoch, runtime.micro_batch)
-        norm = accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
+        norm = held.clip(schedule.clip)
         optimizer.step()
         learner.after_step(peaks[0] * factor)
         optimizer.zero_grad(set_to_none=True)
         clock.count(tokens)
         done = step + 1
         if clock.wants_report() or done == steps or step == first:
-            figures = {
-                "loss": loss,
-                "learning_rate": peaks[0] * factor,
-                "gradient_norm": float(norm),
-                **clock.figures(),
-            }
-            history.rows.append({"step": done, **figures})
+            figures = {"loss": loss, "learning_rate": peaks[0] * factor, "gradient_norm": float(norm)}
+            history.rows.append({"step": done, **figures, **clock.figures()})
             tell(history.rows[-1])
         if patience is not None and done % per_epoch == 0:
-            _validate(learner, history, done, state, tell, before, accelerator)
+            _validate(learner, history, done, state, tell, before, held)
             model.train()
             if history.stale >= patience:
                 break
-        if accelerator.is_main_process and clock.wants_save() and done < steps:
+        if held.agree(clock.wants_save()) and done < steps:
             history.spent = _since(before)
-            save(state, model, optimizer, Saved(done, vars(history), torch.get_num_threads()))
+            mark = Saved(done, vars(history), torch.get_num_threads())
+            save(state, model, optimizer, mark, held.order, held.first)
     accelerator.wait_for_everyone()
+    held.gather()
     if patience is not None and best_path(state, history.best_step).exists():
         load_best(state, history.best_step, model)
     model.eval()
@@ -206,17 +205,19 @@ def _validate(
     state: Path,
     tell: Callable[[dict[str, float]], None],
     before: Spent,
-    accelerator: Any,
+    held: Held,
 ) -> None:
     """Measure on held-out data, remember the best weights, and say so."""
     learner.model.eval()
-    with accelerator.autocast():  # it only has to rank epochs; what is reported of the kept one is measured in full
-        figures = agreed(accelerator, learner.validate())
+    with (
+        held.accelerator.autocast()
+    ):  # it only has to rank epochs; what is reported of the kept one is measured in full
+        figures = agreed(held.accelerator, learner.validate())
     history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}, **_since(before)})
     if figures["score"] > history.best_score:
         history.best_score, history.best_step, history.stale = figures["score"], done, 0
-        if accelerator.is_main_process:
-            save_best(state, done, learner.model)
+        if held.writes:
+            save_best(state, done, learner.model, held.first)
     else:
         history.stale += 1
     tell(history.rows[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -31,9 +32,11 @@ TWO = ONE.model_copy(update={"processes": 2})
 SMALL = {"max_tokens": 24, "epochs": 3, "patience": 3, "schedule": {"batch_size": 16, "rate": 3e-3}}
 STAGES: dict[str, Stage] = {
     "full": TUNING["full"].model_validate(SMALL),
+    "lora": TUNING["lora"].model_validate({**SMALL, "dropout": 0.0}),
     "freeze": TUNING["freeze"].model_validate({**SMALL, "lowest": 1}),
     "a loss over the whole batch": TUNING["deep-coral"].model_validate({**SMALL, "lenders": ["plays"]}),
     "masked": ADAPTING["masked"].model_validate({"block": 16, "tokens": 3000, "schedule": {"batch_size": 16}}),
+    "causal": ADAPTING["causal"].model_validate({"block": 16, "tokens": 3000, "schedule": {"batch_size": 16}}),
 }
 
 
@@ -56,7 +59,7 @@ class Kept:
 
 
 @pytest.fixture
-def build(kinds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def build(kinds, bases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Build a stage on a base without dropout, in a store of its own: (checkpoint, the request)."""
     monkeypatch.setattr(building, "StageRun", Kept)
     monkeypatch.setattr(clock, "REPORT_EVERY", 0.0)  # every step
@@ -65,7 +68,9 @@ def build(kinds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def make(stage: Stage, runtime: Runtime, store: str) -> tuple[Path, Request]:
         monkeypatch.setenv("TRANSFERLINE_STORE", str(tmp_path / store))
         parent = tmp_path / store / "base-0"
-        if not parent.exists():
+        if isinstance(stage, ADAPTING["causal"]):
+            shutil.copytree(bases("llama"), parent, dirs_exist_ok=True)
+        elif not parent.exists():
             write_tiny_bert(parent)
             config = json.loads((parent / "config.json").read_text())
             config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -100,7 +105,22 @@ def test_two_processes_train_the_model_of_one(name: str, build) -> None:
     assert not torch.distributed.is_initialized()
 
 
-def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build) -> None:
+@pytest.mark.parametrize(
+    "name", ["full", *(pytest.param(name, marks=pytest.mark.slow) for name in ("causal", "freeze", "lora"))]
+)
+def test_layers_in_shards_train_the_model_of_one(name: str, build) -> None:
+    alone, first = build(STAGES[name], ONE, "one")
+    curve = [row["loss"] for row in Kept.rows if "loss" in row]
+    together, second = build(STAGES[name], TWO.model_copy(update={"sharded": True, "save_every": 0.0}), "two")
+    assert first.key == second.key
+    assert json.loads((together / "lineage.json").read_text())["runtime"]["sharded"] == "true"
+    assert [row["loss"] for row in Kept.rows if "loss" in row] == pytest.approx(curve, rel=3e-3)
+    one, two = read_tensors(alone), read_tensors(together)
+    assert all(torch.allclose(one[tensor], two[tensor], atol=2e-4) for tensor in one)
+
+
+@pytest.mark.parametrize("sharded", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build, sharded: bool) -> None:
     stage = TUNING["full"].model_validate(
         {**SMALL, "epochs": 8, "patience": 8, "schedule": {"batch_size": 8, "rate": 1e-4}}
     )
@@ -117,14 +137,14 @@ def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build) ->
             time.sleep(0.05)
 
     threading.Thread(target=kill, daemon=True).start()
-    often = TWO.model_copy(update={"save_every": 0.1})
+    often = TWO.model_copy(update={"save_every": 0.1, "sharded": sharded})
     with pytest.raises(RuntimeError, match="process 1 ended with exit code -9"):
         build(stage, often, "killed")
     assert not psutil.pid_exists(killed[0]) or psutil.Process(killed[0]).status() == psutil.STATUS_ZOMBIE
     states = list(Path(os.environ["TRANSFERLINE_STORE"]).glob(".state/*/at-*"))
     assert states
     done = json.loads((states[0] / "progress.json").read_text())["step"]
-    resumed, _ = build(stage, TWO, "killed")
+    resumed, _ = build(stage, ONE if sharded else TWO, "killed")  # with shards or without: the states are the same
     told = [row["step"] for row in Kept.rows]  # what the killed run had told is told again, then it goes on
     assert done + 1 in told
     whole, _ = build(stage, ONE, "whole")

@@ -101,8 +101,9 @@ def test_running_means_are_part_of_what_is_saved(tmp_path: Path) -> None:
     model(torch.randn(20, 3))
     wanted = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     save_best(tmp_path, 1, model)
-    save(tmp_path, model, optimizer, Saved(1, {"best_step": 1}))
-    for load in (lambda: load_best(tmp_path, 1, model), lambda: newest(tmp_path, model, optimizer)):
+    order = list(model.parameters())
+    save(tmp_path, model, optimizer, Saved(1, {"best_step": 1}), order)
+    for load in (lambda: load_best(tmp_path, 1, model), lambda: newest(tmp_path, model, optimizer, order)):
         model(torch.randn(20, 3) + 5)
         assert not torch.equal(model.state_dict()["1.running_mean"], wanted["1.running_mean"])
         load()

@@ -63,6 +63,8 @@ def counts_of(blocks: np.ndarray, words: int) -> torch.Tensor:
 class CausalLearner(Learner):
     """Blocks; the model shifts the labels itself."""
 
+    shards = True
+
     def __init__(self, model: Any, blocks: np.ndarray) -> None:
         self.model, self.blocks = model, blocks
         self.lengths = [blocks.shape[1]] * len(blocks)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from transfer.errors import InputError
-from transfer.heads import Pooling, head_parameters
+from transfer.heads import Pooling, head_parameters, layers_of
 from transfer.reading import Reading, Truncation, load_tokenizer
 from transfer.stage import Kind, Stage, Work, name_of
 from transfer.targets import Target, target_of
@@ -123,6 +123,7 @@ class TuningLearner(Learner):
         self.lengths = train.lengths
         self.head = head_of(model, target)
         self.weights = weights_of(train.records)
+        self.shards = type(self) is TuningLearner  # not where more is done with parameters than to train them
 
     def groups(self, rate: float) -> list[dict]:
         """The encoder at `rate`, the new head at its own, higher one."""
@@ -187,21 +188,10 @@ def depth_groups(model: Any) -> list[list[Any]]:
     What is frozen for good (the layer that pools) is left out, as is the head. A family that shares one layer's weights among
     all has two groups.
     """
-    import torch
-
-    base = model.base_model
-    stacks = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and _is_stack(m)]
-    inner = {id(child) for stack in stacks for layer in stack for child in layer.modules()}
-    layers = [layer for stack in stacks if id(stack) not in inner for layer in stack]
+    base, layers = model.base_model, layers_of(model)
     owned = {id(p) for layer in layers for p in layer.parameters()}
     head = head_parameters(model)
     rest = [p for p in base.parameters() if id(p) not in owned and id(p) not in head]
     groups = [rest, *([*layer.parameters()] for layer in layers)]
     learning = [[p for p in group if p.requires_grad] for group in groups]
     return [learning[0], *(group for group in learning[1:] if group)]
-
-
-def _is_stack(modules: Any) -> bool:
-    """Whether a list of modules is a stack of layers: each has several parameters, and about as many as the others."""
-    counts = [len(list(module.parameters())) for module in modules]
-    return bool(counts) and min(counts) >= 4 and max(counts) - min(counts) <= 2
