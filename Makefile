@@ -22,7 +22,7 @@ test-slow: $(STAMP)
 
 # by hand, on a machine that does nothing else: about half an hour; benchmarks/README.md keeps what was measured
 bench: $(STAMP)
-	@for what in pretraining finetuning corpora line sizes; do $(BIN)/python -m benchmarks.speed.$$what || exit 1; done
+	@for what in pretraining finetuning features corpora line sizes; do $(BIN)/python -m benchmarks.speed.$$what || exit 1; done
 
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -44,6 +44,11 @@ def sharing() -> Iterator[None]:
         _sharing.reset(token)
 
 
+def forget() -> None:
+    """Keep nothing of what was read so far."""
+    _kept.clear()
+
+
 class Memo:
     """One forward pass over batches of examples: `reuse` it, or `watch` it and `keep` it."""
 

@@ -19,9 +19,9 @@ from transfer.targets import TARGETS
 
 @pytest.fixture(autouse=True)
 def _empty() -> Iterator[None]:
-    encodings._kept.clear()
+    encodings.forget()
     yield
-    encodings._kept.clear()
+    encodings.forget()
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def probes(kinds: dict[str, dict[str, Path]], bases: Callable[[str], Path], tmp_
     data, base = kinds["single-label"], bases("bert")
     weak, strong = Probe(max_tokens=16, strengths=(0.01,)), Probe(max_tokens=16, strengths=(100.0,))
     made = [build(weak, data, tmp_path / "weak", base)[0], build(strong, data, tmp_path / "strong", base)[0]]
-    encodings._kept.clear()
+    encodings.forget()
     return made
 
 

@@ -1,0 +1,56 @@
+"""Probes on a frozen encoder over draws of labels and budgets: each text encoded once, beside encoding each time:
+`python -m benchmarks.speed.features [ROUNDS] [ROWS]`.
+
+Three draws at three budgets, nine probes in all, as a comparison builds them in one process; quality is their mean accuracy.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.speed.finetuning import Bench
+from benchmarks.speed.measuring import fresh, in_turn, table, work_of
+from transfer.corpora.files import read_jsonl, write_jsonl
+from transfer.encodings import forget
+from transfer.methods import TUNING
+from transfer.runtime import Runtime
+
+DRAWS, SHARES = 3, (0.1, 0.5, 1.0)
+
+
+def probes(bench: Bench, keep: bool) -> tuple[float, float]:
+    """Probes a minute, from nothing, and their mean accuracy."""
+    stage = TUNING["probe"].model_validate({})
+    runtime = Runtime().resolve()
+    runtime.apply()
+    records = read_jsonl(bench.data["train"])
+    shelf, found = fresh() if keep else None, []
+    forget()
+    start = time.perf_counter()
+    for draw in range(DRAWS):
+        order = np.random.default_rng(draw).permutation(len(records))
+        for share in SHARES:
+            folder = fresh()
+            data = {**bench.data, "train": folder / "train.jsonl"}
+            write_jsonl(data["train"], [records[i] for i in order[: int(share * len(records))]])
+            figures = stage.build(work_of(data, runtime, folder, cache=shelf))
+            found.append(figures["validation_accuracy"])
+            if not keep:
+                forget()
+    return 60 * len(found) / (time.perf_counter() - start), statistics.mean(found)
+
+
+def main(arguments: list[str]) -> None:
+    rounds, rows = (int(value) for value in [*arguments, *["3", "1000"][len(arguments) :]])
+    bench = Bench("rotten_tomatoes", rows)
+    ways = {"each text once": lambda: probes(bench, True), "each time": lambda: probes(bench, False)}
+    title = f"Nine probes on up to {rows} sentences, 500 to validate on"
+    table(title, "each text once", in_turn(ways, rounds), "probes/minute", "accuracy")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
