@@ -150,7 +150,8 @@ def layers_of(model: Any) -> list[Any]:
     """The layers of a model's encoder, lowest first; of an encoder and a decoder, the one's and then the other's."""
     import torch
 
-    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and _is_stack(m)]
+    base = getattr(model, "base_model", model)
+    stacks = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and _is_stack(m)]
     inner = {id(child) for stack in stacks for layer in stack for child in layer.modules()}
     return [layer for stack in stacks if id(stack) not in inner for layer in stack]
 

@@ -91,6 +91,7 @@ def _cheap(native: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         cut = round(p * _DRAWS)
         if (
             not training
+            or torch.compiler.is_compiling()  # draws are fused there
             or not 0 < cut < _DRAWS
             or inplace
             or input.device.type != "cpu"

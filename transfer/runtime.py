@@ -24,6 +24,7 @@ class Runtime(BaseModel):
     threads: int | None = None
     processes: int = 1  # that train one model together, each with its share of every batch
     sharded: bool = False  # whether each of them holds a share of every layer only; TRANSFERLINE_SHARDED=1 says so
+    compiled: bool = False  # whether layers are compiled for training; TRANSFERLINE_COMPILE=1 says so
     keep_memory: bool = True  # whether the C library keeps what is freed; TRANSFERLINE_KEEP_MEMORY=0 says no
     save_every: float = 30.0  # seconds between two saved states of a training run
 
@@ -40,8 +41,9 @@ class Runtime(BaseModel):
         processes = int(os.environ.get("TRANSFERLINE_PROCESSES") or self.processes)
         sharded = self.sharded or os.environ.get("TRANSFERLINE_SHARDED") == "1"
         keeps = self.keep_memory and os.environ.get("TRANSFERLINE_KEEP_MEMORY") != "0"
+        compiled = self.compiled or os.environ.get("TRANSFERLINE_COMPILE") == "1"
         decided = {"device": device, "precision": precision, "processes": processes}
-        return self.model_copy(update={**decided, "sharded": sharded, "keep_memory": keeps})
+        return self.model_copy(update={**decided, "sharded": sharded, "compiled": compiled, "keep_memory": keeps})
 
     def apply(self) -> None:
         """Set the process-wide switches: threads, oneDNN's (on a GPU: TF32) matrix products, memory and dropout of a CPU."""
@@ -76,6 +78,7 @@ class Runtime(BaseModel):
             "threads": str(torch.get_num_threads()),
             "processes": str(self.processes),
             "sharded": str(self.sharded).lower(),
+            "compiled": str(self.compiled).lower(),
             "memory": "kept" if self.keep_memory else "given back",
             "matmul": torch.get_float32_matmul_precision(),
             "machine": platform.machine(),

@@ -1,4 +1,4 @@
-"""How the parameters of a training run are held: whole by every process, or the layers in shards.
+"""How the model of a training run is held: whole by every process, or its layers in shards; as written, or compiled.
 
 With shards each process keeps a share of every layer's weights, gradients and moments, and a layer is gathered for its own forward
 and backward pass (Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020, section 5.3;
@@ -8,9 +8,11 @@ without shards, up to rounding, and so are the states that are saved: either kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from transfer.compiling import as_written, compile_layers, uncompile
 from transfer.gradients import agreed
 from transfer.heads import layers_of
 from transfer.runtime import Runtime
@@ -29,6 +31,9 @@ class Held:
         self.first: bool = accelerator.is_main_process
         groups = learner.groups(rate)
         self._whole: list[Callable[[], None]] = []
+        self._compiled = runtime.compiled
+        if self._compiled:
+            compile_layers(self.model)
         if runtime.sharded and accelerator.num_processes > 1 and learner.shards:
             groups = self._shard(groups)
         self.order = [parameter for group in groups for parameter in group["params"]]
@@ -60,8 +65,17 @@ class Held:
             _mine(parameter.grad).mul_(factor)
         return norm
 
-    def gather(self) -> None:
-        """Make the model whole again, on every process."""
+    @contextmanager
+    def ranking(self) -> Iterator[None]:
+        """How epochs are measured: in the precision of training, for they only have to be ranked; what is reported of the kept
+        one is measured in full."""
+        with as_written() if self._compiled else nullcontext(), self.accelerator.autocast():
+            yield
+
+    def release(self) -> None:
+        """Make the model whole again, on every process, and as it was written."""
+        if self._compiled:
+            uncompile(self.model)
         for undo in self._whole:
             undo()
         self._whole = []

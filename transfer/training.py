@@ -183,7 +183,7 @@ def train(
             mark = Saved(done, vars(history), torch.get_num_threads())
             save(state, model, optimizer, mark, held.order, held.first)
     accelerator.wait_for_everyone()
-    held.gather()
+    held.release()
     if patience is not None and best_path(state, history.best_step).exists():
         load_best(state, history.best_step, model)
     model.eval()
@@ -209,9 +209,7 @@ def _validate(
 ) -> None:
     """Measure on held-out data, remember the best weights, and say so."""
     learner.model.eval()
-    with (
-        held.accelerator.autocast()
-    ):  # it only has to rank epochs; what is reported of the kept one is measured in full
+    with held.ranking():
         figures = agreed(held.accelerator, learner.validate())
     history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}, **_since(before)})
     if figures["score"] > history.best_score:

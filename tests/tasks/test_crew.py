@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from tasks import building
 from tasks.building import build_checkpoint
@@ -117,6 +118,18 @@ def test_layers_in_shards_train_the_model_of_one(name: str, build) -> None:
     assert [row["loss"] for row in Kept.rows if "loss" in row] == pytest.approx(curve, rel=3e-3)
     one, two = read_tensors(alone), read_tensors(together)
     assert all(torch.allclose(one[tensor], two[tensor], atol=2e-4) for tensor in one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", [ONE, TWO.model_copy(update={"sharded": True})], ids=["whole", "in shards"])
+def test_compiled_layers_train_the_model_of_written_ones(runtime: Runtime, build) -> None:
+    written, _ = build(STAGES["causal"], ONE, "written")
+    counters.clear()
+    compiled, _ = build(STAGES["causal"], runtime.model_copy(update={"compiled": True}), "compiled")
+    assert counters["stats"]["unique_graphs"] > 0
+    assert json.loads((compiled / "lineage.json").read_text())["runtime"]["compiled"] == "true"
+    one, two = read_tensors(written), read_tensors(compiled)
+    assert all(torch.allclose(one[tensor], two[tensor], atol=5e-4) for tensor in one)
 
 
 @pytest.mark.parametrize("sharded", [False, pytest.param(True, marks=pytest.mark.slow)])
