@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,10 +92,10 @@ def remember(row: Mapping[str, float]) -> None:
 
 class Gauge:
     """FLOPs of one kind of batch, counted when asked to and scaled by tokens in between; of `shares` processes this one computes
-    one share."""
+    one share. A batch is counted in the context `written`: torch's counter sees nothing of what is compiled."""
 
-    def __init__(self, shares: int = 1) -> None:
-        self.shares = shares
+    def __init__(self, shares: int = 1, written: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        self.shares, self.written = shares, written
         self.per_token: float | None = None
 
     @contextmanager
@@ -108,7 +108,7 @@ class Gauge:
         if afresh or self.per_token is None:
             from torch.utils.flop_counter import FlopCounterMode
 
-            with FlopCounterMode(display=False, custom_mapping=recurrent_products()) as counter:
+            with self.written(), FlopCounterMode(display=False, custom_mapping=recurrent_products()) as counter:
                 yield
             self.per_token = self.shares * counter.get_total_flops() / max(1, tokens)
         else:

@@ -9,7 +9,7 @@ without shards, up to rounding, and so are the states that are saved: either kin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from transfer.compiling import as_written, compile_layers, uncompile
@@ -69,8 +69,12 @@ class Held:
     def ranking(self) -> Iterator[None]:
         """How epochs are measured: in the precision of training, for they only have to be ranked; what is reported of the kept
         one is measured in full."""
-        with as_written() if self._compiled else nullcontext(), self.accelerator.autocast():
+        with self.written(), self.accelerator.autocast():
             yield
+
+    def written(self) -> AbstractContextManager[None]:
+        """A context in which nothing runs compiled."""
+        return as_written() if self._compiled else nullcontext()
 
     def release(self) -> None:
         """Make the model whole again, on every process, and as it was written."""

@@ -151,7 +151,7 @@ def train(
         add_spent(history.spent)
         for row in history.rows:  # whoever listens now was not there when these were told
             tell(row)
-    gauge = Gauge(1 if learner.whole else accelerator.num_processes)
+    gauge = Gauge(1 if learner.whole else accelerator.num_processes, held.written)
     per_epoch = -(-len(learner.lengths) // schedule.batch_size)
     model.train()
     for step, epoch, indices in _batches(learner.lengths, schedule.batch_size, seed, first, steps):
