@@ -58,8 +58,9 @@ def accumulate(
     units = max(1.0, learner.units(indices, epoch)) if divided else 1.0
     for start in range(0, most, size):
         part = mine[start : start + size]
-        share = learner.units(part, epoch) / units if divided else 1.0
-        if not part:  # others have one more: layers in shards are gathered by all processes or by none
+        if part:
+            share = learner.units(part, epoch) / units if divided else 1.0
+        else:  # others have one more: layers in shards are gathered by all processes or by none
             part, share = indices[:1], 0.0
         batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
         with accelerator.autocast():

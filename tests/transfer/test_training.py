@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.project import SOURCE, write_corpus, write_tiny_bert
 from transfer.corpora.files import write_jsonl
+from transfer.gradients import accumulate
 from transfer.runtime import Runtime
 from transfer.saving import Saved, load_best, newest, save, save_best
 from transfer.training import Learner, Schedule, epoch_batches, train
@@ -123,6 +125,38 @@ def test_it_learns(tmp_path: Path) -> None:
     before = -learner.validate()["score"]
     fit(learner, tmp_path)
     assert -learner.validate()["score"] < before / 2
+
+
+class OneOf:
+    """What `accumulate` needs of an accelerator, as one of several processes that exchange nothing."""
+
+    def __init__(self, index: int, count: int) -> None:
+        self.process_index, self.num_processes, self.device = index, count, torch.device("cpu")
+        self.backwards = 0
+
+    def autocast(self) -> nullcontext:
+        return nullcontext()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        self.backwards += 1
+        loss.backward()
+
+    def reduce(self, tensor: torch.Tensor, _: str) -> torch.Tensor:
+        return tensor
+
+
+@pytest.mark.parametrize(("batch", "micro"), [(1, None), (3, None), (5, 1), (8, 3)])
+def test_shares_of_a_batch_add_up_to_it_and_all_processes_go_as_often_through_the_model(batch: int, micro) -> None:
+    def gradients(index: int, count: int) -> tuple[torch.Tensor, OneOf]:
+        learner, one = Line(), OneOf(index, count)
+        learner.model[1].p = 0.0
+        accumulate(one, learner, list(range(batch)), 0, micro)
+        return torch.cat([p.grad.flatten() for p in learner.model.parameters()]), one
+
+    whole, _ = gradients(0, 1)
+    shares = [gradients(index, 4) for index in range(4)]
+    assert torch.allclose(sum(share for share, _ in shares), whole, atol=1e-5)
+    assert len({one.backwards for _, one in shares}) == 1
 
 
 def test_micro_batches_change_memory_not_the_result(tmp_path: Path) -> None:
