@@ -34,6 +34,8 @@ SMALL = {"max_tokens": 24, "epochs": 3, "patience": 3, "schedule": {"batch_size"
 STAGES: dict[str, Stage] = {
     "full": TUNING["full"].model_validate(SMALL),
     "lora": TUNING["lora"].model_validate({**SMALL, "dropout": 0.0}),
+    "bitfit": TUNING["bitfit"].model_validate(SMALL),
+    "adapter": TUNING["adapter"].model_validate(SMALL),
     "freeze": TUNING["freeze"].model_validate({**SMALL, "lowest": 1}),
     "a loss over the whole batch": TUNING["deep-coral"].model_validate({**SMALL, "lenders": ["plays"]}),
     "masked": ADAPTING["masked"].model_validate({"block": 16, "tokens": 3000, "schedule": {"batch_size": 16}}),
@@ -107,7 +109,7 @@ def test_two_processes_train_the_model_of_one(name: str, build) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["full", *(pytest.param(name, marks=pytest.mark.slow) for name in ("causal", "freeze", "lora"))]
+    "name", ["full", *(pytest.param(name, marks=pytest.mark.slow) for name in ("causal", "freeze", "lora", "bitfit", "adapter"))]
 )
 def test_layers_in_shards_train_the_model_of_one(name: str, build) -> None:
     alone, first = build(STAGES[name], ONE, "one")
