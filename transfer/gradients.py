@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from transfer.runtime import Runtime
 
 if TYPE_CHECKING:
+    import torch
+
     from transfer.training import Learner
 
 BUCKET = 25 * 2**20 // 4  # numbers that are exchanged at once: 25 MiB of fp32 (Li et al. 2020, section 3.2.3)
@@ -42,8 +44,9 @@ def accumulate(
     micro: int | None,
     scale: Any = None,
     whole: bool = False,
-) -> float:
-    """Add the gradients of `scale` times a batch's mean loss to the parameters'; returns the mean loss, unscaled.
+) -> torch.Tensor:
+    """Add the gradients of `scale` times a batch's mean loss to the parameters'; returns the mean loss, unscaled, a number that
+    stays on the device: to read it is to wait until all of the step is computed.
 
     `whole`: the loss needs all examples of the batch at once, so every process computes it, with the same noise.
     """
@@ -51,7 +54,7 @@ def accumulate(
     mine = indices[accelerator.process_index :: accelerator.num_processes] if shared else indices
     if shared:
         _other_noise(accelerator.process_index)
-    total = 0.0
+    total = _tensor(accelerator, 0.0)
     most = -(-len(indices) // accelerator.num_processes) if shared else len(indices)
     size = micro or most
     divided = shared or size < len(indices)
@@ -66,10 +69,10 @@ def accumulate(
         with accelerator.autocast():
             loss = learner.loss(batch) * share
         accelerator.backward(loss if scale is None else loss * scale)
-        total += float(loss.detach())
+        total += loss.detach()
     if shared:
         _sum(accelerator, learner.model.parameters())
-        total = float(accelerator.reduce(_tensor(accelerator, total), "sum"))
+        total = accelerator.reduce(total, "sum")
     return total
 
 

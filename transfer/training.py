@@ -85,8 +85,8 @@ class Learner(ABC):
         """Tokens that a step on these examples reads."""
         return sum(self.lengths[i] for i in indices)
 
-    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
-        """Leave the gradients of a step in the parameters; returns its mean loss."""
+    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> torch.Tensor | float:
+        """Leave the gradients of a step in the parameters; returns its mean loss, a scalar."""
         return accumulate(accelerator, self, indices, epoch, micro, whole=self.whole)
 
     def before_step(self, step: int, steps: int) -> None:
@@ -170,7 +170,7 @@ def train(
         clock.count(tokens)
         done = step + 1
         if clock.wants_report() or done == steps or step == first:
-            figures = {"loss": loss, "learning_rate": peaks[0] * factor, "gradient_norm": float(norm)}
+            figures = {"loss": float(loss), "learning_rate": peaks[0] * factor, "gradient_norm": float(norm)}
             history.rows.append({"step": done, **figures, **clock.figures()})
             tell(history.rows[-1])
         if patience is not None and done % per_epoch == 0:

@@ -8,11 +8,14 @@ held-out blocks, one measure for all, after equally many tokens.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.speed.measuring import Steps, base, fresh, in_turn, table, trainer_arguments
 from tasks.project import root
+from transfer.compute import metered
 from transfer.corpora.blocks import pack, tokenise
 from transfer.corpora.files import read_texts
 from transfer.objectives.masked import MaskedLearner
@@ -26,18 +29,22 @@ RATE, TOKENS = 1e-4, 4096  # a step; 32 x 128 or 8 x 512
 
 
 class Bench:
-    """The corpus in blocks, and each way of learning from it for some steps."""
+    """The corpus in blocks, and each way of learning from it for some steps of so many tokens."""
 
-    def __init__(self, steps: int) -> None:
-        self.steps, self.folder = steps, base()
+    def __init__(self, steps: int, folder: Path | None = None, tokens: int = TOKENS) -> None:
+        self.steps, self.folder, self.tokens = steps, folder or base(), tokens
+        self.flops = 0.0
+        """operations a token, as the loop counts them"""
+        self.peaks: dict[bool, float] = {}
+        """bytes of memory, as written and compiled"""
         self.tokenizer = load_tokenizer(self.folder)
         texts = read_texts(root() / "data" / "corpora" / "film" / "corpus.jsonl")
         self.pair = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        tokens = tokenise(self.tokenizer, texts)
-        self.blocks = {length: pack(tokens[200:], length, *self.pair) for length in (128, 512)}
-        self.held = pack(tokens[:200], 128, *self.pair)[:128]
+        documents = tokenise(self.tokenizer, texts)
+        self.blocks = {length: pack(documents[200:], length, *self.pair) for length in (128, 512)}
+        self.held = pack(documents[:200], 128, *self.pair)[:128]
 
-    def ours(self, length: int = 128) -> tuple[float, float]:
+    def ours(self, length: int = 128, compiled: bool = False) -> tuple[float, float]:
         model, new = load_model("AutoModelForMaskedLM", self.folder, 0)
         learner = MaskedLearner(model, self.tokenizer, self.blocks[length], 0.15, 0, new, 0.0)
         steps, before = Steps(), learner.before_step
@@ -47,13 +54,15 @@ class Bench:
             before(step, total)
 
         learner.before_step = tick  # type: ignore[method-assign]
-        runtime = Runtime(save_every=1e9).resolve()
+        runtime = Runtime(save_every=1e9, compiled=compiled).resolve()
         runtime.apply()
-        schedule = Schedule(batch_size=TOKENS // length, rate=RATE, warmup=0.1)
-        train(learner, schedule, self.steps, 0, runtime, fresh(), lambda _: None)
-        return steps.rate(TOKENS), self.loss(model)
+        schedule = Schedule(batch_size=self.tokens // length, rate=RATE, warmup=0.1)
+        with metered(runtime.device) as meter:
+            train(learner, schedule, self.steps, 0, runtime, fresh(), lambda _: None)
+        self.flops, self.peaks[compiled] = meter.flops / meter.tokens, meter.peak_bytes
+        return steps.rate(self.tokens), self.loss(model)
 
-    def peer(self, length: int, bf16: bool) -> tuple[float, float]:
+    def peer(self, length: int, bf16: bool, **flags: Any) -> tuple[float, float]:
         from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
 
         model, _ = load_model("AutoModelForMaskedLM", self.folder, 0)
@@ -66,16 +75,17 @@ class Bench:
                 steps.tick()
 
         arguments = trainer_arguments(
-            per_device_train_batch_size=TOKENS // length,
+            per_device_train_batch_size=self.tokens // length,
             max_steps=self.steps,
             learning_rate=RATE,
             warmup_steps=self.steps // 10,
             weight_decay=0.01,
             bf16=bf16,
+            **flags,
         )
         collator = DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
         Trainer(model, arguments, collator, rows, callbacks=[Clock()]).train()
-        return steps.rate(TOKENS), self.loss(model)
+        return steps.rate(self.tokens), self.loss(model)
 
     def loss(self, model: torch.nn.Module) -> float:
         whole, _ = load_model(

@@ -109,7 +109,11 @@ def test_two_processes_train_the_model_of_one(name: str, build) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["full", *(pytest.param(name, marks=pytest.mark.slow) for name in ("causal", "freeze", "lora", "bitfit", "adapter"))]
+    "name",
+    [
+        "full",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("causal", "freeze", "lora", "bitfit", "adapter")),
+    ],
 )
 def test_layers_in_shards_train_the_model_of_one(name: str, build) -> None:
     alone, first = build(STAGES[name], ONE, "one")

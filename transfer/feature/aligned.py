@@ -106,7 +106,7 @@ class AlignedLearner(TuningLearner):
     def tokens(self, indices: Sequence[int]) -> int:
         return super().tokens(indices) + sum(self.lent[number].lengths[i] for number, i in self.drawn)
 
-    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
+    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> torch.Tensor:
         return accumulate(accelerator, self, indices, epoch, None, whole=True)
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:

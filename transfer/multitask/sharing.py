@@ -137,14 +137,14 @@ class MultitaskLearner(TuningLearner):
         others = zip(self.parts[1:], self.drawn, strict=True)
         return super().tokens(indices) + sum(part.lengths[i] for part, chosen in others for i in chosen)
 
-    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> float:
+    def backward(self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None) -> torch.Tensor | float:
         work = list(zip(self.parts, [list(indices), *self.drawn], strict=True))
         if len(work) == 1:
             return accumulate(accelerator, self.own, indices, epoch, micro, whole=True)
 
         def task(number: int, scale: Any) -> float:
             part, chosen = work[number]
-            return accumulate(accelerator, part, chosen, epoch, micro, scale, whole=True)
+            return float(accumulate(accelerator, part, chosen, epoch, micro, scale, whole=True))
 
         return self.weighting.backward(task, self.kinds, self.state, self.shared, accelerator)
 

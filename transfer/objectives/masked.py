@@ -148,22 +148,22 @@ class MaskedLearner(Learner):
         rules = (self.probability, self.mask_id, self.vocabulary, self.special, self.starts)
         pairs = [mask(blocks[i], (self.seed, epoch, i), *rules) for i in indices]
         tokens, labels = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*pairs, strict=True))
-        return {"input_ids": tokens, "labels": labels}
+        where = (labels.flatten() != IGNORED).nonzero()[:, 0]  # known here already: a GPU would have to be waited for
+        return {"input_ids": tokens, "labels": labels, "where": where}
 
     def units(self, indices: Sequence[int], epoch: int) -> float:
         """Masked positions: what the loss is a mean over."""
-        return float((self.collate(indices, epoch)["labels"] != IGNORED).sum())
+        return float(len(self.collate(indices, epoch)["where"]))
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         import torch
 
-        labels = batch["labels"]
+        where = batch["where"]
         hidden = self.model.base_model(input_ids=batch["input_ids"]).last_hidden_state
-        where = labels != IGNORED
-        logits = self.head(hidden[where])
+        logits = self.head(hidden.flatten(0, 1)[where])
         # A sum over at least one position: a block may, rarely, have no masked token at all.
-        total = torch.nn.functional.cross_entropy(logits.float(), labels[where], reduction="sum")
-        return total / max(1, int(where.sum()))
+        total = torch.nn.functional.cross_entropy(logits.float(), batch["labels"].flatten()[where], reduction="sum")
+        return total / max(1, len(where))
 
 
 def head_only(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
