@@ -14,6 +14,7 @@ from tasks.promoting import champions, moves, promote, rollback, version_of_alia
 from tasks.tracking import client
 from transfer.checkpoint import RECORD
 from transfer.errors import InputError
+from transfer.shelf import INDEX
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_only_what_nobody_needs_goes(registry: Path) -> None:
     checkpoint(registry, "adapt-8", days=100)
     checkpoint(registry, "tune-8", "adapt-8", days=1)  # young, and so its parent stays
     for name, days in (("prefix-1", 100), ("prefix-2", 1)):
-        index = registry / ".cache" / name / "index.json"
+        index = registry / ".cache" / name / INDEX
         index.parent.mkdir(parents=True)
         index.write_text("{}")
         os.utime(index, (time.time() - days * 86400,) * 2)

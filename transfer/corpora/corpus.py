@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
     }
     gate = {place: {"exact": 0, "near": 0} for place in keepers}
     contaminated: dict[str, set[str]] = {target.name: set() for target in targets}
-    lengths: list[int] = []
+    lengths = array("I")  # four bytes a text: there may be many millions
 
     def gated(texts: Iterator[str]) -> Iterator[dict[str, str]]:
         while chosen := list(itertools.islice(texts, AT_ONCE)):

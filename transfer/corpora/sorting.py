@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transfer.corpora.split import fingerprint
 
-DIGITS = 1  # of a hash that name a part: 16 parts, well under what a process may keep open
+PARTS = 64  # one of them is in memory at a time; well under what a process may keep open (256 on some systems)
 
 
 class Sorted:
@@ -26,12 +26,12 @@ class Sorted:
         shutil.rmtree(self.folder, ignore_errors=True)  # what a killed run has left
         self.folder.mkdir(parents=True)
         with ExitStack() as stack:
-            names = [f"{number:0{DIGITS}x}" for number in range(16**DIGITS)]
-            parts = {name: stack.enter_context((self.folder / name).open("w", encoding="utf-8")) for name in names}
+            paths = [self.folder / f"{number:02d}" for number in range(PARTS)]
+            parts = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
             for text in self.texts:
                 self.count += 1
                 name = fingerprint(text)
-                parts[name[:DIGITS]].write(json.dumps([name, text]) + "\n")
+                parts[int(name[:2], 16) * PARTS // 256].write(json.dumps([name, text]) + "\n")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of every kind of task, and how well probabilities can be believed.
+"""Metrics of every kind of task.
 
 A metric is two functions: what it needs to know of each example (`evidence`, worked out once), and the score of the examples
 under weights, of which a resample is one row: how often it drew each example. Nearly all scores are made of sums over examples,
@@ -15,7 +15,6 @@ import numpy as np
 from transfer.corpora.declared import Kind
 from transfer.evaluation.predictions import Predictions
 
-CALIBRATION_BINS = 15  # as in Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4
 _ROUNDING = 1e-12  # a variance below this share of the mean square is none
 
 
@@ -245,19 +244,3 @@ def confusion(predictions: Predictions) -> np.ndarray:
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(predictions.truth, predictions.predicted, labels=range(len(predictions.labels)))
-
-
-def calibration_error(made: Predictions) -> float | None:
-    """Expected calibration error (Naeini et al. 2015): mean gap between confidence and accuracy over 15 bins.
-
-    Of several labels, over all cells; None where a kind has no probabilities. As torchmetrics has it, without its 2 s of imports.
-    """
-    if made.kind not in ("single-label", "multi-label"):
-        return None
-    if made.kind == "multi-label":
-        sure, right = made.answers.ravel(), made.truth.ravel()
-    else:
-        sure, right = made.answers.max(axis=1), made.quality
-    bins = np.minimum((sure * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=sure - right, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(sure))

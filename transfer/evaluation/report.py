@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from transfer.corpora.declared import Kind
-from transfer.evaluation.metrics import METRICS, calibration_error, measure, per_class
+from transfer.evaluation.calibration import calibration_error
+from transfer.evaluation.metrics import METRICS, measure, per_class
 from transfer.evaluation.predictions import Predictions
 from transfer.evaluation.seen import unseen
 from transfer.evaluation.significance import Comparison, Interval, compare, score

@@ -1,8 +1,7 @@
 """The leaderboard: every entry's score with its interval and cost, compared with the winner, the control, and its twin.
 
 The winner is chosen on validation. The test is looked at once, afterwards: it says what the choice is worth, and never who
-is chosen. Every family of comparisons (with the winner, with the control, with the twins, "as good and cheaper") is corrected for
-its number by Holm's method.
+is chosen. Every family of comparisons (with winner, control, twins, "as good and cheaper") is corrected by Holm's method.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from transfer.evaluation.metrics import calibration_error, measure
+from transfer.evaluation.calibration import calibration_error
+from transfer.evaluation.metrics import measure
 from transfer.evaluation.predictions import Predictions
 from transfer.evaluation.seen import unseen
 from transfer.evaluation.significance import Interval

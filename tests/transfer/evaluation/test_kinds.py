@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, r2_score
 
-from transfer.evaluation.metrics import METRICS, calibration_error, measure, per_class
+from transfer.evaluation.calibration import calibration_error
+from transfer.evaluation.metrics import METRICS, measure, per_class
 from transfer.evaluation.predictions import ManyLabels, Numbers, Predictions, Tags, Texts, objects
 from transfer.evaluation.significance import compare, resample, score
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from transfer.evaluation.metrics import calibration_error, confusion, measure, per_class
+from transfer.evaluation.calibration import calibration_error
+from transfer.evaluation.metrics import confusion, measure, per_class
 from transfer.evaluation.predictions import ManyLabels, Predictions
 
 
