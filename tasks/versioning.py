@@ -11,8 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 
 from prefect import task
@@ -26,8 +24,6 @@ from transfer.chain import Data
 from transfer.corpora.files import NEWS
 from transfer.errors import InputError
 from transfer.params import Params
-
-_BUILDING = ("torch", "transformers", "accelerate", "matplotlib.figure")
 
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
@@ -89,11 +85,7 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
     said: list[str] = []
-    with (
-        ThreadPoolExecutor(1) as ahead,
-        subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process,
-    ):
-        ahead.map(import_module, _BUILDING)  # new data is new stages, and DVC leaves us waiting
+    with subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in filter(None, (raw.strip() for raw in process.stderr)):
             said.append(line)
