@@ -88,7 +88,7 @@ def _sum(accelerator: Any, parameters: Iterable[Any]) -> None:
     """Sum gradients over processes; a parameter that no process has one for keeps none."""
     import torch
 
-    learning = [p for p in parameters if p.requires_grad and not hasattr(p, "full_tensor")]  # shards are summed already
+    learning = [p for p in parameters if p.requires_grad and not is_sharded(p)]  # shards are summed already
     has = torch.tensor([float(p.grad is not None) for p in learning], device=accelerator.device)
     known = accelerator.reduce(has, "sum").tolist()
     for bucket in _buckets([parameter for parameter, some in zip(learning, known, strict=True) if some]):
@@ -96,6 +96,11 @@ def _sum(accelerator: Any, parameters: Iterable[Any]) -> None:
         summed = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in given]), "sum")
         for parameter, part in zip(bucket, summed.split([p.numel() for p in bucket]), strict=True):
             parameter.grad = part.view_as(parameter)
+
+
+def is_sharded(tensor: Any) -> bool:
+    """Whether a tensor lies in shards over several processes."""
+    return hasattr(tensor, "full_tensor")
 
 
 def _buckets(parameters: Sequence[Any]) -> Iterator[list[Any]]:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from transfer.compiling import as_written, compile_layers, uncompile
-from transfer.gradients import agreed
+from transfer.gradients import agreed, is_sharded
 from transfer.heads import layers_of
 from transfer.runtime import Runtime
 
@@ -96,11 +96,6 @@ class Held:
         return [{**group, "params": [now[name] for name in named]} for group, named in zip(groups, wanted, strict=True)]
 
 
-def is_sharded(tensor: Any) -> bool:
-    """Whether a tensor lies in shards over several processes."""
-    return hasattr(tensor, "full_tensor")
-
-
 def whole(tensor: Any) -> Any:
     """A tensor with all of its shards, detached; every process has to ask for it."""
     return tensor.detach().full_tensor() if is_sharded(tensor) else tensor.detach()
@@ -129,9 +124,8 @@ def _shard_layer(layer: Any, mesh: Any) -> Callable[[], None]:
         for module in layer.modules()
     ]
     fully_shard(layer, mesh=mesh, reshard_after_forward=True)
-    layer.set_force_sum_reduction_for_comms(
-        True
-    )  # gradients are summed, as without shards: shares of the loss are weighed
+    # gradients are summed, as without shards: shares of the loss are weighed
+    layer.set_force_sum_reduction_for_comms(True)
     layer.set_gradient_divide_factor(1.0)
 
     def undo() -> None:

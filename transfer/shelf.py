@@ -56,13 +56,13 @@ class Shelf:
         What was there is counted with what it had cost to make, by `units` (how much there is to read for each name): a stage costs
         what it takes alone.
         """
-        made: set[int] = set()
-        if self.missing(names):
+        wanted = self.missing(names)
+        if wanted:
             with self.open():
-                made = set(self.missing(names))
-                if made:
-                    self._make(names, units, make, sorted(made))
-        reused = sum(units[i] for i in range(len(names)) if i not in made)
+                wanted = self.missing(names)  # another process may have added them meanwhile
+                if wanted:
+                    self._make(names, units, make, wanted)
+        reused = sum(units) - sum(units[i] for i in wanted)
         add_spent({name: each * reused for name, each in self.cost.items()})
 
     def _make(
