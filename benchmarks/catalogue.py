@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-import flows  # noqa: F401 - sets the quiet switches before any library is imported
-from flows.environment import make_ready
-from flows.retrain import retrain
-from tasks.project import root, store
-from tasks.tracking import client
-from transfer.checkpoint import read_lineage
-from transfer.params import load_params
+import transferline.flows  # noqa: F401 - sets the quiet switches before any library is imported
+from transferline.core.checkpoint import read_lineage
+from transferline.core.project import root, store
+from transferline.flows.retrain import retrain
+from transferline.recipes.params import load_params
+from transferline.tasks.support.prefect_server import make_ready
+from transferline.tasks.support.tracking import client
 
 OWN = ("select", "adapt", "tune")
 

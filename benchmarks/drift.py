@@ -18,16 +18,16 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import flows  # noqa: F401 - sets the quiet switches
-from flows.scoring import score
-from tasks.project import root
-from tasks.versions import locked_data
-from transfer.corpora.declared import Read
-from transfer.corpora.files import read_jsonl
-from transfer.corpora.read import normalise, read_rows
-from transfer.evaluation.drift import measure_drift
-from transfer.evaluation.scoring import Scored
-from transfer.params import load_params
+import transferline.flows  # noqa: F401 - sets the quiet switches
+from transferline.core.project import root
+from transferline.data.declarations import Read
+from transferline.data.prepared_files import read_jsonl
+from transferline.data.read import normalise, read_rows
+from transferline.evaluation.drift import measure_drift
+from transferline.flows.support.batch_scoring import score
+from transferline.inference.text_scoring import Scored
+from transferline.recipes.params import load_params
+from transferline.tasks.support.data_versions import locked_data
 
 TARGET, THRESHOLD = "film-sentiment", 0.5
 SIZES = (100, 200, 1000)

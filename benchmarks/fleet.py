@@ -52,7 +52,7 @@ def run(root: Path, *words: str) -> tuple[float, str]:
     told |= {"PREFECT_API_URL": server} if server else {}
     start = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "run", *words], cwd=root, env=told, capture_output=True, text=True
+        [sys.executable, "-P", "-m", "transferline", "run", *words], cwd=root, env=told, capture_output=True, text=True
     )
     return time.monotonic() - start, done.stderr
 

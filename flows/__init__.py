@@ -3,6 +3,6 @@
 Importing this package sets the quiet and offline switches of the libraries below, unless the user has set them.
 """
 
-from flows.environment import prepare
+from transferline.core.environment import prepare
 
 prepare()

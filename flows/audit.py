@@ -14,25 +14,25 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from flows.building import build_chain
-from flows.choices import OWN, RecipeChoice, Target, recipe_of
-from flows.planning import open_line
-from flows.starting import begin
-from tasks.placing import open_runner
-from tasks.progress import console, log
-from tasks.project import root, store
-from tasks.tracking import TransferRun
-from tasks.versioning import pin_data, reproduce
-from transfer.chain import Chain, Data
-from transfer.corpora.files import write_json
-from transfer.evaluation.bias import Bias, Pair, measure_bias, read_pairs
-from transfer.evaluation.forgetting import Forgotten, measure_forgetting
-from transfer.evaluation.markdown import table
-from transfer.params import Params
-from transfer.reading import load_tokenizer, reading_of
-from transfer.runtime import Runtime, exactly
-from transfer.targets import TARGETS
-from transfer.targets.sequence import SequenceTarget
+from transferline.core.project import root, store
+from transferline.core.runtime import Runtime, exactly
+from transferline.data.prepared_files import write_json
+from transferline.evaluation.bias import Bias, Pair, measure_bias, read_pairs
+from transferline.evaluation.markdown import table
+from transferline.flows.support.chain_building import build_chain
+from transferline.flows.support.choices import OWN, RecipeChoice, Target, recipe_of
+from transferline.flows.support.planning import open_line
+from transferline.flows.support.preflight import begin
+from transferline.inference.forgetting import Forgotten, measure_forgetting
+from transferline.models.tokenization import load_tokenizer, reading_of
+from transferline.recipes.chain import Chain, Data
+from transferline.recipes.params import Params
+from transferline.targets import TARGETS
+from transferline.targets.sequence import SequenceTarget
+from transferline.tasks.placing import open_runner
+from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.tracking import TransferRun
+from transferline.tasks.versioning import pin_data, reproduce
 
 FOLDER = "audits"
 ROLES = {"before": "unadapted", "after": "challenger"}

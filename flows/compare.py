@@ -9,22 +9,29 @@ from typing import Literal
 
 from prefect import flow
 
-from flows.choices import ComparisonChoice, Target
-from flows.comparing import ask, evidence_of, lenders_of, prefix_predictions, question_of, show_plan
-from flows.contest import Contest
-from flows.publishing import publish
-from flows.starting import begin
-from flows.tournament import Builder, open_ground
-from tasks.evaluating import contaminated_rows, count_looks
-from tasks.placing import open_runner
-from tasks.project import root
-from tasks.tracking import ComparisonRun
-from tasks.versioning import pin_data
-from transfer.params import load_params
-from transfer.runtime import Runtime
-from transfer.tournament.board import make_board
-from transfer.tournament.plan import plan_tournament
-from transfer.tournament.result import make_result
+from transferline.core.project import root
+from transferline.core.runtime import Runtime
+from transferline.flows.support.choices import ComparisonChoice, Target
+from transferline.flows.support.comparison.contest import Contest
+from transferline.flows.support.comparison.leaves import Builder, open_ground
+from transferline.flows.support.comparison.publish import publish
+from transferline.flows.support.comparison.question import (
+    ask,
+    evidence_of,
+    lenders_of,
+    prefix_predictions,
+    question_of,
+    show_plan,
+)
+from transferline.flows.support.preflight import begin
+from transferline.recipes.params import load_params
+from transferline.tasks.evaluating import contaminated_rows, count_looks
+from transferline.tasks.placing import open_runner
+from transferline.tasks.support.tracking import ComparisonRun
+from transferline.tasks.versioning import pin_data
+from transferline.tournament.leaderboard import make_board
+from transferline.tournament.plan import plan_tournament
+from transferline.tournament.result import make_result
 
 
 @flow(name="compare", flow_run_name="compare {target}", validate_parameters=True)

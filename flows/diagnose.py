@@ -15,29 +15,29 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from flows.choices import Target
-from flows.comparing import asked
-from flows.contest import Contest
-from flows.planning import family_known
-from flows.starting import begin
-from flows.tournament import Builder, open_ground
-from tasks.placing import open_runner
-from tasks.progress import console, log
-from tasks.project import root, store
-from tasks.tracking import ComparisonRun
-from tasks.versioning import pin_data
-from transfer.chain import Data, Step
-from transfer.checkpoint import read_lineage
-from transfer.corpora.files import write_json
-from transfer.diagnosis.advice import Advice, rank
-from transfer.diagnosis.diagnose import FILE, Diagnose
-from transfer.diagnosis.showing import draw_affinities, draw_layers, headline, markdown
-from transfer.errors import InputError
-from transfer.params import Params, load_params
-from transfer.recipe import Recipe
-from transfer.runtime import Runtime
-from transfer.tournament.declared import Comparison
-from transfer.tournament.plan import Ground, admitted, plan_tournament
+from transferline.core.checkpoint import read_lineage
+from transferline.core.errors import InputError
+from transferline.core.project import root, store
+from transferline.core.runtime import Runtime
+from transferline.data.prepared_files import write_json
+from transferline.diagnosis.target_diagnosis import FILE, Diagnose
+from transferline.flows.support.choices import Target
+from transferline.flows.support.comparison.contest import Contest
+from transferline.flows.support.comparison.leaves import Builder, open_ground
+from transferline.flows.support.comparison.question import asked
+from transferline.flows.support.planning import family_known
+from transferline.flows.support.preflight import begin
+from transferline.recipes.advice import Advice, rank
+from transferline.recipes.chain import Data, Step
+from transferline.recipes.comparison import Comparison
+from transferline.recipes.params import Params, load_params
+from transferline.recipes.recipe import Recipe
+from transferline.tasks.placing import open_runner
+from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.tracking import ComparisonRun
+from transferline.tasks.versioning import pin_data
+from transferline.tournament.diagnosis_page import draw_affinities, draw_layers, headline, markdown
+from transferline.tournament.plan import Ground, admitted, plan_tournament
 
 FOLDER = "diagnoses"
 SHOWN = 10  # recipes on the terminal

@@ -12,15 +12,15 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from rich.table import Table
 
-from flows.choices import OWN, RecipeChoice
-from flows.retrain import retrain
-from flows.starting import begin
-from tasks.placing import placement
-from tasks.progress import console
-from tasks.project import root
-from tasks.slots import devices
-from tasks.versioning import pin_all
-from transfer.params import load_params
+from transferline.core.project import root
+from transferline.flows.retrain import retrain
+from transferline.flows.support.choices import OWN, RecipeChoice
+from transferline.flows.support.preflight import begin
+from transferline.recipes.params import load_params
+from transferline.tasks.placing import placement
+from transferline.tasks.support.gpu_slots import devices
+from transferline.tasks.support.progress import console
+from transferline.tasks.versioning import pin_all
 
 IN_FLIGHT = 8  # targets at once where workers or a cluster compute
 

@@ -14,16 +14,16 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 from slugify import slugify
 
-from flows.choices import ComparisonChoice
-from flows.compare import compare
-from flows.publishing import folder_of
-from flows.starting import begin
-from tasks.progress import console, log
-from tasks.project import root
-from tasks.tracking import ComparisonRun
-from transfer.errors import InputError
-from transfer.params import Params, load_params
-from transfer.tournament.matrix import Cell, cells_of, draw, markdown
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.flows.compare import compare
+from transferline.flows.support.choices import ComparisonChoice
+from transferline.flows.support.comparison.publish import folder_of
+from transferline.flows.support.preflight import begin
+from transferline.recipes.params import Params, load_params
+from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.tracking import ComparisonRun
+from transferline.tournament.transfer_matrix import Cell, cells_of, draw, markdown
 
 FOLDER = "matrix"
 

@@ -10,12 +10,12 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from slugify import slugify
 
-from flows.choices import Target
-from flows.scoring import read_texts, score
-from flows.starting import begin
-from tasks.progress import console
-from tasks.project import root
-from transfer.corpora.read import text_of
+from transferline.core.project import root
+from transferline.data.read import text_of
+from transferline.flows.support.batch_scoring import read_texts, score
+from transferline.flows.support.choices import Target
+from transferline.flows.support.preflight import begin
+from transferline.tasks.support.progress import console
 
 
 @flow(name="predict", flow_run_name="predict {source} with {target}", validate_parameters=True)

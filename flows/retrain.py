@@ -9,18 +9,18 @@ from typing import Literal
 
 from prefect import flow
 
-from flows.approving import approve
-from flows.building import build_chain, request_of
-from flows.choices import OWN, RecipeChoice, Target, recipe_of
-from flows.planning import open_line
-from flows.showing import publish_report, show_chain
-from flows.starting import begin
-from tasks.evaluating import decide, predict_all, read_profiles, report_on
-from tasks.placing import open_runner
-from tasks.registering import find_champion, register
-from tasks.tracking import TransferRun
-from tasks.versioning import pin_data
-from tasks.versions import profile_paths
+from transferline.flows.support.approval import approve
+from transferline.flows.support.artifacts import publish_report, show_chain
+from transferline.flows.support.chain_building import build_chain, request_of
+from transferline.flows.support.choices import OWN, RecipeChoice, Target, recipe_of
+from transferline.flows.support.planning import open_line
+from transferline.flows.support.preflight import begin
+from transferline.tasks.evaluating import decide, predict_all, read_profiles, report_on
+from transferline.tasks.placing import open_runner
+from transferline.tasks.registering import find_champion, register
+from transferline.tasks.support.data_versions import profile_paths
+from transferline.tasks.support.tracking import TransferRun
+from transferline.tasks.versioning import pin_data
 
 
 @flow(name="retrain", flow_run_name="retrain {target}", validate_parameters=True)

@@ -6,9 +6,9 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from flows.choices import Target
-from tasks.promoting import rollback as roll_back
-from tasks.telling import tell
+from transferline.flows.support.choices import Target
+from transferline.tasks.promoting import rollback as roll_back
+from transferline.tasks.support.events import tell
 
 
 @flow(name="rollback", flow_run_name="rollback {target}", validate_parameters=True)

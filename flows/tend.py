@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from tasks.progress import log
-from tasks.tending import restart_crashed
+from transferline.tasks.support.progress import log
+from transferline.tasks.support.restarts import restart_crashed
 
 
 @flow(name="tend", flow_run_name="tend", validate_parameters=True)

@@ -9,17 +9,17 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from slugify import slugify
 
-from flows.choices import Target
-from flows.scoring import read_texts, score
-from flows.starting import begin
-from tasks.progress import console, log
-from tasks.project import root
-from tasks.telling import tell
-from tasks.versions import locked_data
-from transfer.corpora.files import read_jsonl
-from transfer.errors import InputError
-from transfer.evaluation.drift import LEAST, Drift, measure_drift
-from transfer.params import Params, Watch, load_params
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.data.prepared_files import read_jsonl
+from transferline.evaluation.drift import LEAST, Drift, measure_drift
+from transferline.flows.support.batch_scoring import read_texts, score
+from transferline.flows.support.choices import Target
+from transferline.flows.support.preflight import begin
+from transferline.recipes.params import Params, Watch, load_params
+from transferline.tasks.support.data_versions import locked_data
+from transferline.tasks.support.events import tell
+from transferline.tasks.support.progress import console, log
 
 Row = TypeVar("Row")
 MOST = 1000  # texts of either side that are looked at: beyond, nothing changes but the time

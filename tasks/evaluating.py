@@ -12,18 +12,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner
 
-from tasks.caching import Built, build_all, stage_task
-from tasks.project import store
-from tasks.registering import Champion
-from tasks.requests import Request
-from tasks.versions import PAIR, profile_paths
-from transfer.chain import Chain, Data, predict_step
-from transfer.checkpoint import read_lineage
-from transfer.corpora.declared import TargetSpec
-from transfer.evaluation.predictions import read_predictions
-from transfer.evaluation.report import Group, Report, make_report
-from transfer.evaluation.verdict import Candidate, Verdict, judge
-from transfer.params import Params
+from transferline.core.checkpoint import read_lineage
+from transferline.core.project import store
+from transferline.data.declarations import TargetSpec
+from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.report import Group, Report, make_report
+from transferline.evaluation.verdict import Candidate, Verdict, judge
+from transferline.recipes.chain import Chain, Data, predict_step
+from transferline.recipes.params import Params
+from transferline.tasks.registering import Champion
+from transferline.tasks.support.build_request import Request
+from transferline.tasks.support.caching import Built, build_all, stage_task
+from transferline.tasks.support.data_versions import PAIR, profile_paths
 
 predict_test = stage_task("predict", "Predict the test with one model.")
 

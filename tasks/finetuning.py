@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.caching import stage_task
+from transferline.tasks.support.caching import stage_task
 
 tune = stage_task("tune", "Teach a model the target.")
 control = stage_task("control", "Build a control without transfer.")

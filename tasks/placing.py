@@ -19,14 +19,14 @@ from typing import Any, Literal, cast
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from tasks.building import build_checkpoint, finished
-from tasks.progress import console, log
-from tasks.project import root, shared_uri, store
-from tasks.requests import Request
-from tasks.slots import Slot, devices, slot
-from transfer.checkpoint import Checkpoint
-from transfer.errors import InputError
-from transfer.runtime import Runtime
+from transferline.core.checkpoint import Checkpoint
+from transferline.core.errors import InputError
+from transferline.core.project import root, shared_uri, store
+from transferline.core.runtime import Runtime
+from transferline.tasks.support.build_request import Request
+from transferline.tasks.support.checkpoint_building import build_checkpoint, finished
+from transferline.tasks.support.gpu_slots import Slot, devices, slot
+from transferline.tasks.support.progress import console, log
 
 Placement = Literal["local", "workers", "ray"]
 GPU_DEPLOYMENT = "stage/gpu"
@@ -59,7 +59,7 @@ def open_runner(runtime: Runtime) -> TaskRunner[Any]:
     """The Prefect task runner for the stages of a run, to be entered. Raises InputError where more is asked than exists."""
     place = placement()
     if place == "ray":
-        from tasks.ray_cluster import open_ray
+        from transferline.tasks.support.ray_cluster import open_ray
 
         return open_ray(gpus_per_stage() if runtime.device != "cpu" else 0, runtime.device == "cuda")
     if place == "workers":
@@ -108,14 +108,14 @@ def _slots(runtime: Runtime) -> list[str]:
 
 
 def _child(request: Request, taken: Slot) -> int:
-    """Run tasks.child to its end; its exit code, negative where a signal ended it."""
+    """Run the child process to its end; its exit code, negative where a signal ended it."""
     folder = store() / ".requests"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{request.key}.json"
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")
     file.with_suffix(".error").unlink(missing_ok=True)
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": taken.visible, "TRANSFERLINE_ROOT": str(root())}
-    command = [sys.executable, "-m", "tasks.child", str(file)]
+    command = [sys.executable, "-P", "-m", "transferline.tasks.support.child", str(file)]
     # the child keeps the slot's lock open too: the device is free when both are gone
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:
         code = child.wait()
@@ -142,7 +142,7 @@ def _on_a_worker(request: Request) -> Checkpoint:
     """Build as a flow run of the GPU deployment, and wait for it."""
     from prefect.deployments import run_deployment
 
-    from tasks.sharing import fetch, offer_input
+    from transferline.tasks.support.shared_store import fetch, offer_input
 
     for role, md5 in request.step.data:
         offer_input(request.data[role], md5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.caching import stage_task
+from transferline.tasks.support.caching import stage_task
 
 collect_base = stage_task("collect base", "Bring a pretrained model into the store.")
 select = stage_task("select", "Choose the text that is most like the task's own.")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.leasing import exclusive
-from tasks.tracking import client
-from transfer.errors import InputError
+from transferline.core.errors import InputError
+from transferline.tasks.support.leases import exclusive
+from transferline.tasks.support.tracking import client
 
 HISTORY = "transferline.champions"  # tag of a registered model: its moves, oldest first
 KEPT = 40  # moves that the tag remembers: MLflow's tags are short

@@ -11,20 +11,20 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import outbox
-from tasks.leasing import exclusive
-from tasks.outbox import patiently
-from tasks.packaging import EXTRA, log_model, weights_of
-from tasks.project import store
-from tasks.promoting import Approval, move_champion, version_of_alias
-from tasks.sharing import fetch
-from tasks.tracking import client
-from transfer.chain import Chain, Data
-from transfer.checkpoint import Checkpoint, intact, read_lineage
-from transfer.errors import InputError
-from transfer.evaluation.card import model_card
-from transfer.evaluation.report import Report
-from transfer.evaluation.verdict import Verdict
+from transferline.core.checkpoint import Checkpoint, intact, read_lineage
+from transferline.core.errors import InputError
+from transferline.core.project import store
+from transferline.evaluation.report import Report
+from transferline.evaluation.verdict import Verdict
+from transferline.recipes.chain import Chain, Data
+from transferline.recipes.model_card import model_card
+from transferline.tasks.promoting import Approval, move_champion, version_of_alias
+from transferline.tasks.support import outbox
+from transferline.tasks.support.leases import exclusive
+from transferline.tasks.support.mlflow_model import EXTRA, log_model, weights_of
+from transferline.tasks.support.outbox import patiently
+from transferline.tasks.support.shared_store import fetch
+from transferline.tasks.support.tracking import client
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.locking import held
-from tasks.progress import console
-from tasks.project import root
-from tasks.versions import data_stages, locked_data, open_repo
-from transfer.chain import Data
-from transfer.corpora.files import NEWS
-from transfer.errors import InputError
-from transfer.params import Params
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.data.prepared_files import NEWS
+from transferline.recipes.chain import Data
+from transferline.recipes.params import Params
+from transferline.tasks.support.data_versions import data_stages, locked_data, open_repo
+from transferline.tasks.support.locks import held
+from transferline.tasks.support.progress import console
 
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)

@@ -27,7 +27,7 @@ for _name in ("MLFLOW_TRACKING_URI", "TRANSFERLINE_STORE", "TRANSFERLINE_ROOT"):
 if TYPE_CHECKING:
     from tests.operations.service import Served
 
-import flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
+import transferline.flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
 from tests.project import SERVER, make_project, write_tiny_bert  # noqa: E402
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.project import BAD, GOOD, sentence, write_corpus
-from transfer.corpora.declared import Share, TargetSpec
-from transfer.corpora.files import write_jsonl
-from transfer.corpora.prepare import prepare
-from transfer.evaluation.metrics import measure
-from transfer.evaluation.predict import predict
-from transfer.evaluation.predictions import read_predictions
-from transfer.runtime import Runtime
-from transfer.stage import Stage, Work
+from transferline.core.runtime import Runtime
+from transferline.core.stage import Stage, Work
+from transferline.data.declarations import Share, TargetSpec
+from transferline.data.prepare import prepare
+from transferline.data.prepared_files import write_jsonl
+from transferline.evaluation.metrics import measure
+from transferline.evaluation.predictions import read_predictions
+from transferline.inference.prediction import predict
 
 CPU = Runtime(device="cpu", precision="fp32").resolve()
 SPECS: dict[str, dict[str, Any]] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer.corpora.declared import Share, TargetSpec
-from transfer.corpora.prepare import prepare
+from transferline.data.declarations import Share, TargetSpec
+from transferline.data.prepare import prepare
 
 SPLITS = ("train", "validation", "test")
 

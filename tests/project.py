@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from tasks.tables import make_tables
+from transferline.tasks.support.mlflow_database import make_tables
 
 SOURCE = Path(__file__).resolve().parent.parent
 GOOD = ["bright", "warm", "lovely", "clever", "tender", "brilliant", "charming", "vivid", "graceful", "witty"]

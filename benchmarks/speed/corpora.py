@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.speed.measuring import base, fresh
-from tasks.project import root
+from transferline.core.project import root
 
 BLOCK = 128
 LARGEST_OF_PEERS = 200  # megabytes
@@ -39,8 +39,8 @@ def make(megabytes: int) -> Path:
 
 
 def ours(path: Path) -> int:
-    from transfer.corpora.streaming import blocks_of
-    from transfer.reading import load_tokenizer
+    from transferline.data.streaming import blocks_of
+    from transferline.models.tokenization import load_tokenizer
 
     tokenizer = load_tokenizer(base())
     pair = tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -50,7 +50,7 @@ def ours(path: Path) -> int:
 def peer(path: Path) -> int:
     from datasets import load_dataset
 
-    from transfer.reading import load_tokenizer
+    from transferline.models.tokenization import load_tokenizer
 
     tokenizer = load_tokenizer(base())
 
@@ -68,8 +68,8 @@ def peer(path: Path) -> int:
 
 
 def gate(path: Path) -> int:
-    from transfer.corpora.corpus import prepare_corpus
-    from transfer.corpora.declared import DomainSpec
+    from transferline.data.corpus import prepare_corpus
+    from transferline.data.declarations import DomainSpec
 
     spec = DomainSpec.model_validate({"data": path.name, "read": {}, "html": False})
     out = fresh() / "corpus"
@@ -81,8 +81,8 @@ def loop(path: Path) -> int:
     """As datasketch's documentation has it: a sketch for every text, and a query."""
     from datasketch import MinHash, MinHashLSH
 
-    from transfer.corpora.gate import protected_parts
-    from transfer.evaluation.leakage import PERMUTATIONS, shingles
+    from transferline.data.leak_gate import protected_parts
+    from transferline.data.near_duplicates import PERMUTATIONS, shingles
 
     def sketch(text: str) -> MinHash:
         made = MinHash(num_perm=PERMUTATIONS)

@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.speed.finetuning import Bench
 from benchmarks.speed.measuring import fresh, in_turn, table, work_of
-from transfer.corpora.files import read_jsonl, write_jsonl
-from transfer.encodings import forget
-from transfer.methods import TUNING
-from transfer.runtime import Runtime
+from transferline.core.runtime import Runtime
+from transferline.data.prepared_files import read_jsonl, write_jsonl
+from transferline.models.encodings import forget
+from transferline.recipes.registry import TUNING
 
 DRAWS, SHARES = 3, (0.1, 0.5, 1.0)
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.speed.measuring import base, fresh, in_turn, table, trainer_arguments, work_of
-from tasks.project import root
-from transfer.corpora.files import write_jsonl
-from transfer.methods import TUNING
-from transfer.parameter.tuning import FineTuning
-from transfer.reading import load_tokenizer
-from transfer.runtime import Runtime
-from transfer.weights import load_headed
+from transferline.core.project import root
+from transferline.core.runtime import Runtime
+from transferline.data.prepared_files import write_jsonl
+from transferline.methods.parameter.tuning import FineTuning
+from transferline.models.tokenization import load_tokenizer
+from transferline.models.weights import load_headed
+from transferline.recipes.registry import TUNING
 
 RATE, BATCH, LONGEST, EPOCHS, HELD = 5e-5, 32, 128, 2, 500
 
@@ -101,7 +101,7 @@ class Timed:
     """Seconds of each epoch's training steps, from the loop's own hooks."""
 
     def __enter__(self) -> Timed:
-        from transfer.parameter.tuning import TuningLearner
+        from transferline.methods.parameter.tuning import TuningLearner
 
         self.kind, self.epochs, self.before, self.validate = (
             TuningLearner,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.speed.measuring import base, fresh, in_turn, table
 from benchmarks.speed.pretraining import Bench
-from transfer.runtime import Runtime
+from transferline.core.runtime import Runtime
 
 BEST = {"torch_compile": True, "optim": "adamw_torch_fused", "dataloader_num_workers": 2}
 
@@ -37,7 +37,7 @@ def bert_base() -> Path:
     """A network of BERT-base's size with random weights, and the shipped tokenizer."""
     from transformers import BertConfig, BertForMaskedLM
 
-    from transfer.reading import load_tokenizer
+    from transferline.models.tokenization import load_tokenizer
 
     folder, tokenizer = fresh(), load_tokenizer(base())
     BertForMaskedLM(BertConfig(vocab_size=len(tokenizer))).save_pretrained(folder)

@@ -18,9 +18,9 @@ from contextlib import chdir
 from pathlib import Path
 
 from benchmarks.speed.measuring import fresh
-from tasks.project import root
-from tasks.versions import data_stages
-from transfer.params import load_params
+from transferline.core.project import root
+from transferline.recipes.params import load_params
+from transferline.tasks.support.data_versions import data_stages
 
 
 def main(arguments: list[str]) -> None:

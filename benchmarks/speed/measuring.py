@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.project import root
-from transfer.params import load_params
-from transfer.runtime import Runtime
-from transfer.stage import Progress, Work
+from transferline.core.project import root
+from transferline.core.runtime import Runtime
+from transferline.core.stage import Progress, Work
+from transferline.recipes.params import load_params
 
 SKIPPED = 3  # first steps of a run: threads, caches and allocators are still warming up
 

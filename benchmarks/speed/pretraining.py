@@ -14,16 +14,17 @@ from typing import Any
 import torch
 
 from benchmarks.speed.measuring import Steps, base, fresh, in_turn, table, trainer_arguments
-from tasks.project import root
-from transfer.compute import metered
-from transfer.corpora.blocks import pack, tokenise
-from transfer.corpora.files import read_texts
-from transfer.objectives.masked import MaskedLearner
-from transfer.objectives.objective import mean_loss
-from transfer.reading import load_tokenizer
-from transfer.runtime import Runtime
-from transfer.training import Schedule, train
-from transfer.weights import load_model
+from transferline.core.cost import metered
+from transferline.core.project import root
+from transferline.core.runtime import Runtime
+from transferline.data.blocks import pack, tokenise
+from transferline.data.prepared_files import read_texts
+from transferline.methods.objectives.masked import MaskedLearner
+from transferline.methods.objectives.objective import mean_loss
+from transferline.models.tokenization import load_tokenizer
+from transferline.models.weights import load_model
+from transferline.training.learner import Schedule
+from transferline.training.loop import train
 
 RATE, TOKENS = 1e-4, 4096  # a step; 32 x 128 or 8 x 512
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.speed.finetuning import Bench as Labels
 from benchmarks.speed.measuring import base, fresh, work_of
-from tasks.project import root
-from transfer.methods import ADAPTING, TUNING
-from transfer.params import load_params
-from transfer.runtime import Runtime
+from transferline.core.project import root
+from transferline.core.runtime import Runtime
+from transferline.recipes.params import load_params
+from transferline.recipes.registry import ADAPTING, TUNING
 
 
 def adaptation(tokens: int) -> float:
@@ -40,9 +40,9 @@ def tuning(rows: int) -> float:
 
 def planning(count: int) -> float:
     """Seconds of planning a comparison of so many recipes, three seeds and two budgets beside all labels."""
-    from flows.tournament import open_ground
-    from tasks.versions import locked_data
-    from transfer.tournament.plan import plan_tournament
+    from transferline.flows.support.comparison.leaves import open_ground
+    from transferline.tasks.support.data_versions import locked_data
+    from transferline.tournament.plan import plan_tournament
 
     params = load_params(root() / "params.yaml")
     recipe = params.recipe("default")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 
-from flows.comparing import asked
-from flows.tournament import open_ground
-from tasks.project import root, store
-from tasks.versioning import pin_data
-from transfer.chain import predict_step
-from transfer.checkpoint import read_lineage
-from transfer.params import load_params
-from transfer.tournament.plan import plan_tournament
+from transferline.core.checkpoint import read_lineage
+from transferline.core.project import root, store
+from transferline.flows.support.comparison.leaves import open_ground
+from transferline.flows.support.comparison.question import asked
+from transferline.recipes.chain import predict_step
+from transferline.recipes.params import load_params
+from transferline.tasks.versioning import pin_data
+from transferline.tournament.plan import plan_tournament
 
 
 def main(arguments: list[str]) -> None:

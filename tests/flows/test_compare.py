@@ -17,9 +17,9 @@ import pytest
 from tests.flows.test_retrain import digests, registry, transferline
 from tests.kinds import build
 from tests.project import BAD, GOOD, TINY, declare, environment, make_project, sentence, write_reviews
-from transfer.corpora.files import write_jsonl
-from transfer.parameter import Full
-from transfer.training import Schedule
+from transferline.data.prepared_files import write_jsonl
+from transferline.methods.parameter import Full
+from transferline.training.learner import Schedule
 
 RUINOUS = {"method": "masked", "block": 16, "tokens": 2000, "schedule": {"batch_size": 16, "rate": 1.0}}
 RECIPES = {
@@ -157,14 +157,14 @@ def bound_holds(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tu
     """Check every stage that a comparison built against its bound; the contest and the recipes."""
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(project))
     monkeypatch.chdir(project)
-    from flows.comparing import ask, lenders_of
-    from flows.contest import Contest
-    from flows.tournament import Builder, open_ground
-    from tasks.versions import locked_data
-    from transfer.checkpoint import read_lineage
-    from transfer.params import load_params
-    from transfer.runtime import Runtime
-    from transfer.tournament.plan import plan_tournament
+    from transferline.core.checkpoint import read_lineage
+    from transferline.core.runtime import Runtime
+    from transferline.flows.support.comparison.contest import Contest
+    from transferline.flows.support.comparison.leaves import Builder, open_ground
+    from transferline.flows.support.comparison.question import ask, lenders_of
+    from transferline.recipes.params import load_params
+    from transferline.tasks.support.data_versions import locked_data
+    from transferline.tournament.plan import plan_tournament
 
     params = load_params(project / "params.yaml")
     question = params.comparison(name)
@@ -298,7 +298,7 @@ def test_killed_twice_and_started_again_it_ends_with_the_same_leaderboard(contes
     whole = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     project = make_contest(tmp_path / "project")
-    command = [sys.executable, "-m", "flows.cli", "compare", "reviews"]
+    command = [sys.executable, "-P", "-m", "transferline", "compare", "reviews"]
     quiet = subprocess.DEVNULL
     killed = 0
     for share in (0.5, 0.4):

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.orphans import MARK
 from tests.flows.test_retrain import digests, registry, transferline
 from tests.project import environment, make_project
+from transferline.tasks.support.orphans import MARK
 
 
 def start(project: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "flows.cli", "run"]
+    command = [sys.executable, "-P", "-m", "transferline", "run"]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=project, env=environment(project), stdout=quiet, stderr=quiet)
 

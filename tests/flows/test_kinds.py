@@ -14,7 +14,7 @@ import pytest
 from tests.bases import write_tiny
 from tests.kinds import QUICK, SPECS, write_rows
 from tests.project import declare, environment, make_project
-from transfer.checkpoint import intact
+from transferline.core.checkpoint import intact
 
 KINDS = [kind for kind in SPECS if kind != "single-label"]  # that one has tests of its own
 SENTENCE = "the film was lovely and clever with a warm ending"
@@ -41,7 +41,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
             "masked-writing": {"base": "writer", "adapt": [{"method": "masked"}], "tune": {**TUNE, "pooling": "first"}},
         },
     )
-    command = [sys.executable, "-m", "flows.cli", "run", "--all"]
+    command = [sys.executable, "-P", "-m", "transferline", "run", "--all"]
     here = environment(project, PREFECT_API_URL=prefect_api)
     done = subprocess.run(command, cwd=project, env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def inside(line: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def version(kind: str) -> Any:
-    from tasks.tracking import client
+    from transferline.tasks.support.tracking import client
 
     return client().get_model_version_by_alias(kind, "challenger")
 
@@ -66,7 +66,7 @@ def test_a_kind_is_judged_registered_and_served(kind: str, inside: Path) -> None
     import mlflow
     import pandas as pd
 
-    from transfer.corpora.declared import METRICS_OF
+    from transferline.data.declarations import METRICS_OF
 
     found = version(kind)
     run = mlflow.get_run(found.run_id)
@@ -88,7 +88,7 @@ SLOWER = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("tokens", "reg
 
 @pytest.mark.parametrize("kind", ["multi-label", *SLOWER, "generation"])
 def test_recipes_are_compared_on_every_kind(kind: str, inside: Path, prefect_api: str) -> None:
-    from flows.compare import compare
+    from transferline.flows.compare import compare
 
     recipe = "writing" if kind == "generation" else "full"
     outcome = compare(kind, recipes=[recipe], budgets=[0.5] if kind in ("multi-label", "tokens") else None)
@@ -100,8 +100,8 @@ def test_recipes_are_compared_on_every_kind(kind: str, inside: Path, prefect_api
 
 @pytest.mark.parametrize("kind", ["pairs", "generation"])
 def test_a_version_served_with_our_code_comes_back_byte_for_byte(kind: str, inside: Path) -> None:
-    from tasks.project import store
-    from tasks.registering import bring_back
+    from transferline.core.project import store
+    from transferline.tasks.registering import bring_back
 
     found = version(kind)
     shutil.rmtree(store() / found.tags["transferline.key"])
@@ -116,13 +116,14 @@ def test_a_served_model_needs_nothing_of_this_project(inside: Path, tmp_path: Pa
     folder = mlflow.artifacts.download_artifacts(version("tokens").source, dst_path=str(tmp_path))
     script = f"""
 import sys
-sys.path = [p for p in sys.path if not p.endswith("main") and p not in ("", ".")]
+from pathlib import Path
+sys.path = [p for p in sys.path if p not in ("", ".") and not (Path(p) / "transferline" / "core").is_dir()]
 sys.meta_path = [f for f in sys.meta_path if "editable" not in str(f).lower()]
 import pandas as pd, mlflow
 model = mlflow.pyfunc.load_model({folder!r})
 print(model.predict(pd.DataFrame({{"text": [{SENTENCE!r}]}}))["prediction"][0])
-import transfer
-assert {str(tmp_path)!r} in transfer.__file__, transfer.__file__
+import transferline
+assert {str(tmp_path)!r} in transferline.__file__, transferline.__file__
 """
     bare = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
@@ -133,7 +134,7 @@ assert {str(tmp_path)!r} in transfer.__file__, transfer.__file__
 
 
 def test_a_base_that_cannot_do_what_the_recipe_asks_is_refused_by_plan(inside: Path) -> None:
-    command = [sys.executable, "-m", "flows.cli", "plan", "generation", "masked-writing"]
+    command = [sys.executable, "-P", "-m", "transferline", "plan", "generation", "masked-writing"]
     done = subprocess.run(command, cwd=inside, env=environment(inside), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "asks for masked LM, which a base of the family 'llama' (decoder) cannot do" in done.stderr
@@ -146,7 +147,7 @@ def test_texts_are_labelled_by_every_kind_of_model(inside: Path) -> None:
     for kind in KINDS:
         words = ["predict", kind, "new.csv", "--version", "challenger", "--output", f"{kind}.jsonl"]
         words += ["--pair", "pair"] if kind == "pairs" else []
-        command = [sys.executable, "-m", "flows.cli", *words]
+        command = [sys.executable, "-P", "-m", "transferline", *words]
         done = subprocess.run(command, cwd=inside, env=environment(inside), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert (inside / f"{kind}.jsonl").read_text().strip()

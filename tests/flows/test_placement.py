@@ -28,7 +28,7 @@ def children(project: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             line = process.cmdline()
-            if "tasks.child" in line and str(project) in line[-1]:
+            if "transferline.tasks.support.child" in line and str(project) in line[-1]:
                 found.append(process)
         except psutil.Error:
             continue
@@ -58,7 +58,7 @@ def check_devices(runs: list[Any], most: int = 2) -> None:
 def test_two_runs_share_two_devices_and_lose_none_when_one_is_killed(tmp_path: Path) -> None:
     reference = reference_of(tmp_path)
     project = make_project(tmp_path / "project")
-    command = [sys.executable, "-m", "flows.cli", "run", "reviews"]
+    command = [sys.executable, "-P", "-m", "transferline", "run", "reviews"]
     quiet = subprocess.DEVNULL
     first, second = (
         subprocess.Popen([*command, recipe], cwd=project, env=slots(project), stdout=quiet, stderr=quiet)
@@ -87,7 +87,7 @@ def test_two_runs_share_two_devices_and_lose_none_when_one_is_killed(tmp_path: P
 @pytest.mark.slow
 def test_a_stage_that_is_killed_goes_on_and_one_that_always_dies_is_given_up(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    command = [sys.executable, "-m", "flows.cli", "run", "reviews", "full"]
+    command = [sys.executable, "-P", "-m", "transferline", "run", "reviews", "full"]
     run = subprocess.Popen(command, cwd=project, env=slots(project), stderr=subprocess.PIPE, text=True)
     killed, deadline = set(), time.monotonic() + 240
     while not killed and time.monotonic() < deadline:
@@ -142,7 +142,7 @@ def test_on_ray_two_devices_are_shared_and_a_killed_stage_goes_on_elsewhere(tmp_
         from prefect.settings import PREFECT_API_URL
 
         ray = slots(project, TRANSFERLINE_PLACEMENT="ray", PREFECT_API_URL=str(PREFECT_API_URL.value()))
-        command = [sys.executable, "-m", "flows.cli", "run", "reviews"]
+        command = [sys.executable, "-P", "-m", "transferline", "run", "reviews"]
         run = subprocess.Popen(
             command, cwd=project, env=ray, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.project import declare, environment, make_project, write_reviews
-from transfer.checkpoint import intact
+from transferline.core.checkpoint import intact
 
 
 def transferline(project: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.cli", *words]
+    command = [sys.executable, "-P", "-m", "transferline", *words]
     return subprocess.run(
         command, cwd=project, env=environment(project, **extra), capture_output=True, text=True, check=False
     )
@@ -108,7 +108,7 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/reviews@challenger")
 texts = [json.loads(line)["text"] for line in open(sys.argv[2])]
 out = model.predict(pd.DataFrame({"text": texts}))
-ours = sorted(name for name in sys.modules if name.split(".")[0] in ("transfer", "tasks", "flows"))
+ours = sorted(name for name in sys.modules if name.split(".")[0] == "transferline")
 print(json.dumps({"rows": out.to_dict("records"), "ours": ours}))
 """
 
@@ -117,7 +117,7 @@ def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
     """Loaded by MLflow alone, in a process that imports nothing of ours."""
     import pandas as pd
 
-    from transfer.chain import prediction_key
+    from transferline.recipes.chain import prediction_key
 
     project, _ = line
     uri = f"sqlite:///{project / 'mlruns' / 'mlflow.db'}"

@@ -13,7 +13,7 @@ from tests.flows.test_compare import bound_holds
 from tests.flows.test_retrain import registry, transferline
 from tests.operations.service import TARGETS, make_two_targets
 from tests.project import TINY
-from transfer.corpora.files import read_jsonl
+from transferline.data.prepared_files import read_jsonl
 
 pytestmark = pytest.mark.usefixtures("one_server")
 

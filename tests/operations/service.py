@@ -63,7 +63,7 @@ class Served:
     ours: list[int] = field(default_factory=list)
 
     def transferline(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "flows.cli", *words]
+        command = [sys.executable, "-P", "-m", "transferline", *words]
         return subprocess.run(command, cwd=self.project, env=self.environment, capture_output=True, text=True)
 
     @contextlib.contextmanager
@@ -143,7 +143,7 @@ def serve(project: Path, home: Path, **extra: str) -> Served:
     told = {"PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1", "OMP_NUM_THREADS": "1", **extra}
     inherited = environment(project, **told)
     inherited.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "flows.cli", "serve"]
+    command = [sys.executable, "-P", "-m", "transferline", "serve"]
     command += ["--prefect-port", str(ports[0]), "--mlflow-port", str(ports[1])]
     log = project.parent / "serve.log"
     with log.open("w") as out:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.keeping import delete, lineage_of, unneeded
-from tasks.promoting import champions, moves, promote, rollback, version_of_alias
-from tasks.tracking import client
-from transfer.checkpoint import RECORD
-from transfer.errors import InputError
-from transfer.shelf import INDEX
+from transferline.core.array_store import INDEX
+from transferline.core.checkpoint import RECORD
+from transferline.core.errors import InputError
+from transferline.tasks.promoting import champions, moves, promote, rollback, version_of_alias
+from transferline.tasks.support.garbage import delete, lineage_of, unneeded
+from transferline.tasks.support.tracking import client
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tasks.registering import Champion, _check_still_champion, find_champion
-from tasks.tracking import client
-from transfer.checkpoint import Checkpoint
-from transfer.errors import InputError
-from transfer.evaluation.verdict import Verdict
+from transferline.core.checkpoint import Checkpoint
+from transferline.core.errors import InputError
+from transferline.evaluation.verdict import Verdict
+from transferline.tasks.registering import Champion, _check_still_champion, find_champion
+from transferline.tasks.support.tracking import client
 
 VERDICT = Verdict("promote", "challenger", "tune-new", "superior", ())
 

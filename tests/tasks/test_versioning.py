@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.orphans import MARK
-from tasks.project import root
-from tasks.versioning import pin_data
-from tasks.versions import locked_data
 from tests.project import environment, write_reviews
-from transfer.corpora.files import read_texts
-from transfer.errors import InputError
-from transfer.params import load_params
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.data.prepared_files import read_texts
+from transferline.recipes.params import load_params
+from transferline.tasks.support.data_versions import locked_data
+from transferline.tasks.support.orphans import MARK
+from transferline.tasks.versioning import pin_data
 
 
 def pin() -> dict[str, str]:

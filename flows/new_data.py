@@ -1,0 +1,43 @@
+"""A new data version on the tracked branch: the targets whose files changed are told of, and so retrained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.variables import Variable
+from slugify import slugify
+
+from transferline.core.project import root
+from transferline.flows.support.preflight import begin
+from transferline.recipes.params import load_params
+from transferline.tasks.support.data_updates import pinned_at, tracked, update_branch
+from transferline.tasks.support.events import tell
+from transferline.tasks.support.progress import console, log
+
+
+@flow(name="notice-data", flow_run_name="notice data", validate_parameters=True)
+def notice_data(branch: str = "", fetch: bool = True) -> list[str]:
+    """Compare dvc.lock on a branch with what was seen last; emits `transferline.data.changed` for each target it touches.
+
+    Args:
+        branch: the tracked branch; empty: the one that is checked out
+        fetch: ask the git remote first, where there is one
+    """
+    begin()
+    wanted = branch or tracked()
+    revision = update_branch(wanted, fetch)
+    params = load_params(root() / "params.yaml")
+    now = pinned_at(revision, params)
+    name = f"transferline_data_{slugify(root().name, separator='_')}_{slugify(wanted, separator='_')}"
+    before: Any = Variable.get(name, default=None)
+    touched: list[str] = (
+        [] if before is None else [target for target, md5s in now.items() if before.get(target) != md5s]
+    )
+    for target in touched:
+        tell("data.changed", target, f"{target}: new data on {wanted}", revision=revision)
+    Variable.set(name, now, overwrite=True)
+    said = f"{wanted} at {revision[:8]}: {', '.join(touched) or 'no target'} touched"
+    console.print(said)
+    log(said)
+    return touched

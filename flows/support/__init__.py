@@ -1,0 +1,1 @@
+"""What helps a flow: planning, building, showing. No flow is defined here."""

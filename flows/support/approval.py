@@ -1,0 +1,47 @@
+"""A person's word before the champion moves, where a target asks for one (`operations.<target>.approval`)."""
+
+from __future__ import annotations
+
+import os
+
+from prefect.flow_runs import pause_flow_run
+from prefect.input import RunInput
+from prefect.runtime import deployment
+from pydantic import Field
+
+from transferline.evaluation.report import Report
+from transferline.evaluation.verdict import Verdict
+from transferline.flows.support.planning import Line
+from transferline.tasks.promoting import Approval
+from transferline.tasks.support.progress import console
+from transferline.tasks.support.tracking import TransferRun
+
+
+class Decision(RunInput):
+    """What the form asks when a run waits for approval."""
+
+    approve: bool = Field(default=False, title="Make this model the champion?")
+    reason: str = Field(default="", title="Why? It is recorded with the version.")
+    name: str = Field(default="", title="Who decides")
+
+
+def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> Approval:
+    """Whether the alias may move. Pauses the run until somebody answers in Prefect's UI.
+
+    A run without a deployment has nobody to ask: its model waits in the registry for `transferline promote`.
+    """
+    if not line.params.operation(line.target).approval or verdict.decision != "promote":
+        return Approval(True)
+    if not deployment.id:
+        console.print(f"  [yellow]waiting[/] for approval: transferline promote {line.target}@challenger --reason ...")
+        return Approval(False, reason="waits for approval")
+    lines = [f"**{line.target}**: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons)]
+    lines.append(f"\nMLflow run `{run.run_id}`")
+    form = Decision.with_initial_data(description="\n".join(lines))
+    answer = pause_flow_run(wait_for_input=form, timeout=_seconds(), key="approval")
+    return Approval(answer.approve, answer.name or "a person in the UI", answer.reason)
+
+
+def _seconds() -> int:
+    """How long to wait: TRANSFERLINE_APPROVAL_HOURS, 72 by default; then the run fails and the alias stays."""
+    return int(3600 * float(os.environ.get("TRANSFERLINE_APPROVAL_HOURS", "72")))

@@ -1,0 +1,147 @@
+"""What a run shows: Prefect artifacts, MLflow figures, and the terminal's closing table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact
+from rich.table import Table
+from slugify import slugify
+
+from transferline.evaluation.markdown import render
+from transferline.evaluation.markdown import table as markdown_table
+from transferline.evaluation.report import Group, Report
+from transferline.evaluation.run_figures import FIGURES, intervals
+from transferline.evaluation.verdict import Verdict
+from transferline.flows.support.planning import reusable
+from transferline.recipes.chain import Chain, Data
+from transferline.recipes.chain_table import chain_table
+from transferline.tasks.registering import Registration
+from transferline.tasks.support.caching import Built
+from transferline.tasks.support.events import tell
+from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.tracking import TransferRun, installed, tracking_uri
+
+
+def show_chain(chain: Chain) -> None:
+    """The plan, as an artifact of the run and a line on the terminal."""
+    reused = reusable(chain)
+    create_markdown_artifact(
+        chain_table(chain, reused), key=f"chain-{slugify(chain.target)}", description=f"{chain.target}: the plan"
+    )
+    console.print(
+        f"[bold]{chain.target}[/]  recipe {chain.recipe}, setting {settings_told(chain)}: "
+        f"{len(chain.steps)} steps, {sum(reused.values())} of them reused"
+    )
+
+
+def settings_told(chain: Chain) -> str:
+    """The setting of the base, and those of the source targets, where there are any."""
+    return ", ".join([str(chain.setting), *(f"from {name} {setting}" for name, setting in chain.settings.items())])
+
+
+def publish_report(
+    run: TransferRun,
+    chain: Chain,
+    groups: Mapping[str, Group],
+    report: Report,
+    verdict: Verdict,
+    registration: Registration,
+    profiles: Mapping[str, Any],
+    built: Mapping[str, Built],
+    data: Data,
+) -> dict[str, str]:
+    """Record the outcome in MLflow and Prefect, print the closing table; returns the outcome in words."""
+    text = render(chain, report, verdict, profiles) + _stages(run, chain, built)
+    log(verdict.headline)
+    run.log(report.flat())
+    run.text(text, "report.md")
+    run.text(installed(), "environment.txt")
+    run.tag(
+        {
+            "transferline.verdict": verdict.decision,
+            "transferline.headline": verdict.headline,
+            "mlflow.note.content": text,
+            "transferline.versions": str(dict(registration.versions)),
+        }
+    )
+    for role, pin in data.items():
+        run.dataset(f"{chain.target}-{role}", pin.md5, pin.path, role)
+    _figures(run, chain, groups, report)
+    create_markdown_artifact(
+        text, key=f"report-{slugify(chain.target)}", description=f"{chain.target}: {verdict.headline}"
+    )
+    _print(run, chain, report, verdict, registration)
+    tell("verdict", chain.target, verdict.headline, decision=verdict.decision, run=run.run_id)
+    return {
+        "decision": verdict.decision,
+        "headline": verdict.headline,
+        "challenger": verdict.challenger,
+        "model": registration.model,
+        "champion": registration.champion or "",
+        "run": run.run_id,
+    }
+
+
+def _stages(run: TransferRun, chain: Chain, built: Mapping[str, Built]) -> str:
+    """Which stage was built or reused, with a link to the MLflow run that built it."""
+    rows = []
+    for step in chain:
+        one = built[step.key]
+        link = f"[{one.checkpoint.run_id[:8]}](#/experiments/{run.experiment_id}/runs/{one.checkpoint.run_id})"
+        rows.append([step.title, f"`{step.key}`", "reused from" if one.reused else "built in", link])
+    return "\n## Stages\n\n" + markdown_table(["stage", "key", "", "MLflow run"], rows) + "\n"
+
+
+def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report: Report) -> None:
+    for role in ("challenger", "unadapted"):
+        shipped = groups[role].predictions[groups[role].shipped]
+        for name, draw in FIGURES.get(shipped.kind, {}).items():
+            run.figure(draw(shipped, f"{chain.target}: {role}"), f"figures/{name}-{role}.png")
+    scores = {role: line.scores[report.metric] for role, line in report.lines.items()}
+    rows = {role: (i.value, i.low, i.high) for role, i in scores.items()}
+    run.figure(intervals(rows, report.metric, chain.target), "figures/scores.png")
+
+
+def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, registration: Registration) -> None:
+    table = Table(title=f"{chain.target}: {report.rows} test rows, 95 % intervals", title_justify="left")
+    for column in ("model", "seeds", report.metric, f"shipped {report.metric}", "calibration", "ms a text", "MB"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for role, line in report.lines.items():
+        scores = (str(line.scores[report.metric]), str(line.shipped[report.metric]))
+        numbers = (_or_dash(line.calibration), f"{line.latency_ms:.1f}", f"{line.megabytes:.0f}")
+        table.add_row(role, str(line.seeds), *scores, *numbers)
+    console.print(table)
+    console.print(f"[bold]verdict: {verdict.headline}[/]")
+    for reason in (*verdict.reasons, *report.notes):
+        console.print(f"  - {reason}")
+    versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())
+    champion = f"champion is version {registration.champion}" if registration.champion else "no champion yet"
+    console.print(f"registered model {registration.model}: {versions}; {champion}")
+    console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
+    for hint in _where_to_look(run):
+        console.print(hint)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _where_to_look(run: TransferRun) -> list[str]:
+    """How to open both pages: the servers that run already, or the commands that start them on the embedded databases."""
+    page = f"#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    bin_folder = Path(sys.executable).parent
+    here = bin_folder.relative_to(Path.cwd()) if bin_folder.is_relative_to(Path.cwd()) else bin_folder
+    uri = tracking_uri()
+    if uri.startswith("http"):
+        look = [f"look:  {uri.rstrip('/')}/{page}"]
+    else:
+        database = uri.replace(f"sqlite:///{Path.cwd()}/", "sqlite:///")
+        look = [f"look:  {here}/mlflow ui --backend-store-uri {database}    then http://127.0.0.1:5000/{page}"]
+    api = os.environ.get("PREFECT_API_URL")
+    prefect = api.removesuffix("/api") if api else f"{here}/prefect server start    then http://127.0.0.1:4200/runs"
+    return [*look, f"       {prefect}"]

@@ -1,0 +1,1 @@
+"""The parts of a comparison: its question, its contest, its leaves, and where the result goes."""

@@ -1,0 +1,251 @@
+"""The contest: what is built in which order, who is dropped on the way, and when the allowance is spent.
+
+    trials   one seed of every variant of every recipe; validation keeps one variant a recipe
+    rungs    the field with all labels, seed after seed; halving drops recipes in between
+    budgets  whoever is left, with fewer and fewer labels
+    test     every model once, when all choices are made
+
+Before each part the most that it can cost is held against what is left of the allowance; a part that does not fit is left out and
+said so, never half done.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from transferline.core.checkpoint import read_lineage
+from transferline.core.errors import InputError
+from transferline.core.project import store
+from transferline.evaluation.metrics import measure
+from transferline.flows.support.comparison.leaves import Builder
+from transferline.recipes.chain import Step, predict_step
+from transferline.recipes.comparison import Comparison
+from transferline.recipes.recipe import Recipe
+from transferline.tasks.support.commit_marks import recorded
+from transferline.tasks.support.progress import console
+from transferline.tournament.ablation import prefixes
+from transferline.tournament.forecast import Forecast, minutes, speed
+from transferline.tournament.hyperparameters import best_of, halve, longer, rungs, tried
+from transferline.tournament.plan import Leaf, Tournament, plan_tournament
+
+
+@dataclass
+class Contest:
+    """One tournament under way."""
+
+    builder: Builder
+    question: Comparison
+    metric: str
+    notes: list[str] = field(default_factory=list)
+    budgets: list[int] = field(default_factory=list)
+    spent: float = 0.0
+    reserved: float = 0.0  # minutes of scoring what is built: it comes last
+    started: float = field(default_factory=time.monotonic)
+    forecasts: dict[frozenset[str], Forecast] = field(default_factory=dict)
+
+    def most(self, recipes: Mapping[str, Recipe]) -> Bound:
+        """The most that the whole contest can still cost: all trials, then the dearest variant of everybody, none dropped."""
+        variants = {name: tried(name, recipe, self.question.trials) for name, recipe in recipes.items()}
+        flat = {name: recipe for several in variants.values() for name, recipe in several.items()}
+        plan = plan_tournament(self.builder.ground, flat, controls=False)
+        trials = self.bound(plan, self._first(plan, list(flat)) if len(flat) > len(recipes) else [])
+        dear = {max(several, key=lambda name: _epochs(several[name])): several for several in variants.values()}
+        whole = plan_tournament(self.builder.ground, {name: several[name] for name, several in dear.items()})
+        parts = [trials, self.bound(whole, whole.leaves), *self._dearest_ablation(recipes)]
+        steps, each = [step for part in parts for step in part.steps], [flops for part in parts for flops in part.each]
+        return Bound(steps, each, sum(part.minutes for part in parts), sum(part.leaves for part in parts))
+
+    def _dearest_ablation(self, recipes: Mapping[str, Recipe]) -> list[Bound]:
+        """Bound of cutting the winner's chain short, whoever it will be."""
+        bounds = []
+        for name, recipe in recipes.items():
+            cut = prefixes(name, recipe)
+            if cut:
+                plan = self.shortened(cut)
+                bounds.append(self.bound(plan, plan.leaves))
+        return [max(bounds, key=lambda bound: bound.flops)] if bounds else []
+
+    def shortened(self, cut: Mapping[str, Recipe]) -> Tournament:
+        """The plan of a recipe's beginnings, with all labels."""
+        ground = replace(self.builder.ground, budgets=(self.builder.ground.rows,))
+        plan = plan_tournament(ground, cut, controls=False)
+        return plan.only(cut)
+
+    def choose(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+        """One variant of each recipe, by validation over equally many trials."""
+        variants = {name: tried(name, recipe, self.question.trials) for name, recipe in recipes.items()}
+        flat = {name: recipe for several in variants.values() for name, recipe in several.items()}
+        if len(flat) == len(recipes):
+            return dict(recipes)
+        plan = plan_tournament(self.builder.ground, flat, controls=False)
+        first = {leaf.entry: leaf for leaf in self._first(plan, list(flat))}
+        self.part(plan, list(first.values()), f"{len(flat)} trials", needed=True)
+        scores = self.validate(list(first.values()))
+        chosen = {}
+        for several in variants.values():
+            best = best_of({name: scores[first[name].key] for name in several})
+            chosen[best] = several[best]
+            if len(several) > 1:
+                console.print(f"  [cyan]chosen [/] {best} of {len(several)} trials, on validation")
+        return chosen
+
+    def run(self, plan: Tournament) -> Tournament:
+        """Build everything that the allowance admits; returns the tournament of those who were not dropped."""
+        rows = plan.ground.rows
+        plan = self._thin(plan) if self.question.halving else plan
+        whole = [leaf for leaf in plan.leaves if leaf.budget == rows]
+        self.part(plan, whole, "all labels", needed=True)
+        self.validate(whole)
+        self.budgets = [rows]
+        for budget in sorted(plan.ground.budgets[:-1], reverse=True):
+            leaves = [leaf for leaf in plan.leaves if leaf.budget == budget]
+            if not self.part(plan, leaves, f"{budget} labels"):
+                break
+            self.budgets.insert(0, budget)
+        return plan
+
+    def equalise(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+        """The same recipes, the cheaper ones with more epochs, until all may cost as much as the dearest."""
+        plan = plan_tournament(self.builder.ground, recipes, controls=False)
+        cost: dict[str, tuple[float, float]] = {}
+        for name in recipes:
+            leaf = plan.group(name)[0]
+            parts = dict(zip(*self.each(plan, [leaf], every=True), strict=True))
+            last = next(flops for step, flops in parts.items() if step.key == leaf.key)
+            cost[name] = (sum(parts.values()) - last, last)
+        most = max(sum(parts) for parts in cost.values())
+        return {
+            name: longer(recipe, (most - cost[name][0]) / max(cost[name][1], 1.0)) for name, recipe in recipes.items()
+        }
+
+    def validate(self, leaves: Sequence[Leaf]) -> dict[str, float]:
+        """The target's metric on validation for each leaf; key -> score."""
+        made = self.builder.predictions(leaves, "validation")
+        return {key: measure(self.metric, one) for key, one in made.items()}
+
+    def _first(self, plan: Tournament, names: Sequence[str]) -> list[Leaf]:
+        """Seed 0 with all labels of some entries."""
+        return [plan.group(name)[0] for name in names]
+
+    def _thin(self, plan: Tournament) -> Tournament:
+        """Successive halving over seeds with all labels; controls and twins of survivors stay."""
+        rows, factor = plan.ground.rows, self.question.halving
+        names = [name for name, entry in plan.entries.items() if not entry.added]
+        known: dict[str, float] = {}
+
+        def scores(some: list[str], seeds: int) -> dict[str, float]:
+            groups = {name: [leaf for leaf in plan.group(name, rows) if leaf.seed < seeds] for name in some}
+            new = [leaf for leaves in groups.values() for leaf in leaves if leaf.key not in known]
+            if new:
+                self.part(plan, new, f"rung of {seeds} seeds, {len(some)} recipes", needed=True)
+                known.update(self.validate(new))
+            return {name: sum(known[leaf.key] for leaf in group) / len(group) for name, group in groups.items()}
+
+        left = halve(names, rungs(plan.ground.seeds, factor), factor, scores)
+        kept = set(left[-1] if left else names)
+        dropped = [name for name in names if name not in kept]
+        if dropped:
+            self.notes.append(f"dropped on validation by halving: {', '.join(dropped)}")
+            console.print(f"  [cyan]halved [/] {len(kept)} of {len(names)} recipes go on")
+        twins = {plan.entries[name].twin for name in kept}
+        others = {n for n, e in plan.entries.items() if e.control or (e.added and n in twins) or n in twins}
+        return plan.only([name for name in plan.entries if name in kept | others])
+
+    def part(self, plan: Tournament, leaves: Sequence[Leaf], what: str, needed: bool = False) -> bool:
+        """Build some leaves if they fit. Raises InputError where what is needed does not."""
+        bound = self.bound(plan, leaves)
+        left_flops = math.inf if self.question.flops is None else self.question.flops - self.spent
+        gone = (time.monotonic() - self.started) / 60
+        left_minutes = math.inf if self.question.minutes is None else self.question.minutes - gone - self.reserved
+        if bound.flops > left_flops or bound.minutes > left_minutes:
+            said = f"{what}: up to {bound}"
+            if needed and not self.spent:
+                raise InputError("compare", f"{said}, more than allowed", "Allow more, or compare fewer recipes")
+            if needed:
+                raise InputError("compare", f"{said}, more than what is left", "Allow more; what is built is kept")
+            self.notes.append(f"left out, for it might exceed the allowance: {said}")
+            console.print(f"  [yellow]left   [/] {said}: more than what is left of the allowance")
+            return False
+        self.builder.leaves(plan, leaves)
+        scoring = [flops for step, flops in zip(bound.steps, bound.each, strict=True) if step.kind == "predict"]
+        self.spent += sum(self._flops(step) for step in bound.steps) + sum(scoring)
+        self.reserved += minutes(scoring, self._speed())
+        return True
+
+    def bound(self, plan: Tournament, leaves: Sequence[Leaf]) -> Bound:
+        """The most that building and scoring some leaves can still cost."""
+        todo, flops = self.each(plan, leaves)
+        return Bound(todo, flops, minutes(flops, self._speed()), len(leaves))
+
+    def each(self, plan: Tournament, leaves: Sequence[Leaf], every: bool = False) -> tuple[list[Step], list[float]]:
+        """Steps that some leaves need and that are not there (or `every` one, but no predictions), with their bounds."""
+        ground = plan.ground
+        test, held = ground.data["test"].md5, ground.data["validation"].md5
+        scored = [predict_step(leaf.key, test) for leaf in leaves]
+        scored += [predict_step(leaf.key, held) for leaf in leaves if leaf.budget == ground.rows]
+        wanted = plan.needed(leaves) if every else [*plan.needed(leaves), *scored]
+        todo = [step for step in wanted if every or not recorded(step.key)]
+        forecast = self._forecast(plan)
+        base_of = self._bases(plan)
+        counts = {
+            step.key: int(getattr(step.stage, "count", 0)) for step in plan.steps.values() if step.kind == "select"
+        }
+        rows = {key: count for key, count in counts.items() if count}
+        flops = []
+        for step in todo:
+            if step.kind == "predict":
+                flops.append(forecast.flops(step, base_of(step.parents[0]), held, dict(step.data)["test"], rows))
+            else:
+                flops.append(forecast.flops(step, base_of(step.key), held, test, rows))
+        return todo, flops
+
+    def _forecast(self, plan: Tournament) -> Forecast:
+        ground = plan.ground
+        bases = {s.key: store() / s.key for s in plan.steps.values() if s.kind == "base" and (store() / s.key).exists()}
+        files = {pin.md5: pin.path for pin in ground.data.values()} | {"train": ground.data["train"].path}
+        forecast = self.forecasts.setdefault(frozenset(bases), Forecast(bases, files))
+        forecast.steps = plan.steps
+        return forecast
+
+    def _bases(self, plan: Tournament) -> Callable[[str], str]:
+        """From a step's key to that of the base at its root; empty for what has none."""
+
+        def base_of(key: str) -> str:
+            step = plan.steps[key]
+            if step.kind == "base":
+                return key
+            return base_of(step.parents[0]) if step.parents else ""
+
+        return base_of
+
+    def _speed(self) -> float:
+        lineages = {folder.name: read_lineage(folder) or {} for folder in store().glob("tune-*")}
+        return speed(lineages)
+
+    def _flops(self, step: Step) -> float:
+        lineage = read_lineage(store() / step.key) or {}
+        return float((lineage.get("cost") or {}).get("flops", 0.0))
+
+
+def _epochs(recipe: Recipe) -> int:
+    return int(getattr(recipe.tune, "epochs", 0))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that some steps can cost."""
+
+    steps: Sequence[Step]
+    each: Sequence[float]
+    minutes: float
+    leaves: int
+
+    @property
+    def flops(self) -> float:
+        return sum(self.each)
+
+    def __str__(self) -> str:
+        return f"{len(self.steps)} stages, {self.flops:.2g} FLOPs, {self.minutes:.0f} minutes"

@@ -1,0 +1,124 @@
+"""Caching on Prefect's own result records.
+
+The cache key of a stage is `<key>/record.json` and the result storage is the checkpoint store, so Prefect writes its record
+*into* the checkpoint's folder, and writes it last: it is the commit mark. Delete the folder and the stage is built
+again. Before Prefect looks, the folder is checked against its digest; one that does not match loses its record.
+
+Two runs that want one key: the first holds the key's lock and builds, the other waits and finds the record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import Task, task
+from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.task_runners import TaskRunner
+from prefect.transactions import IsolationLevel
+
+from transferline.core.checkpoint import RECORD, Checkpoint, intact
+from transferline.core.project import shared_uri, store
+from transferline.tasks.placing import build_step, gpus_per_stage, most_starts, placement
+from transferline.tasks.support.build_request import Request
+from transferline.tasks.support.commit_marks import readable
+from transferline.tasks.support.locks import FlockLockManager
+from transferline.tasks.support.progress import show_progress
+from transferline.tasks.support.shared_store import fetch, offer
+
+
+@dataclass(frozen=True)
+class Built:
+    """A checkpoint, whether it was there already, and Prefect's state of the task that says so."""
+
+    checkpoint: Checkpoint
+    reused: bool
+    state: Any = None
+
+
+def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | None = None) -> Task:
+    """A Prefect task that builds a request's step, cached under the step's key."""
+    policy = CacheKeyFnPolicy(cache_key_fn=_record_of).configure(
+        lock_manager=FlockLockManager(), isolation_level=IsolationLevel.SERIALIZABLE
+    )
+    return task(
+        name=name,
+        description=about,
+        task_run_name="{request.title}",
+        cache_policy=policy,
+        persist_result=True,
+        result_serializer="json",
+    )(build or build_step)
+
+
+def build_all(
+    wanted: Sequence[tuple[Task, Request]], runner: TaskRunner[Any], built: Mapping[str, Built] | None = None
+) -> dict[str, Built]:
+    """Build requests, parents first, as many at once as the runner takes, or take what is there; key -> what came of it.
+
+    A step is handed over only when its parents are done: one that waits must not hold a device. When one fails, what is
+    under way is finished (and kept), then its error is raised.
+    """
+    store().mkdir(parents=True, exist_ok=True)
+    done = dict(built or {})
+    waiting = {request.key: (stage, request) for stage, request in wanted if request.key not in done}
+    running: dict[str, Any] = {}
+    finished: queue.Queue[str] = queue.Queue()
+    failed: BaseException | None = None
+    while running or (waiting and failed is None):
+        ready = [key for key, (_, request) in waiting.items() if all(p in done for p in request.step.parents)]
+        for key in ready if failed is None else []:
+            stage, request = waiting.pop(key)
+            running[key] = (request, _submit(runner, stage, request, [done[p] for p in request.step.parents]))
+            running[key][1].add_done_callback(lambda _, key=key: finished.put(key))
+        key = finished.get()
+        request, future = running.pop(key)
+        try:
+            done[key] = _collect(request, future)
+        except Exception as error:  # noqa: BLE001 - raised below, when what else was under way is finished
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return done
+
+
+def _submit(runner: TaskRunner[Any], stage: Task, request: Request, parents: Sequence[Built]) -> Any:
+    task_ = stage.with_options(result_storage=store())
+    after = [parent.state for parent in parents if parent.state is not None]
+    with contextlib.ExitStack() as options:
+        if placement() == "ray":
+            from transferline.tasks.support.ray_cluster import remote
+
+            gpu = request.step.stage.gpu and request.runtime.device != "cpu"
+            options.enter_context(remote(gpu, gpus_per_stage(), most_starts()))
+        return runner.submit(task_, {"request": request}, wait_for=after)
+
+
+def _collect(request: Request, future: Any) -> Built:
+    """What became of a submitted step; raises what the stage raised. Says on the terminal what happened."""
+    future.wait()
+    state = future.state
+    checkpoint = state.result()
+    if shared_uri() is not None and not (store() / request.key / RECORD).exists():
+        fetch(request.key)
+    if not readable(store() / request.key / RECORD):
+        raise OSError(f"{request.title}: its record could not be written to {store()}; is the disk full?")
+    reused = state.name == "Cached"
+    offer(request.key)
+    show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
+    return Built(checkpoint, reused, state)
+
+
+def _record_of(_: object, parameters: dict[str, Any]) -> str:
+    """The cache key of a request; takes away the record of a checkpoint whose files are not what was committed."""
+    key = parameters["request"].key
+    folder = store() / key
+    record = folder / RECORD
+    if not record.exists():
+        fetch(key)
+    if record.exists() and not intact(folder):
+        record.unlink()
+    return f"{key}/{RECORD}"

@@ -1,0 +1,99 @@
+"""New data: who commits dvc.lock, and which targets a change touches.
+
+Only `transferline data push` commits: it brings the data stages up to date, pushes the files to the DVC remote, then commits
+dvc.lock and pushes the branch. A retrain never commits; what it used is in its lineage.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.recipes.params import Params
+from transferline.tasks.support.data_versions import data_stages, places_of
+from transferline.tasks.versioning import has_remote, reproduce
+
+Pinned = Mapping[str, dict[str, str]]
+"""target -> role -> md5"""
+
+
+def push_data(params: Params, targets: list[str], message: str) -> tuple[list[str], str]:
+    """Bring data up to date, store it, commit dvc.lock; returns the touched targets and the commit ('' if unchanged)."""
+    before = pinned_at("HEAD", params)
+    reproduce(data_stages(targets, params))
+    after = pinned_now(params)
+    touched = [target for target in targets if after.get(target) != before.get(target)]
+    if has_remote():
+        _run([sys.executable, "-m", "dvc", "push", "--quiet"], "dvc push", "Check the DVC remote and its credentials")
+    if not _git("status", "--porcelain", "--", "dvc.lock"):
+        return touched, ""
+    _git("add", "dvc.lock")
+    _git(*_identity(), "commit", "--quiet", "-m", message, "--", "dvc.lock")
+    if _git("remote"):
+        _git("push", "--quiet")
+    return touched, _git("rev-parse", "HEAD")
+
+
+def _identity() -> list[str]:
+    """Who commits: whom git knows, else transferline itself, so that an unattended machine needs no set-up."""
+    ask = ["git", "-C", str(root()), "config", "user.email"]
+    known = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    return [] if known else ["-c", "user.name=transferline", "-c", f"user.email=transferline@{os.uname().nodename}"]
+
+
+def tracked() -> str:
+    """The branch that is checked out."""
+    return _git("rev-parse", "--abbrev-ref", "HEAD")
+
+
+def update_branch(branch: str, fetch: bool) -> str:
+    """The newest known commit of a branch: of the git remote where there is one and `fetch`, else the local one."""
+    remote = _git("remote").splitlines()
+    if fetch and remote:
+        _git("fetch", "--quiet", remote[0], branch)
+        return _git("rev-parse", "FETCH_HEAD")
+    return _git("rev-parse", branch)
+
+
+def pinned_at(revision: str, params: Params) -> dict[str, dict[str, str]]:
+    """What dvc.lock of a git revision says of every target; {} where that revision has no dvc.lock."""
+    shown = subprocess.run(
+        ["git", "-C", str(root()), "show", f"{revision}:./dvc.lock"], capture_output=True, text=True, check=False
+    )
+    return _pinned(yaml.safe_load(shown.stdout) or {}, params) if shown.returncode == 0 else {}
+
+
+def pinned_now(params: Params) -> dict[str, dict[str, str]]:
+    """What dvc.lock in the work tree says of every target."""
+    path = root() / "dvc.lock"
+    return _pinned(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, params) if path.exists() else {}
+
+
+def _pinned(lock: Mapping[str, Any], params: Params) -> dict[str, dict[str, str]]:
+    known = {out["path"]: out["md5"] for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])}
+    found = {}
+    for name in params.targets:
+        md5s = {role: known[place] for role, place in places_of(name, params).items() if place in known}
+        if md5s:
+            found[name] = md5s
+    return found
+
+
+def _git(*words: str) -> str:
+    mend = "Mend the git repository; nothing of the data is lost"
+    return _run(["git", "-C", str(root()), *words], f"git {words[0]}", mend)
+
+
+def _run(command: list[str], what: str, mend: str) -> str:
+    done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise InputError(what, said[-1] if said else f"exit code {done.returncode}", mend)
+    return done.stdout.strip()

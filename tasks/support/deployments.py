@@ -1,0 +1,191 @@
+"""Deployments: what prefect.yaml declares, with the dropdowns and schedules of params.yaml, on whichever server is configured."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.utilities.callables import parameter_schema
+
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.recipes.params import Params
+from transferline.tasks.support.restarts import RESTART
+
+TAG = "transferline"
+TEND = "transferline.flows.tend.tend"
+EVERY = "*/5 * * * *"  # how often `tend` looks for crashed runs where no service does
+HEARTBEAT = "30"  # seconds; the shortest that Prefect allows. A silent run is noticed by it
+_VARIABLE = re.compile(r"\{\{\s*\$([A-Z_]+)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment to be: a flow, a name, a pool, what its form is filled with, and when it runs by itself."""
+
+    name: str
+    entrypoint: str
+    pool: str
+    tags: tuple[str, ...]
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    cron: str | None = None
+    timezone: str = "UTC"
+    single: bool = False
+
+
+def declared(params: Params) -> list[Deployment]:
+    """prefect.yaml's deployments, and one for each schedule of params.yaml. Raises InputError on a cron that is none."""
+    listed = _prefect_yaml().get("deployments", [])
+    found = [
+        Deployment(
+            entry["name"],
+            entry["entrypoint"],
+            entry["work_pool"]["name"],
+            tuple(entry.get("tags", [TAG])),
+            entry.get("description", ""),
+            entry.get("parameters", {}),
+        )
+        for entry in listed
+    ]
+    pools = {one.entrypoint: one.pool for one in found}
+    tags = (TAG, RESTART, "transferline-scheduled")
+    for name, operation in params.operations.items():
+        if operation.cron:
+            given = {"target": name, "recipe": operation.recipe or "own"}
+            found.append(_scheduled("transferline.flows.retrain.retrain", name, pools, tags, given, operation))
+        if operation.watch and operation.watch.cron:
+            found.append(
+                _scheduled("transferline.flows.watch.watch", name, pools, (TAG,), {"target": name}, operation.watch)
+            )
+    if not tended():
+        found = [replace(one, cron=EVERY, single=True) if one.entrypoint == TEND else one for one in found]
+    return found
+
+
+def tended() -> bool:
+    """Whether a `transferline serve` looks after the runs itself."""
+    return os.environ.get("TRANSFERLINE_TENDED") == "1"
+
+
+def _scheduled(
+    entrypoint: str, name: str, pools: Mapping[str, str], tags: tuple[str, ...], given: dict[str, Any], when: Any
+) -> Deployment:
+    pool = pools.get(entrypoint, TAG)
+    about = f"{name} by its schedule; a run that would overlap is cancelled, so that none pile up."
+    return Deployment(name, entrypoint, pool, tags, about, given, when.cron, when.timezone, single=True)
+
+
+def deploy(wanted: Sequence[Deployment]) -> list[str]:
+    """Register deployments and their pools; those of this project that are no longer wanted go. Returns `flow/name`s."""
+    schedules = [_schedule(one) for one in wanted]  # a wrong one is refused before anything is changed
+    with get_client(sync_client=True) as client:
+        for pool in dict.fromkeys(one.pool for one in wanted):
+            _ensure_pool(client, pool)
+        names = [_register(client, one, schedule) for one, schedule in zip(wanted, schedules, strict=True)]
+        _remove_others(client, names)
+    return names
+
+
+def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule | None) -> str:
+    flow = _load(one.entrypoint)
+    alone = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    client.create_deployment(
+        flow_id=client.create_flow(flow),
+        name=one.name,
+        entrypoint=one.entrypoint,
+        path=str(root()),
+        pull_steps=_pull_steps(),
+        parameters=dict(one.parameters),
+        parameter_openapi_schema=_schema(flow),
+        enforce_parameter_schema=flow.should_validate_parameters,
+        work_pool_name=one.pool,
+        tags=[*one.tags, _project_tag()],
+        description=one.description or (flow.description or "").split("\n\nArgs:")[0].strip(),
+        schedules=[DeploymentScheduleCreate(schedule=schedule, active=True)] if schedule else [],
+        job_variables={"env": _environment()},
+        concurrency_limit=1 if one.single else None,
+        concurrency_options=alone if one.single else None,
+    )
+    return f"{flow.name}/{one.name}"
+
+
+def _schema(flow: Flow[Any, Any]) -> dict[str, Any]:
+    """The form: titles a person would write, and the dropdowns that the flow's types ask for."""
+    schema = parameter_schema(flow).model_dump(exclude_unset=True)
+    for name, entry in schema.get("properties", {}).items():
+        entry["title"] = name.replace("_", " ").capitalize()
+    return schema
+
+
+def _schedule(one: Deployment) -> CronSchedule | None:
+    if one.cron is None:
+        return None
+    try:
+        return CronSchedule(cron=one.cron, timezone=one.timezone)
+    except ValueError as error:
+        what = f"{one.cron!r} in {one.timezone!r} is no schedule"
+        mend = 'Write five fields, minute to weekday, such as "0 3 * * 1", and a time zone such as Europe/Berlin'
+        raise InputError(f"params.yaml, operations.{one.name}", what, mend) from error
+
+
+def _environment() -> dict[str, str]:
+    """What a flow's process is told beside what its worker has; never a secret: workers bring those themselves."""
+    told = ("TRANSFERLINE_PLACEMENT", "TRANSFERLINE_STORE", "TRANSFERLINE_GPU_SLOTS", "TRANSFERLINE_OFFLINE")
+    given = {name: os.environ[name] for name in told if name in os.environ}
+    return {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT, **given}
+
+
+def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
+    """A process pool of that name where there is none; one that exists (Kubernetes, say) is used as it is."""
+    try:
+        client.read_work_pool(name)
+    except ObjectNotFound:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", description="made by transferline"))
+
+
+def _remove_others(client: SyncPrefectClient, names: Sequence[str]) -> None:
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+
+    mine = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, _project_tag()]))
+    flows: dict[Any, str] = {}
+    for one in client.read_deployments(deployment_filter=mine):
+        flows.setdefault(one.flow_id, client.read_flow(one.flow_id).name)
+        if f"{flows[one.flow_id]}/{one.name}" not in names:
+            client.delete_deployment(one.id)
+
+
+def _project_tag() -> str:
+    return f"project-{root().name}"
+
+
+def _load(entrypoint: str) -> Flow[Any, Any]:
+    from importlib import import_module
+
+    module, _, name = entrypoint.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _pull_steps() -> list[dict[str, Any]]:
+    """The pull section of prefect.yaml, environment variables filled in; block references stay for the worker."""
+    os.environ.setdefault("TRANSFERLINE_ROOT", str(root()))
+    text = yaml.safe_dump(_prefect_yaml().get("pull") or [])
+    return yaml.safe_load(_VARIABLE.sub(lambda found: os.environ.get(found.group(1), ""), text))
+
+
+def _prefect_yaml() -> dict[str, Any]:
+    """prefect.yaml of the project; the one that comes with transferline where it has none."""
+    path = root() / "prefect.yaml"
+    if not path.exists():
+        raise InputError(path, "there is no such file", "Copy it from the transferline repository, or run there")
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}

@@ -1,0 +1,24 @@
+"""Events: what other systems, automations and notification blocks hear of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect.events import emit_event
+
+from transferline.core.project import root
+
+EventKind = Literal["verdict", "decision", "drift", "rollback", "data.changed", "retrain.wanted"]
+
+
+def tell(kind: EventKind, target: str, text: str, **more: Any) -> None:
+    """Emit `transferline.<kind>` for a target; `text` is what a notification says."""
+    emit_event(
+        event=f"transferline.{kind}",
+        resource={
+            "prefect.resource.id": f"transferline.target.{target}",
+            "prefect.resource.name": target,
+            "transferline.project": root().name,
+        },
+        payload={"target": target, "text": text, **more},
+    )

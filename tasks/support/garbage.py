@@ -1,0 +1,120 @@
+"""Where a registered model comes from, and which checkpoints nobody needs any more."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transferline.core.array_store import wanted
+from transferline.core.checkpoint import RECORD, read_lineage
+from transferline.core.errors import InputError
+from transferline.core.project import cache, store
+from transferline.tasks.promoting import version_of_alias
+from transferline.tasks.support.locks import FlockLockManager
+from transferline.tasks.support.tracking import client
+
+
+def find_version(name: str) -> Any:
+    """The registered version that MODEL@ALIAS, MODEL@VERSION or MODEL (its champion) means."""
+    from mlflow.exceptions import MlflowException
+
+    model, _, which = name.partition("@")
+    which = which or "champion"
+    if not which.isdecimal():
+        found = version_of_alias(model, which)
+        if found is None:
+            raise InputError(name, f"no version of {model!r} has the alias {which!r}", "See `transferline models`")
+        return found
+    try:
+        return client().get_model_version(model, which)
+    except MlflowException as error:
+        raise InputError(name, "there is no such registered version", "See `transferline models`") from error
+
+
+def lineage_of(name: str) -> dict[str, Any]:
+    """What a registered version was made from, and the one command that makes it again."""
+    version = find_version(name)
+    tags = {k.removeprefix("transferline."): v for k, v in version.tags.items() if k.startswith("transferline.")}
+    commit = tags.get("commit", "").removesuffix("+changes")
+    checkout = f"git checkout {commit} && dvc checkout && " if commit and " " not in commit else ""
+    recipe = tags.get("recipe", "")
+    return {
+        "model": f"{version.name} version {version.version}",
+        "key": tags.get("key", ""),
+        "digest": tags.get("digest", ""),
+        "role": tags.get("role", ""),
+        "recipe": recipe,
+        "parents": tags.get("parents", "").split(),
+        "data": {k.removeprefix("data."): v for k, v in tags.items() if k.startswith("data.")},
+        "commit": tags.get("commit", ""),
+        "registered by run": version.run_id,
+        "built by run": tags.get("run", ""),
+        "why": tags.get("why", ""),
+        "rebuild": f"{checkout}transferline run {version.name} {recipe}",
+    }
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """A checkpoint that neither a registered model, nor a run, nor a recent key needs."""
+
+    folder: Path
+    size: int
+
+
+def unneeded(days: float) -> list[Unneeded]:
+    """Checkpoints older than `days` that no registered version descends from and no unfinished run has built; and outputs of
+    frozen layers that nobody has wanted for as long."""
+    folders = [f for f in sorted(store().glob("*-*")) if f.is_dir()]
+    parents = {f.name: (read_lineage(f) or {}).get("parents", []) for f in folders}
+    needed = _needed_keys()
+    before = time.time() - days * 86400
+    needed |= {f.name for f in folders if max(f.stat().st_mtime, _record_time(f)) > before}
+    waiting = list(needed)
+    while waiting:  # whoever is needed needs its parents
+        for parent in parents.get(waiting.pop(), []):
+            if parent not in needed:
+                needed.add(parent)
+                waiting.append(parent)
+    for key, above in parents.items():  # predictions of a needed model are what makes its next comparison cheap
+        if key.startswith("predict-") and set(above) <= needed:
+            needed.add(key)
+    shelves = [f for f in sorted(cache().glob("*-*")) if wanted(f) <= before]
+    return [Unneeded(f, _size(f)) for f in (*(f for f in folders if f.name not in needed), *shelves)]
+
+
+def delete(one: Unneeded) -> bool:
+    """Remove a checkpoint unless somebody builds it at this moment; whether it is gone."""
+    locks, key = FlockLockManager(), f"{one.folder.name}/{RECORD}"
+    if not locks.acquire_lock(key, "gc", acquire_timeout=0):
+        return False
+    try:
+        (one.folder / RECORD).unlink(missing_ok=True)  # first: half a checkpoint must not pass for a whole one
+        shutil.rmtree(one.folder)
+    finally:
+        locks.release_lock(key, "gc")
+    return True
+
+
+def _needed_keys() -> set[str]:
+    """Keys of registered versions and of stages that unfinished runs have asked for."""
+    keys = set()
+    for model in client().search_registered_models(max_results=1000):
+        for version in client().search_model_versions(f"name = '{model.name}'"):
+            keys |= {version.tags.get("transferline.key", ""), *version.tags.get("transferline.parents", "").split()}
+    experiments = [e.experiment_id for e in client().search_experiments(max_results=1000)]
+    for run in client().search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000):
+        keys |= {run.data.params.get("key", ""), *run.data.params.get("parents", "").split()}
+    return keys - {""}
+
+
+def _record_time(folder: Path) -> float:
+    record = folder / RECORD
+    return record.stat().st_mtime if record.exists() else 0.0
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,134 @@
+"""Several processes that train one model: this one, which reports, saves and publishes, and its crew:
+python -m transferline.tasks.support.process_group REQUEST.json RANK
+
+Each takes its share of every batch (training/gradients.py). The crew's standard inputs are pipes from this process: when it dies,
+however it dies, so do they; when one of them dies, the exchange of gradients fails here, the stage fails, and the next start goes
+on from what was saved. The number of processes is the runtime's, and changes no key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from transferline.core.errors import InputError
+from transferline.core.project import cache, root, store
+from transferline.core.runtime import Runtime
+from transferline.core.stage import Progress, Work
+from transferline.tasks.support.build_request import Request
+from transferline.tasks.support.orphans import end_with_the_run
+
+PATIENCE = 60.0  # seconds that the crew has to end once the work is done
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextlib.contextmanager
+def crew(request: Request, runtime: Runtime) -> Iterator[None]:
+    """The other processes of a stage that trains, for the length of a block; none where the runtime says one."""
+    if runtime.processes == 1 or not request.step.stage.long:
+        yield
+        return
+    import torch
+
+    if runtime.device != "cpu" and torch.cuda.device_count() < runtime.processes:
+        what = f"{runtime.processes} processes on {torch.cuda.device_count()} visible GPUs"
+        mend = "Give a stage as many devices, as TRANSFERLINE_GPU_SLOTS=0+1,2+3 gives two, or let it be fewer processes"
+        raise InputError("TRANSFERLINE_PROCESSES", what, mend)
+    file = store() / ".requests" / f"{request.key}.crew.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(request.to_json()), encoding="utf-8")
+    shared = {"WORLD_SIZE": str(runtime.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    shared["LOCAL_WORLD_SIZE"] = shared["WORLD_SIZE"]
+    others = [_start(file, rank, shared, runtime) for rank in range(1, runtime.processes)]
+    os.environ.update({**shared, "RANK": "0", "LOCAL_RANK": "0"})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(_threads(runtime))
+    try:
+        yield
+    except RuntimeError as error:
+        ended = {rank: code for rank, other in enumerate(others, start=1) if (code := _code(other)) not in (None, 0)}
+        if not ended:
+            raise
+        what = ", ".join(f"process {rank} ended with exit code {code}" for rank, code in ended.items())
+        raise RuntimeError(
+            f"{request.title}: {what}; what was saved stays, and the next start goes on from it"
+        ) from error
+    finally:
+        torch.set_num_threads(threads)
+        _part(others)
+        for name in VARIABLES:
+            os.environ.pop(name, None)
+        file.unlink(missing_ok=True)
+
+
+def _start(file: Path, rank: int, shared: dict[str, str], runtime: Runtime) -> subprocess.Popen[bytes]:
+    mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
+    mine["TRANSFERLINE_ROOT"] = str(root())
+    command = [sys.executable, "-P", "-m", "transferline.tasks.support.process_group", str(file), str(rank)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **mine})
+
+
+def _threads(runtime: Runtime) -> int:
+    """Threads of each process: together as many as there are cores."""
+    return max(1, (os.cpu_count() or 1) // runtime.processes)
+
+
+def _code(process: subprocess.Popen[bytes]) -> int | None:
+    """Exit code, if it comes to one within a moment."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(5)
+    return None
+
+
+def _part(others: list[subprocess.Popen[bytes]]) -> None:
+    """Leave the group, and see everybody off."""
+    import torch.distributed as group
+
+    if group.is_initialized():
+        group.destroy_process_group()
+    for other in others:
+        try:
+            other.wait(PATIENCE if sys.exc_info()[0] is None else 0.1)
+        except subprocess.TimeoutExpired:
+            other.kill()
+            other.wait()
+        if other.stdin is not None:
+            other.stdin.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main(file: Path, rank: int) -> int:
+    """Build the request of a file beside the process that wants it; whatever is written goes to a scratch folder."""
+    end_with_the_run()
+    request = Request.from_json(json.loads(file.read_text(encoding="utf-8")))
+    runtime = request.runtime.resolve()
+    runtime.apply()
+    parents = [store() / key for key in request.step.parents]
+
+    def silent(_: Progress) -> None:
+        return
+
+    with tempfile.TemporaryDirectory(prefix=f"transferline-crew-{rank}-") as scratch:
+        out, state = Path(scratch) / "out", Path(scratch) / "state"
+        out.mkdir()
+        state.mkdir()
+        seed, parent = request.step.seed or 0, parents[0] if parents else None
+        work = Work(request.data, seed, out, state, runtime, silent, parent, request.title, tuple(parents), cache())
+        request.step.stage.build(work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,255 @@
+"""`transferline serve`: both servers, the work pools with their workers and the deployments, as one command.
+
+A server that already runs is used as it is (PREFECT_API_URL, MLFLOW_TRACKING_URI). What is started here binds to loopback; another
+address is refused unless both servers ask for a password. Whatever dies is started again; everything ends together.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+
+from transferline.core.errors import InputError
+from transferline.core.project import root
+from transferline.tasks.support.gpu_slots import devices
+from transferline.tasks.support.mlflow_database import make_tables
+from transferline.tasks.support.restarts import Tender, under_way
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FLOWS_AT_ONCE = 4  # flow runs of the CPU worker: they wait for each other's stages, and for devices
+RESTARTS = 5
+UP_WITHIN = 180.0  # seconds for a server on a new database and a slow machine
+
+
+@dataclass
+class Service:
+    """One process that is kept running: its name, its command, and what it must answer before others start."""
+
+    name: str
+    command: list[str]
+    health: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+
+    def start(self, logs: Path) -> None:
+        """Start in a process group of its own, so that it can be ended with all it has started."""
+        self.starts += 1
+        with (logs / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, cwd=root(), stdout=log, stderr=log, start_new_session=True
+            )
+
+    def end(self, patience: float) -> None:
+        """SIGTERM, then SIGKILL for the whole group."""
+        if self.process is None:
+            return
+        with_group(self.process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):  # its group is killed below, which is the answer
+            self.process.wait(timeout=patience)
+        with_group(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the two servers answer, and whether they are ours to start."""
+
+    prefect: str
+    mlflow: str
+    start_prefect: bool
+    start_mlflow: bool
+
+
+def addresses(host: str, prefect_port: int, mlflow_port: int) -> Addresses:
+    """Addresses from the environment, else of servers to be started. Raises InputError on an open or taken address."""
+    api, tracking = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI", "")
+    found = Addresses(
+        api or f"http://{host}:{prefect_port}/api",
+        tracking if tracking.startswith("http") else f"http://{host}:{mlflow_port}",
+        not api,
+        not tracking.startswith("http"),
+    )
+    ports = [(found.start_prefect, prefect_port, "Prefect"), (found.start_mlflow, mlflow_port, "MLflow")]
+    for ours, port, name in ports:
+        if ours and _taken(host, port):
+            mend = f"Use that server (set its address in the environment), or choose --{name.lower()}-port"
+            raise InputError(f"{host}:{port}", f"something listens there already, {name} cannot", mend)
+    if host not in LOOPBACK:
+        _refuse_open_doors(found)
+    return found
+
+
+def services(where: Addresses, host: str, prefect_port: int, mlflow_port: int) -> tuple[list[Service], list[Service]]:
+    """(servers, workers), in the order in which they start."""
+    shared = _environment(where)
+    servers, workers = [], []
+    if where.start_prefect:
+        command = [_script("prefect"), "server", "start", "--host", host, "--port", str(prefect_port)]
+        storage = "prefect.server.concurrency.lease_storage.filesystem"  # slots of the dead come back after a restart
+        settings = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": storage, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+        servers.append(Service("prefect", command, f"{where.prefect}/health", {**shared, **settings}))
+    if where.start_mlflow:
+        servers.append(
+            Service("mlflow", _mlflow(host, mlflow_port), f"{where.mlflow}/health", _mlflow_settings(shared))
+        )
+    worker = [_script("prefect"), "worker", "start", "--type", "process", "--install-policy", "never"]
+    limits = {"transferline": FLOWS_AT_ONCE}
+    if devices():
+        limits["transferline-gpu"] = len(devices())
+    for pool, limit in limits.items():
+        command = [*worker, "--pool", pool, "--limit", str(limit), "--name", f"{pool}-{os.uname().nodename}"]
+        workers.append(Service(f"worker-{pool}", command, "", shared))
+    return servers, workers
+
+
+def run(where: Addresses, servers: list[Service], workers: list[Service], say: Callable[[str], None]) -> None:
+    """Start everything, keep it running, and end it on SIGINT or SIGTERM."""
+    logs = root() / "mlruns" / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    stop, tender = _stop_on_signals(), Tender(where.prefect, say)
+    try:
+        for server in servers:
+            say(f"starting {server.name} ...")
+            server.start(logs)
+        for server in servers:
+            _wait(server, logs, stop)
+        if stop:
+            return
+        say("registering deployments ...")
+        deploy = [sys.executable, "-P", "-m", "transferline", "deploy", "--quiet"]
+        subprocess.run(deploy, env=_environment(where), cwd=root(), check=True)
+        for worker in workers:
+            worker.start(logs)
+        say(f"Prefect  {where.prefect.removesuffix('/api')}")
+        say(f"MLflow   {where.mlflow}")
+        say(f"workers  {', '.join(worker.name for worker in workers)}; logs in {logs}")
+        say("ready; Ctrl-C ends it all")
+        while not stop:
+            _keep_running([*servers, *workers], logs, say)
+            tender.look()
+            time.sleep(1.0)
+    finally:
+        say("ending ...")
+        cut_off = under_way()
+        for worker in reversed(workers):
+            worker.end(15.0)
+        tender.cut_off(cut_off)
+        for server in reversed(servers):
+            server.end(10.0)
+
+
+def with_group(pid: int, number: signal.Signals) -> None:
+    """Signal a process group, if it is still there."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _keep_running(kept: list[Service], logs: Path, say: Callable[[str], None]) -> None:
+    for service in kept:
+        if service.process is not None and service.process.poll() is not None:
+            if service.starts > RESTARTS:
+                raise RuntimeError(f"{service.name} ended {service.starts} times; see {logs / service.name}.log")
+            say(f"{service.name} ended (exit code {service.process.returncode}) and is started again")
+            time.sleep(min(2.0**service.starts, 20))
+            service.start(logs)
+
+
+def _wait(server: Service, logs: Path, stop: list[int]) -> None:
+    deadline = time.monotonic() + UP_WITHIN
+    while not stop and not _answers(server.health):
+        assert server.process is not None
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            tail = (logs / f"{server.name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+            raise InputError(server.name, "did not start: " + " | ".join(tail), f"See {logs / server.name}.log")
+        time.sleep(0.3)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _mlflow(host: str, port: int) -> list[str]:
+    database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+    artifacts = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION") or str(root() / "mlruns" / "artifacts")
+    make_tables(database)
+    command = [_script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", database, "--serve-artifacts", "--artifacts-destination", artifacts]
+    return [*command, "--app-name", "basic-auth"] if os.environ.get("MLFLOW_AUTH_CONFIG_PATH") else command
+
+
+def _mlflow_settings(shared: dict[str, str]) -> dict[str, str]:
+    """Without its job runner and with one process the server takes a fifth of the memory."""
+    settings = {name: value for name, value in shared.items() if name != "MLFLOW_TRACKING_URI"}
+    return {**settings, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def _environment(where: Addresses) -> dict[str, str]:
+    told = {
+        "PREFECT_API_URL": where.prefect,
+        "MLFLOW_TRACKING_URI": where.mlflow,
+        "TRANSFERLINE_ROOT": str(root()),
+        "TRANSFERLINE_TENDED": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "3"),
+    }
+    if devices() and "TRANSFERLINE_PLACEMENT" not in os.environ:
+        told["TRANSFERLINE_PLACEMENT"] = "workers"
+    password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
+    if password:
+        told["PREFECT_API_AUTH_STRING"] = os.environ.get("PREFECT_API_AUTH_STRING", password)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, **told, "PATH": path}
+
+
+def _refuse_open_doors(where: Addresses) -> None:
+    mend = "docs/operations.md, Passwords, says how to turn it on"
+    if where.start_prefect and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        raise InputError(
+            "--host", "Prefect would be open to everybody: PREFECT_SERVER_API_AUTH_STRING is not set", mend
+        )
+    if where.start_mlflow and not os.environ.get("MLFLOW_AUTH_CONFIG_PATH"):
+        raise InputError("--host", "MLflow would be open to everybody: MLFLOW_AUTH_CONFIG_PATH is not set", mend)
+
+
+def _taken(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def _stop_on_signals() -> list[int]:
+    """A list that holds the signals that asked for the end."""
+    got: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        got.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return got

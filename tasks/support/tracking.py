@@ -1,0 +1,257 @@
+"""MLflow: one parent run a transfer run, one child a stage that was really built. It records; it decides nothing.
+
+Only the client is used, never the fluent "active run", so that stages in several threads do not write into each
+other's runs. Metrics are sent in batches: a single one costs tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import subprocess
+import time
+import uuid
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from transferline.core.project import root
+from transferline.core.stage import Progress
+from transferline.tasks.support import outbox
+from transferline.tasks.support.locks import held
+from transferline.tasks.support.mlflow_database import make_tables
+from transferline.tasks.support.progress import console
+
+FLUSH_EVERY = 10.0  # seconds
+_client: Any = None
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else the project's own sqlite database."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+
+
+def client() -> Any:
+    """The one MLflow client of this process; the first call makes sure that the database has its tables."""
+    global _client
+    uri = tracking_uri()
+    if _client is None or _client.tracking_uri != uri:
+        import mlflow
+
+        for name in ("mlflow", "alembic"):  # they announce tables, hubs and licences that nobody asked about
+            logging.getLogger(name).setLevel(logging.ERROR)
+        (root() / "mlruns").mkdir(exist_ok=True)
+        declared = os.environ.get("MLFLOW_TRACKING_URI")
+        mlflow.set_tracking_uri(uri)
+        if declared is None:  # MLflow writes the variable itself; left there it would pass for the user's own word
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if uri.startswith("http"):  # a server keeps its own tables, and may be away just now
+            _client = mlflow.MlflowClient(uri)
+            return _client
+        with held("mlflow-schema"):  # several processes on an empty database would crash each other
+            make_tables(uri)
+            _client = mlflow.MlflowClient(uri)
+            _client.search_experiments(max_results=1)
+    return _client
+
+
+def experiment(name: str) -> str:
+    """The id of an experiment, made if need be; artifacts of the embedded database lie under mlruns/artifacts."""
+    with held("mlflow-experiment"):
+        found = client().get_experiment_by_name(name)
+        if found is not None:
+            return found.experiment_id
+        local = tracking_uri().startswith("sqlite")
+        place = (root() / "mlruns" / "artifacts").as_uri() if local else None
+        # the kind marks the experiment as model training; the page that it opens on is still the browser's own setting
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        return client().create_experiment(name, artifact_location=place, tags=tags)
+
+
+def commit() -> str:
+    """The project's git commit, marked where the work tree differs from it."""
+    git = ["git", "-C", str(root())]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if head.returncode:
+        return "no git commit"
+    status = [*git, "status", "--porcelain", "--untracked-files=no"]
+    changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout.strip()
+    return head.stdout.strip() + ("+changes" if changed else "")
+
+
+def installed() -> str:
+    """The packages of this environment, one `name==version` a line."""
+    from importlib.metadata import distributions
+
+    return "\n".join(sorted({f"{d.name}=={d.version}" for d in distributions()})) + "\n"
+
+
+class _Run:
+    """A run that ends as FINISHED, FAILED or KILLED, whatever happens inside. What it logs goes through the outbox."""
+
+    def __init__(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> None:
+        process = {
+            "transferline.pid": str(os.getpid()),
+            "transferline.host": os.uname().nodename,
+            "mlflow.user": getpass.getuser(),
+            "mlflow.source.name": "transferline",
+        }
+        self.experiment_id = experiment_id
+        self._run_id = outbox.create(client(), experiment_id, name, {**tags, **process})
+
+    @property
+    def run_id(self) -> str:
+        """The server's id; a provisional one as long as the server is away."""
+        return outbox.real_id(self._run_id)
+
+    def _send(self, do: str, **what: Any) -> None:
+        outbox.send(client(), {"do": do, "run": self._run_id, **what})
+
+    def log(self, metrics: Mapping[str, float], step: int = 0, parameters: Mapping[str, str] | None = None) -> None:
+        """Metrics at a step, and parameters, in one request."""
+        now = int(1000 * time.time())
+        points = [[name, float(value), now, step] for name, value in metrics.items()]
+        named = {name: str(value)[:6000] for name, value in (parameters or {}).items()}
+        self._send("batch", metrics=points, parameters=named)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        self._send("tags", tags=dict(tags))
+
+    def figure(self, figure: Any, name: str) -> None:
+        path = self._keep(name)
+        figure.savefig(path)
+        self._send("file", path=str(path), to=str(Path(name).parent))
+
+    def text(self, text: str, name: str) -> None:
+        path = self._keep(name)
+        path.write_text(text, encoding="utf-8")
+        self._send("file", path=str(path), to=None)
+
+    def dataset(self, name: str, md5: str, path: Path, role: str) -> None:
+        """A data input with DVC's identity for it."""
+        import mlflow.data.pandas_dataset
+        import pandas as pd
+
+        head = pd.read_json(path, lines=True, nrows=50)
+        with warnings.catch_warnings():  # a local path suits two kinds of MLflow source that mean the same
+            warnings.simplefilter("ignore")
+            described = mlflow.data.pandas_dataset.from_pandas(head, source=str(path), name=name, digest=f"dvc-{md5}")
+            entity = dict(described._to_mlflow_entity())
+        self._send("dataset", dataset=entity, tags={"mlflow.data.context": role, "dvc.md5": md5})
+
+    def end(self, status: str) -> None:
+        self._send("end", status=status, time=int(1000 * time.time()))
+
+    def _keep(self, name: str) -> Path:
+        """Where a file waits until it is sent."""
+        place = outbox.folder() / "files" / uuid.uuid4().hex
+        place.mkdir(parents=True)
+        return place / Path(name).name
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None:
+            self.tag({"transferline.error": f"{type(error).__name__}: {error}"[:5000]})
+        killed = kind is not None and not issubclass(kind, Exception)  # Ctrl-C and the like
+        self.end("KILLED" if killed else "FAILED" if error is not None else "FINISHED")
+
+
+class TransferRun(_Run):
+    """The parent run of one retrain."""
+
+    kind = "retrain"
+
+    def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
+        where = outbox.patiently(lambda: experiment(target), "the run")
+        outbox.drain(client())  # what runs before this one could not say
+        close_dead_runs(where)
+        tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
+        super().__init__(where, title, {**tags, "transferline.kind": self.kind})
+        self.log({}, 0, {"target": target, "recipe": recipe, "seeds": str(seeds)})
+
+    def __enter__(self) -> TransferRun:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        super().__exit__(kind, error, trace)
+        if not outbox.drain(client(), wait=error is None):
+            console.print("  [yellow]waiting[/] logs are kept in the store's .outbox; the next run sends them")
+
+
+class ComparisonRun(TransferRun):
+    """The parent run of one comparison."""
+
+    kind = "compare"
+
+    def __init__(self, target: str, comparison: str, seeds: int) -> None:
+        super().__init__(target, f"comparison {comparison}", seeds, f"{target} compare {comparison}")
+
+    def __enter__(self) -> ComparisonRun:
+        return self
+
+    def file(self, path: Path, to: str | None = None) -> None:
+        """A file of any kind among the run's artifacts."""
+        kept = self._keep(path.name)
+        kept.write_bytes(path.read_bytes())
+        self._send("file", path=str(kept), to=to)
+
+
+class StageRun(_Run):
+    """The child run of one stage; buffers its metrics and draws its loss curve."""
+
+    def __init__(
+        self, parent: str, experiment_id: str, title: str, parameters: Mapping[str, str], data: Mapping[str, Path]
+    ) -> None:
+        super().__init__(experiment_id, title, {"mlflow.parentRunId": parent, "transferline.kind": "stage"})
+        self.title, self.rows, self.sent, self.flushed = title, list[dict[str, float]](), 0, time.monotonic()
+        self.log({}, 0, parameters)
+        for role, path in data.items():
+            if f"data.{role}" in parameters:
+                self.dataset(f"{path.parent.name}-{role}", parameters[f"data.{role}"], path, role)
+
+    def __enter__(self) -> StageRun:
+        return self
+
+    def report(self, progress: Progress) -> None:
+        """Take in a progress report; it reaches the server with the next batch."""
+        self.rows.append({"step": progress.done, **progress.metrics})
+        if time.monotonic() - self.flushed >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        now = int(1000 * time.time())
+        points = [
+            [name, float(value), now, int(row["step"])]
+            for row in self.rows[self.sent :]
+            for name, value in row.items()
+            if name != "step"
+        ]
+        if points:
+            self._send("batch", metrics=points, parameters={})
+        self.sent, self.flushed = len(self.rows), time.monotonic()
+
+    def finish(self, summary: Mapping[str, float], spent: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Send what is left, the summary, what it cost, and the loss curve of a stage that has one."""
+        from transferline.evaluation.run_figures import loss_curve
+
+        self.flush()
+        cost = {f"cost/{name}": value for name, value in spent.items()}
+        self.log({**{f"final/{name}": value for name, value in summary.items()}, **cost})
+        self.tag(tags)
+        if any("loss" in row for row in self.rows):
+            self.figure(loss_curve(self.rows, self.title), "figures/loss.png")
+
+
+def close_dead_runs(experiment_id: str) -> int:
+    """Mark as KILLED the runs of this machine whose process is gone without a word; returns how many."""
+    running = client().search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
+    closed = 0
+    for run in running:
+        pid, host = run.data.tags.get("transferline.pid"), run.data.tags.get("transferline.host")
+        if pid and host == os.uname().nodename and not psutil.pid_exists(int(pid)):
+            client().set_terminated(run.info.run_id, "KILLED")
+            closed += 1
+    return closed

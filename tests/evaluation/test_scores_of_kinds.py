@@ -1,0 +1,138 @@
+"""Metrics of every kind against the libraries that define them, and comparisons on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import f1_score, r2_score
+
+from transferline.evaluation.calibration import calibration_error
+from transferline.evaluation.metrics import METRICS, measure, per_class
+from transferline.evaluation.predictions import ManyLabels, Numbers, Predictions, Tags, Texts, objects
+from transferline.evaluation.significance import compare, resample, score
+
+RNG = np.random.default_rng(0)
+IDS = tuple(f"{i:x}" for i in range(120))
+
+
+def many() -> ManyLabels:
+    return ManyLabels(IDS, ("a", "b", "c"), RNG.random((120, 3)) < 0.4, RNG.random((120, 3)))
+
+
+def numbers(noise: float = 1.0) -> Numbers:
+    truth = np.random.default_rng(1).normal(size=120)
+    return Numbers(IDS, (), truth, truth + noise * np.random.default_rng(2).normal(size=120))
+
+
+def tags(errors: float = 0.2) -> Tags:
+    rng = np.random.default_rng(3)
+    truth = [tuple(rng.choice(["O", "B-X", "B-Y"], 7)) for _ in range(120)]
+    truth = [
+        tuple("I-X" if i and row[i - 1] == "B-X" and tag == "O" else tag for i, tag in enumerate(row)) for row in truth
+    ]
+    said = [tuple(tag if rng.random() > errors else "O" for tag in row) for row in truth]
+    return Tags(IDS, ("X", "Y"), objects(truth), objects(said))
+
+
+def single() -> Predictions:
+    rng = np.random.default_rng(4)
+    return Predictions(IDS, ("a", "b", "c", "d"), rng.integers(0, 3, 120), rng.dirichlet(np.ones(4), 120))
+
+
+def test_several_labels_are_scikit_learns() -> None:
+    made = many()
+    for average in ("micro", "macro"):
+        expected = f1_score(made.truth, made.predicted, average=average, zero_division=0)
+        assert measure(f"{average}_f1", made) == pytest.approx(expected)
+    assert measure("exact_match", made) == pytest.approx((made.truth == made.predicted).all(axis=1).mean())
+    assert sum(figures["support"] for figures in per_class(made).values()) == made.truth.sum()
+
+
+def test_correlations_are_scipys() -> None:
+    made = numbers()
+    assert measure("pearson", made) == pytest.approx(pearsonr(made.truth, made.answers).statistic)
+    assert measure("spearman", made) == pytest.approx(spearmanr(made.truth, made.answers).statistic)
+    assert measure("r2", made) == pytest.approx(r2_score(made.truth, made.answers))
+    flat = Numbers(IDS, (), made.truth, np.zeros(120))
+    assert measure("pearson", flat) == 0.0
+
+
+def test_span_f1_is_nervaluates_strict_one() -> None:
+    from nervaluate import Evaluator
+
+    made = tags()
+    sides = [[list(row) for row in side] for side in (made.truth, made.answers)]
+    found = Evaluator(*sides, tags=["X", "Y"], loader="list").evaluate()
+    assert measure("span_f1", made) == pytest.approx(found["overall"]["strict"].f1)
+    for label, figures in per_class(made).items():
+        assert figures["f1"] == pytest.approx(found["entities"][label]["strict"].f1)
+
+
+def test_a_span_with_a_wrong_end_is_no_hit() -> None:
+    truth, said = objects([("B-X", "I-X", "O")]), objects([("B-X", "O", "O")])
+    assert measure("span_f1", Tags(("1",), ("X",), truth, said)) == 0.0
+    assert measure("token_accuracy", Tags(("1",), ("X",), truth, said)) == pytest.approx(2 / 3)
+
+
+def test_texts_that_are_the_truth_have_every_score_and_others_less() -> None:
+    truth = objects(["the film was dull", "a lovely plot"])
+    right, wrong = Texts(("1", "2"), (), truth, truth), Texts(("1", "2"), (), truth, objects(["no", ""]))
+    for metric in METRICS["generation"]:
+        assert measure(metric, right) == pytest.approx(1.0)
+        assert measure(metric, wrong) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "metric"),
+    [
+        (numbers(0.3), numbers(3.0), "pearson"),
+        (tags(0.05), tags(0.5), "span_f1"),
+        (
+            ManyLabels(IDS, ("a", "b"), np.eye(2, dtype=bool)[np.arange(120) % 2], np.eye(2)[np.arange(120) % 2]),
+            ManyLabels(IDS, ("a", "b"), np.eye(2, dtype=bool)[np.arange(120) % 2], np.full((120, 2), 0.9)),
+            "micro_f1",
+        ),
+    ],
+)
+def test_a_better_model_is_found_better_and_a_model_is_its_own_equal(better, worse, metric) -> None:
+    found = compare(metric, "x", [better], [worse], (0, 0))
+    assert found.difference.low > 0
+    assert found.wins > found.losses
+    same = compare(metric, "x", [better], [better], (0, 0))
+    assert (same.difference.low, same.difference.high, same.wins, same.losses) == (0, 0, 0, 0)
+    interval = score(metric, [better])
+    assert interval.low <= interval.value <= interval.high
+
+
+def test_calibration_is_told_of_probabilities_only() -> None:
+    sure = many().truth
+    assert calibration_error(ManyLabels(IDS, ("a", "b", "c"), sure, sure.astype(float))) == pytest.approx(0, abs=1e-6)
+    assert calibration_error(numbers()) is None
+    assert calibration_error(tags()) is None
+
+
+def test_rows_of_a_kind_are_of_that_kind() -> None:
+    keep = np.arange(120) < 10
+    for made in (many(), numbers(), tags(), Predictions(IDS, ("a", "b"), np.zeros(120, int), np.full((120, 2), 0.5))):
+        part = made.rows(keep)
+        assert type(part) is type(made)
+        assert len(part.quality) == 10
+
+
+@pytest.mark.parametrize("made", [many(), numbers(), tags(), single()], ids=lambda made: made.kind)
+def test_a_resample_scores_as_the_examples_that_it_drew(made) -> None:
+    """The scores under weights are those of the predictions on the very rows, with their repetitions."""
+    for metric in METRICS[made.kind]:
+        drawn = resample(metric, [made], seed=3, resamples=20)[:, 0]
+        rng = np.random.default_rng(3)
+        for said, rows in zip(drawn, rng.integers(0, len(made.ids), (20, len(made.ids))), strict=True):
+            again = type(made)(made.ids, made.labels, made.truth[rows], made.answers[rows])
+            assert said == pytest.approx(measure(metric, again)), metric
+
+
+def test_what_is_constant_in_a_resample_has_no_correlation() -> None:
+    made = Numbers(("1", "2"), (), np.array([1.0, 2.0]), np.array([0.1, 0.7]))
+    for metric in ("pearson", "spearman"):
+        assert set(np.round(resample(metric, [made], resamples=50)[:, 0], 9)) == {0.0, 1.0}
+    assert np.isfinite(resample("r2", [made], resamples=50)).all()

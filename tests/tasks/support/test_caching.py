@@ -1,0 +1,138 @@
+"""Nothing is computed twice, nothing half-made is trusted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from prefect import Task, flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from transferline.core.checkpoint import RECORD, digest_of, intact
+from transferline.core.runtime import Runtime
+from transferline.core.stage import Work
+from transferline.methods.parameter import Probe
+from transferline.recipes.chain import Step
+from transferline.tasks.support import checkpoint_building
+from transferline.tasks.support.build_request import Request
+from transferline.tasks.support.caching import Built, build_all, stage_task
+from transferline.tasks.support.checkpoint_building import build_checkpoint
+from transferline.tasks.support.commit_marks import committed
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+COUNT: list[str] = []
+RUNTIME = Runtime(device="cpu", precision="fp32").resolve()
+
+
+class NoRun:
+    """A tracker that takes everything and keeps nothing."""
+
+    run_id = "run"
+
+    def __init__(self, *_: object) -> None: ...
+    def __enter__(self) -> NoRun:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+    def report(self, *_: object) -> None: ...
+    def finish(self, *_: object) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRANSFERLINE_STORE", str(tmp_path))
+    monkeypatch.setattr(checkpoint_building, "StageRun", NoRun)
+    COUNT.clear()
+    return tmp_path
+
+
+def make(work: Work) -> dict[str, float]:
+    COUNT.append(work.name)
+    time.sleep(0.3)
+    (work.out / "weights.txt").write_text(f"made with seed {work.seed}")
+    return {"score": 1.0}
+
+
+def broken(work: Work) -> dict[str, float]:
+    (work.out / "weights.txt").write_text("half")
+    raise RuntimeError("out of memory")
+
+
+build = stage_task("build", "a stage that works", lambda request: build_checkpoint(request, make))
+fail = stage_task("fail", "a stage that does not", lambda request: build_checkpoint(request, broken))
+
+
+def request(seed: int = 0) -> Request:
+    return Request(Step("tune", Probe(), (), (), seed, "challenger"), {}, RUNTIME)
+
+
+def call(stage: Task, wanted: Request) -> Built:
+    with ThreadPoolTaskRunner(max_workers=1) as runner:
+        return build_all([(stage, wanted)], runner)[wanted.key]
+
+
+@flow
+def once(seed: int = 0, stage=build) -> bool:
+    return call(stage, request(seed)).reused
+
+
+def test_the_second_run_reuses_and_another_seed_does_not(store: Path) -> None:
+    assert [once(), once(), once(seed=1), once()] == [False, True, False, True]
+    assert len(COUNT) == 2
+    assert (store / request().key / RECORD).exists()
+
+
+def test_a_deleted_checkpoint_is_rebuilt_to_the_same_digest(store: Path) -> None:
+    import shutil
+
+    once()
+    digest = digest_of(store / request().key)
+    shutil.rmtree(store / request().key)
+    assert not once()
+    assert digest_of(store / request().key) == digest
+
+
+def test_a_checkpoint_whose_files_were_changed_is_rebuilt_never_trusted(store: Path) -> None:
+    once()
+    (store / request().key / "weights.txt").write_text("tampered")
+    assert not once()
+    assert "seed 0" in (store / request().key / "weights.txt").read_text()
+
+
+def test_a_torn_record_is_no_record(store: Path) -> None:
+    once()
+    record = store / request().key / RECORD
+    record.write_text(record.read_text()[:50])
+    assert not committed(request().key)
+    once()
+    assert committed(request().key)
+
+
+def test_a_whole_folder_that_lost_its_record_is_adopted(store: Path) -> None:
+    """Its run was killed between the rename and the record."""
+    once()
+    (store / request().key / RECORD).unlink()
+    once()
+    assert len(COUNT) == 1
+    assert committed(request().key)
+
+
+def test_a_failed_stage_leaves_nothing_that_could_be_taken_for_done(store: Path) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"):
+        once(stage=fail)
+    assert not (store / request().key).exists()
+    assert not once()
+    assert intact(store / request().key)
+
+
+def test_two_simultaneous_requests_build_once() -> None:
+    results: list[bool] = []
+    threads = [threading.Thread(target=lambda: results.append(once(seed=7))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(COUNT) == 1
+    assert sorted(results) == [False, True, True]

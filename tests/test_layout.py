@@ -1,0 +1,171 @@
+"""The layout: rooms in an order, no circle between files, and nothing importable but `transferline`.
+
+Every import is read from the source: those inside functions and those for type checkers count as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = (
+    "core",
+    "data",
+    "evaluation",
+    "models",
+    "training",
+    "targets",
+    "methods",
+    "inference",
+    "diagnosis",
+    "recipes",
+    "tournament",
+    "tasks",
+    "flows",
+    "cli",
+)
+"""A room imports from itself and from those before it; tasks, flows and the command line stand on the eleven rooms."""
+ORCHESTRATORS = {"prefect", "mlflow", "dvc", "prefect_ray", "ray"}
+ABOVE_THE_SCIENCE = ("tasks", "flows", "cli")
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name; links to flows/ and tasks/ are followed."""
+    found = {}
+    for folder, _, files in os.walk(ROOT / "transferline", followlinks=True):
+        for file in files:
+            if file.endswith(".py"):
+                path = Path(folder) / file
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def room_of(module: str) -> str:
+    """The room of a module; '' for the package itself and `__main__`, which stand above all rooms."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "transferline" and len(parts) > 1 and parts[1] in ROOMS else ""
+
+
+def imports(path: Path) -> set[str]:
+    """Names of all modules that a file imports, wherever the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names |= {name if name in MODULES else str(node.module) for name in whole}
+    return names
+
+
+IMPORTS = {module: imports(path) for module, path in MODULES.items()}
+
+
+def test_every_file_lies_in_a_room() -> None:
+    assert {module for module in MODULES if not room_of(module)} == {"transferline", "transferline.__main__"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_rooms_before_it(room: str) -> None:
+    allowed = {*ROOMS[: ROOMS.index(room) + 1]}
+    wrong = [
+        f"{module} imports {name}"
+        for module, names in IMPORTS.items()
+        if room_of(module) == room
+        for name in sorted(names)
+        if room_of(name) and room_of(name) not in allowed
+    ]
+    assert not wrong
+
+
+def test_no_two_files_import_each_other_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above[above.index(name) :], name))
+        if name in done:
+            return
+        for other in sorted(IMPORTS[name] & MODULES.keys()):
+            # a package's __init__ lists its own files: that is its purpose, and no circle by itself
+            if not (MODULES[other].name == "__init__.py" and name.startswith(other + ".")):
+                visit(other, (*above, name))
+        done.add(name)
+
+    for name in MODULES:
+        visit(name, ())
+
+
+def test_the_science_knows_no_orchestrator() -> None:
+    wrong = {
+        module: used
+        for module, names in IMPORTS.items()
+        if room_of(module) not in ABOVE_THE_SCIENCE and (used := {name.split(".")[0] for name in names} & ORCHESTRATORS)
+    }
+    assert not wrong
+
+
+def test_nothing_is_imported_by_a_name_that_teams_have() -> None:
+    """`flows`, `tasks` and `transfer` are folders of theirs, or other people's packages."""
+    python = [path for part in ("tests", "benchmarks") for path in (ROOT / part).rglob("*.py")]
+    for path in [*MODULES.values(), *python]:
+        wrong = {name for name in imports(path) if name.split(".")[0] in ("flows", "tasks", "transfer")}
+        assert not wrong, f"{path} imports {wrong}"
+
+
+def test_a_file_name_says_which_file_it_is() -> None:
+    times = Counter(path.name for path in MODULES.values() if path.name != "__init__.py")
+    assert [name for name, count in times.items() if count > 1] == []
+
+
+def test_tests_mirror_the_code() -> None:
+    """A test of a module lies where the module lies: tests/<room>/..., and no folder of tests has another name."""
+    besides = {"docs", "browser", "operations", "packaging"}
+    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {folder for folder in folders if not folder.endswith(".py")} <= {*ROOMS, *besides}
+
+
+def test_what_plans_loads_neither_torch_nor_prefect() -> None:
+    """`plan` and every command's start would pay seconds for it; what computes imports it where it computes."""
+    heavy = ("torch", "transformers", "sklearn", "prefect", "mlflow")
+    loaded = "transferline.cli.main, transferline.flows.support.planning, transferline.tasks.support.data_versions"
+    code = f"import sys, {loaded}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_are_short() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: n for name, n in lengths.items() if n > 260} == {}
+
+
+def test_every_module_can_be_imported_first() -> None:
+    """A served model imports from the middle: no module may need another to have been imported before it."""
+    import importlib
+
+    science = [name for name in MODULES if room_of(name) and room_of(name) not in ABOVE_THE_SCIENCE]
+    kept = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "transferline"}
+
+    def forget() -> None:
+        for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == "transferline"]:
+            del sys.modules[loaded]
+
+    try:
+        for name in science:
+            if not name.startswith("transferline.models.networks"):  # transformers takes a new architecture once
+                forget()
+                importlib.import_module(name)
+    finally:
+        forget()
+        sys.modules.update(kept)

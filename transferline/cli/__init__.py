@@ -1,0 +1,1 @@
+"""The command line: every command, what it asks, and what it prints."""

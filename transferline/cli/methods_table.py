@@ -1,0 +1,42 @@
+"""What `transferline methods` prints."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from transferline.core.errors import InputError
+from transferline.recipes.catalogue import entries, settings_of
+from transferline.recipes.registry import ADAPTING, BORROWING, TUNING
+
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def show_methods() -> None:
+    """A table of all methods."""
+    table = Table(title="methods, by where a recipe names them", title_justify="left", show_lines=False)
+    for column in ("in", "method", "what it does", "source", "base", "targets", "settings"):
+        table.add_column(column, no_wrap=column in ("in", "method"))
+    for entry in entries():
+        row = (entry.place, entry.name, entry.about, entry.source, entry.base, entry.targets, entry.settings)
+        table.add_row(*row)
+    _console.print(table)
+    _console.print("`transferline methods NAME` lists what can be set; docs/catalogue.md shows a recipe for each")
+
+
+def show_method(name: str) -> None:
+    """One method with its fields."""
+    known = {**ADAPTING, **BORROWING, **TUNING}
+    if name not in known:
+        raise InputError(f"method {name!r}", "there is none of that name", f"There are {', '.join(sorted(known))}")
+    entry = next(entry for entry in entries() if entry.name == name)
+    _console.print(f"[bold]{name}[/]  {entry.about}\nsource: {entry.source}\nin a recipe: {entry.place}")
+    _console.print(f"base: {entry.base}\ntargets: {entry.targets}\nsettings: {entry.settings}\n")
+    table = Table(box=None)
+    for column in ("field", "default", "meaning"):
+        table.add_column(column)
+    for row in settings_of(known[name]):
+        table.add_row(*row)
+    _console.print(table)

@@ -1,0 +1,180 @@
+"""The commands that operate a line: servers, deployments, data, the registry, the store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Device = Literal["auto", "cpu", "cuda"]
+console = Console(highlight=False, soft_wrap=True)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to bind; another than loopback needs passwords.")] = "127.0.0.1",
+    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
+) -> None:
+    """Start both servers, the workers and all deployments; Ctrl-C ends everything."""
+    from transferline.core.project import root
+    from transferline.recipes.params import load_params
+    from transferline.tasks.support.orphans import end_orphans
+    from transferline.tasks.support.services import addresses, run, services
+
+    load_params(root() / "params.yaml")
+    end_orphans()  # what a service that was killed has left on the ports
+    where = addresses(host, prefect_port, mlflow_port)
+    run(where, *services(where, host, prefect_port, mlflow_port), say=console.print)
+
+
+def deploy(
+    quiet: Annotated[bool, typer.Option(help="Say nothing but errors.")] = False,
+) -> None:
+    """Register deployments, dropdowns, schedules and automations on the configured Prefect server; again at any time."""
+    import os
+
+    from transferline.core.errors import InputError
+    from transferline.core.project import root
+    from transferline.recipes.params import load_params
+
+    params = load_params(root() / "params.yaml")
+    if not os.environ.get("PREFECT_API_URL"):
+        mend = "Set it to your server's, or start everything here with `transferline serve`"
+        raise InputError("PREFECT_API_URL", "no Prefect server is named", mend)
+    from transferline.tasks.support.automations import automate
+    from transferline.tasks.support.deployments import declared
+    from transferline.tasks.support.deployments import deploy as register
+
+    names = register(declared(params))
+    automations = automate(params.notify)
+    if not quiet:
+        console.print("deployments:", *(f"\n  {name}" for name in names))
+        console.print("automations:", *(f"\n  {name}" for name in automations))
+
+
+def watch(
+    target: str,
+    stream: Annotated[str, typer.Option(help="File or folder of texts; else as params.yaml says.")] = "",
+    threshold: Annotated[float, typer.Option(help="Alarm above this; 0: as params.yaml says.")] = 0.0,
+) -> None:
+    """Measure the drift of a target's incoming texts. Exit code 3 where it is alarming."""
+    from transferline.flows.watch import watch as flow
+    from transferline.tasks.support.prefect_server import make_ready
+
+    make_ready()
+    if flow(target, stream, threshold)["alarm"]:
+        raise typer.Exit(3)
+
+
+def predict(
+    target: str,
+    source: Annotated[str, typer.Argument(help="File or folder of texts.")],
+    output: Annotated[str, typer.Option(help="Table to write: .parquet, .csv or .jsonl.")] = "predictions.parquet",
+    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    pair: Annotated[str, typer.Option(help="Column of the second text, for a model of pairs.")] = "",
+    version: Annotated[str, typer.Option(help="Alias or number of the registered version.")] = "champion",
+    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Label every text of a file or folder with a registered model."""
+    from transferline.flows.predict import predict as flow
+    from transferline.tasks.support.prefect_server import make_ready
+
+    make_ready()
+    flow(target, source, output, text, pair, version, device)
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="MODEL@VERSION or MODEL@challenger")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+) -> None:
+    """Make a registered version the champion, by a person's word."""
+    from transferline.tasks.promoting import promote as move
+    from transferline.tasks.support.garbage import find_version
+
+    version = find_version(model)
+    before = move(version.name, str(version.version), reason)
+    console.print(f"{version.name}: champion is version {version.version}" + (f", after {before}" if before else ""))
+
+
+def rollback(
+    model: Annotated[str, typer.Argument(help="A registered model: the name of its target.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+) -> None:
+    """Point the champion alias to the previous champion."""
+    from transferline.tasks.promoting import rollback as move
+
+    before, now = move(model, reason)
+    console.print(f"{model}: champion is version {now} again, after version {before}")
+
+
+def lineage(model: Annotated[str, typer.Argument(help="MODEL@VERSION, MODEL@ALIAS or MODEL")]) -> None:
+    """What a registered version was made from, and the one command that makes it again."""
+    from transferline.tasks.support.garbage import lineage_of
+
+    for name, value in lineage_of(model).items():
+        lines = [f"{role} {md5}" for role, md5 in value.items()] if isinstance(value, dict) else value
+        shown = "\n                   ".join(lines) if isinstance(lines, list) else lines
+        console.print(f"{name:18} {shown or '-'}")
+
+
+def models() -> None:
+    """List registered models with their versions, aliases and why they hold them."""
+    from transferline.tasks.support.tracking import client
+
+    table = Table()
+    for column in ("model", "version", "aliases", "role", "key", "why"):
+        table.add_column(column)
+    for model in client().search_registered_models(max_results=1000):
+        aliases: dict[str, list[str]] = {}
+        for alias, number in model.aliases.items():
+            aliases.setdefault(str(number), []).append(alias)
+        versions = client().search_model_versions(f"name = '{model.name}'")
+        for version in sorted(versions, key=lambda v: int(v.version)):
+            tags = [version.tags.get(f"transferline.{name}", "") for name in ("role", "key", "why")]
+            number = str(version.version)
+            table.add_row(model.name, number, ", ".join(aliases.get(number, [])), *tags)
+    Console(width=None if console.is_terminal else 160).print(table)
+
+
+def gc(
+    days: Annotated[float, typer.Option(help="Keep everything younger than this.")] = 30.0,
+    delete: Annotated[bool, typer.Option("--delete", help="Really delete; without it nothing is touched.")] = False,
+) -> None:
+    """List, or delete, checkpoints that no registered model, run or recent key needs."""
+    from transferline.tasks.support.garbage import delete as remove
+    from transferline.tasks.support.garbage import unneeded
+
+    total = 0
+    for one in unneeded(days):
+        gone = remove(one) if delete else False
+        state = ("deleted" if gone else "in use ") if delete else "would go"
+        total += one.size
+        console.print(f"  {state}  {one.folder.name:40} {one.size / 1e6:8.1f} MB")
+    done = "deleted" if delete else "would be freed; --delete does it"
+    console.print(f"{total / 1e6:.1f} MB {done}")
+
+
+def push(
+    targets: Annotated[list[str] | None, typer.Argument(help="Targets; all of them if left out.")] = None,
+    message: Annotated[str, typer.Option("-m", "--message", help="Of the commit.")] = "Update data",
+) -> None:
+    """Bring the data up to date, store it, commit dvc.lock, and tell which targets it touches: their retrains start."""
+    import os
+
+    from transferline.core.project import root
+    from transferline.recipes.params import load_params
+    from transferline.tasks.support.data_updates import push_data
+    from transferline.tasks.support.events import tell
+
+    params = load_params(root() / "params.yaml")
+    names = list(targets or params.targets)
+    touched, commit = push_data(params, names, message)
+    server = os.environ.get("PREFECT_API_URL")
+    for target in touched if server else []:
+        tell("data.changed", target, f"{target}: new data, commit {commit[:8]}", revision=commit)
+    console.print(f"committed {commit[:8]}" if commit else "dvc.lock is unchanged")
+    console.print("touched: " + (", ".join(touched) or "no target"))
+    if touched and not server:
+        console.print("no Prefect server is named (PREFECT_API_URL), so nobody was told")

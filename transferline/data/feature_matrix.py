@@ -1,0 +1,152 @@
+"""Plain feature matrices: npz, mat and svmlight files, and rows of numbers as one line of text.
+
+A row is written as svmlight writes it, `column:value` for whatever is not zero, columns counted from 0. As a text it passes every
+gate that texts pass: it has a fingerprint, its copies are found, and a data file of it has an md5 that means the numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferline.core.errors import InputError
+
+SUFFIXES = (".npz", ".mat", ".svmlight", ".libsvm", ".svm")
+_MEND = "Write `column:value` for whatever is not zero, columns counted from 0"
+_LARGEST = np.finfo(np.float32).max
+
+
+def write_row(columns: Sequence[int], values: Sequence[float]) -> str:
+    """One row as text; its numbers are those of fp32. A row of zeros says so of its first column."""
+    parts = [f"{int(c)}:{_number(v)}" for c, v in zip(columns, values, strict=True) if v != 0]
+    return " ".join(parts) or "0:0"
+
+
+def _number(value: float) -> str:
+    """The shortest text that is this fp32 number again."""
+    return (
+        np.format_float_positional(np.float32(value), trim="-") if abs(value) < 1e7 else repr(float(np.float32(value)))
+    )
+
+
+def read_row(text: str, width: int | None, where: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Columns and fp32 values of a row. Raises InputError on what is no number, or lies beyond `width` columns."""
+    place = where or f"row {text[:40]!r}"
+    columns, values = [], []
+    for part in text.split():
+        column, colon, value = part.partition(":")
+        try:
+            columns.append(int(column))
+            values.append(float(value))
+        except ValueError:
+            raise InputError(place, f"{part!r} is no feature", _MEND) from None
+        if not colon or not abs(values[-1]) <= _LARGEST:  # NaN too
+            raise InputError(place, f"{part!r} is no finite number", _MEND)
+    if columns and (min(columns) < 0 or (width is not None and max(columns) >= width)):
+        what = (
+            f"column {max(columns)} where the matrix has {width} columns" if min(columns) >= 0 else "a column below 0"
+        )
+        raise InputError(place, what, "Correct `features` in params.yaml, the number of columns, or the row")
+    if len(set(columns)) < len(columns):
+        raise InputError(place, "names one column twice", "Correct the row")
+    return np.array(columns, dtype=np.int64), np.array(values, dtype=np.float32)
+
+
+def dense(rows: Sequence[tuple[np.ndarray, np.ndarray]], width: int) -> np.ndarray:
+    """Rows, as `read_row` gives them, as one fp32 matrix (rows, width)."""
+    matrix = np.zeros((len(rows), width), dtype=np.float32)
+    for i, (columns, values) in enumerate(rows):
+        matrix[i, columns] = values
+    return matrix
+
+
+def sparse(texts: Sequence[str], width: int) -> Any:
+    """Rows of text as a scipy matrix (rows, width) that keeps only what is not zero."""
+    from scipy.sparse import csr_matrix
+
+    rows = [read_row(text, width) for text in texts]
+    ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
+    columns, values = (np.concatenate([row[side] for row in rows]) if rows else np.zeros(0) for side in (0, 1))
+    return csr_matrix((values, columns, ends), shape=(len(rows), width))
+
+
+def rows_of_matrix(path: Path, arrays: tuple[str, str], text: str = "text") -> Iterator[dict[str, object]]:
+    """The rows of a file as `text` and, where the file has labels, `label`. Raises InputError on what is no matrix."""
+    from scipy.sparse import csr_matrix, issparse
+
+    features, labels = _read(path, arrays)
+    if not issparse(features):
+        features = np.asarray(features)
+        features = csr_matrix(features.reshape(len(features), -1).astype(np.float64) if features.ndim else [[0.0]])
+    features = features.tocsr()
+    names = None if labels is None else np.asarray(labels).reshape(-1)
+    if names is not None and len(names) != features.shape[0]:
+        what = f"{features.shape[0]} rows of {arrays[0]!r} and {len(names)} labels in {arrays[1]!r}"
+        raise InputError(path, what, "Give each row one label")
+    for i in range(features.shape[0]):
+        part = slice(features.indptr[i], features.indptr[i + 1])
+        values = features.data[part]
+        if not np.isfinite(values).all():
+            raise InputError(f"{path}, row {i + 1}", "holds a number that is not finite", "Correct the row or drop it")
+        row: dict[str, object] = {text: write_row(features.indices[part], values)}
+        yield row if names is None else {**row, "label": _label(names[i])}
+
+
+def _label(value: Any) -> str:
+    """A label as text: whole numbers without a point, whatever type the file holds them in."""
+    plain = value.item() if hasattr(value, "item") else value
+    return str(int(plain)) if isinstance(plain, float) and plain.is_integer() else str(plain)
+
+
+def _read(path: Path, arrays: tuple[str, str]) -> tuple[Any, Any]:
+    """Matrix and labels (or None) of a file."""
+    if path.suffix.lower() == ".npz":
+        return _from_npz(path, arrays)
+    if path.suffix.lower() == ".mat":
+        return _from_mat(path, arrays)
+    from sklearn.datasets import load_svmlight_file
+
+    try:
+        matrix, labels = load_svmlight_file(str(path), zero_based="auto")
+    except ValueError as error:
+        raise InputError(path, f"no svmlight file ({error})", "Write `label column:value ...` on each line") from error
+    return matrix, labels
+
+
+def _from_npz(path: Path, arrays: tuple[str, str]) -> tuple[Any, Any]:
+    from scipy.sparse import load_npz
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if {"indptr", "format"} <= set(file.files):  # as scipy saves a sparse matrix: there is no room for labels
+                return load_npz(path), None
+            known = {name: file[name] for name in file.files}
+    except ValueError as error:
+        mend = "Save plain arrays of numbers or texts: numpy.savez(file, X=..., y=...)"
+        raise InputError(path, f"holds what only unpickling would read ({error})", mend) from error
+    return _named(path, known, arrays)
+
+
+def _from_mat(path: Path, arrays: tuple[str, str]) -> tuple[Any, Any]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        known = {name: value for name, value in loadmat(path).items() if not re.match("__", name)}
+    except NotImplementedError as error:
+        mend = "Save it in MATLAB by `save(file, '-v7')`"
+        raise InputError(path, "is a file of MATLAB 7.3, which is HDF5", mend) from error
+    except (ValueError, MatReadError) as error:
+        raise InputError(path, f"is no mat file ({error})", "Save it in MATLAB, or as npz") from error
+    return _named(path, known, arrays)
+
+
+def _named(path: Path, known: dict[str, Any], arrays: tuple[str, str]) -> tuple[Any, Any]:
+    if arrays[0] not in known:
+        mend = "Name matrix and labels by `arrays: [matrix, labels]` under `read` in params.yaml"
+        raise InputError(path, f"there is no array {arrays[0]!r}; it holds {sorted(known)}", mend)
+    return known[arrays[0]], known.get(arrays[1])

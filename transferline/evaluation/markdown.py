@@ -1,0 +1,103 @@
+"""A report in markdown: for the Prefect artifact, the MLflow run and a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from transferline.evaluation.report import Report
+from transferline.evaluation.verdict import Verdict
+
+
+class Planned(Protocol):
+    """What a report says of the chain behind it."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def setting(self) -> str: ...
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def render(chain: Planned, report: Report, verdict: Verdict, profiles: Mapping[str, Any]) -> str:
+    """The whole report."""
+    parts = [f"# {chain.target}: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons), ""]
+    parts += [f"Setting: {chain.setting}. Recipe: {chain.recipe}. Test: {report.rows} rows, looked at through "]
+    parts[-1] += f"{report.looks} models so far. Intervals are 95 %, over seeds and examples."
+    parts += ["", "## Scores", "", scores_table(report), ""]
+    classes = [
+        [label, *(f"{figures[n]:.3f}" for n in ("precision", "recall", "f1")), f"{figures['support']:.0f}"]
+        for label, figures in report.classes.items()
+    ]
+    if classes:
+        parts += ["## Each label (challenger as shipped)", ""]
+        parts += [table(["label", "precision", "recall", "F1", "rows"], classes), ""]
+    if report.examples:
+        parts += ["## Some answers (challenger as shipped)", ""]
+        parts += [table(["truth", "answer"], [list(pair) for pair in report.examples]), ""]
+    parts += [*_data(profiles), *_clean(report)]
+    parts += [f"> {note}" for note in report.notes]
+    return "\n".join(parts) + "\n"
+
+
+def scores_table(report: Report) -> str:
+    """Roles in rows; scores with intervals, spread, calibration, latency and size in columns."""
+    rows = []
+    for role, line in report.lines.items():
+        rows.append(
+            [
+                role,
+                str(line.seeds),
+                *(str(interval) for interval in line.scores.values()),
+                f"{line.spread:.3f}",
+                str(line.shipped[report.metric]),
+                "-" if line.calibration is None else f"{line.calibration:.3f}",
+                f"{line.latency_ms:.1f}",
+                f"{line.megabytes:.1f}",
+            ]
+        )
+    spread = f"sd of {report.metric}"
+    shipped = f"shipped {report.metric}"
+    metrics = list(next(iter(report.lines.values())).scores)
+    header = ["model", "seeds", *metrics, spread, shipped, "calibration error", "ms a text", "MB"]
+    return table(header, rows)
+
+
+def _data(profiles: Mapping[str, Any]) -> list[str]:
+    """What the data is: rows, lengths, labels, duplicates, and what the leak gate took away."""
+    target, corpus = profiles.get("target") or {}, profiles.get("corpus") or {}
+    rows = []
+    for split, figures in target.get("splits", {}).items():
+        labels = ", ".join(f"{label} {count:g}" for label, count in figures.get("labels", {}).items())
+        duplicates = str(target["duplicates"][split])
+        rows.append([split, str(figures["rows"]), f"{figures['words']['median']:.0f}", labels, duplicates])
+    if corpus:
+        figures = corpus["corpus"]
+        rows.append(["corpus", str(figures["rows"]), f"{figures['words']['median']:.0f}", "-", "-"])
+    gate = [
+        [pair, str(counts["exact"]), str(counts["near"])]
+        for pair, counts in {**target.get("gate", {}), **corpus.get("gate", {})}.items()
+    ]
+    return [
+        "## Data",
+        "",
+        table(["split", "rows", "median words", "labels", "duplicates"], rows),
+        "",
+        "Copies found by the leak gate, and removed from the side named first:",
+        "",
+        table(["pair", "exact", "near"], gate),
+        "",
+    ]
+
+
+def _clean(report: Report) -> list[str]:
+    if not report.clean:
+        return ["No row of the test had a copy in the corpus or in training.", ""]
+    return [f"- {report.metric} on {part} test rows: {interval}" for part, interval in report.clean.items()] + [""]

@@ -1,0 +1,201 @@
+"""What one model says of a test, for each kind of task. Kept for ever, so that every later comparison is cheap.
+
+predictions.parquet holds a row an example: id, label (the truth), predicted, and a probability for each label where the
+kind has labels. `kind` is in the file's own metadata; without it a file is of single labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from transferline.core.problem import TargetKind
+from transferline.evaluation.text_overlap import chrf
+
+FILE = "predictions.parquet"
+_KIND = b"transferline.kind"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """n test examples with one label each: truth as label indices (n,), answers as probabilities (n, labels)."""
+
+    kind: ClassVar[TargetKind] = "single-label"
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    truth: np.ndarray
+    answers: np.ndarray
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The model's decision for each example, in the form of the truth."""
+        return self.answers.argmax(axis=1)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Shape (n, labels)."""
+        return self.answers
+
+    @property
+    def quality(self) -> np.ndarray:
+        """How good each answer is, (n,): what two models are compared by, example by example."""
+        return (self.predicted == self.truth).astype(float)
+
+    @cached_property
+    def evidence(self) -> dict[str, np.ndarray]:
+        """What metrics have worked out of each example, kept: a bootstrap asks for it again and again."""
+        return {}
+
+    def rows(self, keep: np.ndarray) -> Predictions:
+        """The same predictions on some of the examples (a boolean mask)."""
+        return type(self)(tuple(np.array(self.ids)[keep]), self.labels, self.truth[keep], self.answers[keep])
+
+    def columns(self) -> dict[str, Any]:
+        """Label, predicted and, where there are some, probabilities: the columns of the table."""
+        names = np.array(self.labels)
+        return {"label": names[self.truth], "predicted": names[self.predicted], **self._probabilities()}
+
+    def _probabilities(self) -> dict[str, Any]:
+        return {f"p:{label}": self.answers[:, i].astype(np.float32) for i, label in enumerate(self.labels)}
+
+    @classmethod
+    def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
+        """The predictions of a table that `columns` made."""
+        index = {label: i for i, label in enumerate(labels)}
+        truth = np.array([index[label] for label in table["label"]])
+        return cls(tuple(table["id"]), labels, truth, _floats(table, labels))
+
+
+class ManyLabels(Predictions):
+    """Any of several labels: truth (n, labels) of bools, answers as independent probabilities (n, labels)."""
+
+    kind: ClassVar[TargetKind] = "multi-label"
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        return self.answers >= 0.5
+
+    @property
+    def quality(self) -> np.ndarray:
+        return (self.predicted == self.truth).all(axis=1).astype(float)
+
+    def columns(self) -> dict[str, Any]:
+        named = {
+            name: [[self.labels[i] for i in np.flatnonzero(row)] for row in rows]
+            for name, rows in (("label", self.truth), ("predicted", self.predicted))
+        }
+        return {**named, **self._probabilities()}
+
+    @classmethod
+    def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
+        truth = np.array([[label in row for label in labels] for row in table["label"]], dtype=bool)
+        return cls(tuple(table["id"]), labels, truth.reshape(-1, len(labels)), _floats(table, labels))
+
+
+class Numbers(Predictions):
+    """A number an example: truth and answers (n,)."""
+
+    kind: ClassVar[TargetKind] = "regression"
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        return self.answers
+
+    @property
+    def quality(self) -> np.ndarray:
+        return -np.abs(self.answers - self.truth)
+
+    def columns(self) -> dict[str, Any]:
+        return {"label": self.truth, "predicted": self.answers}
+
+    @classmethod
+    def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
+        return cls(tuple(table["id"]), (), *(table[c].to_numpy(dtype=float) for c in ("label", "predicted")))
+
+
+class Tags(Predictions):
+    """A tag a word: truth and answers (n,) of tuples of tags. `labels` are the types of span."""
+
+    kind: ClassVar[TargetKind] = "tokens"
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        return self.answers
+
+    @property
+    def quality(self) -> np.ndarray:
+        return np.array([said == true for said, true in zip(self.answers, self.truth, strict=True)], dtype=float)
+
+    def columns(self) -> dict[str, Any]:
+        return {"label": [list(row) for row in self.truth], "predicted": [list(row) for row in self.answers]}
+
+    @classmethod
+    def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
+        truth, said = (objects([tuple(row) for row in table[column]]) for column in ("label", "predicted"))
+        types = sorted({tag[2:] for row in truth for tag in row if tag != "O"})
+        return cls(tuple(table["id"]), tuple(types), truth, said)
+
+
+class Texts(Predictions):
+    """A text an example: truth and answers (n,) of str."""
+
+    kind: ClassVar[TargetKind] = "generation"
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        return self.answers
+
+    @cached_property
+    def quality(self) -> np.ndarray:
+        return chrf(self.predicted, self.truth)
+
+    def columns(self) -> dict[str, Any]:
+        return {"label": list(self.truth), "predicted": list(self.answers)}
+
+    @classmethod
+    def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
+        return cls(tuple(table["id"]), (), objects(list(table["label"])), objects(list(table["predicted"])))
+
+
+PREDICTIONS: Mapping[TargetKind, type[Predictions]] = {
+    kind.kind: kind for kind in (Predictions, ManyLabels, Numbers, Tags, Texts)
+}
+
+
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """A one-dimensional array of Python objects, tuples left whole."""
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array
+
+
+def write_predictions(made: Predictions, folder: Path) -> None:
+    """Write predictions.parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    table = pa.table({"id": list(made.ids), **made.columns()})
+    kept = table.schema.metadata or {}
+    parquet.write_table(table.replace_schema_metadata({**kept, _KIND: made.kind.encode()}), folder / FILE)
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """The predictions that `write_predictions` left in a folder."""
+    import pyarrow.parquet as parquet
+
+    stored = parquet.read_table(folder / FILE)
+    kind: Any = (stored.schema.metadata or {}).get(_KIND, b"single-label").decode()
+    table = stored.to_pandas()
+    labels = tuple(column[2:] for column in table.columns if column.startswith("p:"))
+    return PREDICTIONS[kind].from_table(table, labels)
+
+
+def _floats(table: Any, labels: Sequence[str]) -> np.ndarray:
+    return table[[f"p:{label}" for label in labels]].to_numpy(dtype=np.float64)

@@ -1,0 +1,117 @@
+"""Figures of a run, as matplotlib figures. No window is ever opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from transferline.core.problem import TargetKind
+from transferline.evaluation.metrics import confusion, per_class
+from transferline.evaluation.predictions import Predictions
+
+
+def _axes(width: float = 5.0, height: float = 4.0) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def loss_curve(rows: Sequence[Mapping[str, float]], title: str) -> Any:
+    """Training loss over steps, and the validation loss where there is one."""
+    figure, axes = _axes(6.0, 3.5)
+    for name, style in (("loss", "-"), ("validation_loss", "o-")):
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=name.replace("_", " "), markersize=4)
+    axes.set(xlabel="step", ylabel="loss", title=title)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+    return figure
+
+
+def confusion_matrix(predictions: Predictions, title: str) -> Any:
+    """Counts of truth against predicted; numbers are written where there are at most 12 labels."""
+    counts = confusion(predictions)
+    labels = predictions.labels
+    size = max(4.0, 0.45 * len(labels) + 2)
+    figure, axes = _axes(size + 0.6, size)
+    image = axes.imshow(counts, cmap="Blues")
+    figure.colorbar(image, ax=axes, shrink=0.8)
+    ticks = range(len(labels))
+    axes.set(xticks=ticks, yticks=ticks, xlabel="predicted", ylabel="truth", title=title)
+    axes.set_xticklabels(labels, rotation=45, ha="right")
+    axes.set_yticklabels(labels)
+    if len(labels) <= 12:
+        for i, j in np.ndindex(counts.shape):
+            axes.text(
+                j,
+                i,
+                counts[i, j],
+                ha="center",
+                va="center",
+                color="white" if 2 * counts[i, j] > counts.max() else "black",
+            )
+    return figure
+
+
+def reliability(predictions: Predictions, title: str, bins: int = 10) -> Any:
+    """Accuracy over confidence, with the number of examples behind each point as its size."""
+    confidence = predictions.probabilities.max(axis=1)
+    right = predictions.predicted == predictions.truth
+    figure, axes = _axes()
+    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1, label="perfectly calibrated")
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    for b in np.unique(which):
+        inside = which == b
+        axes.scatter(confidence[inside].mean(), right[inside].mean(), s=20 + 300 * inside.mean(), color="C0", alpha=0.8)
+    axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend(loc="upper left")
+    return figure
+
+
+def agreement(predictions: Predictions, title: str) -> Any:
+    """Predicted numbers over true ones; on the diagonal they agree."""
+    figure, axes = _axes()
+    truth, said = predictions.truth, predictions.predicted
+    ends = [float(min(truth.min(), said.min())), float(max(truth.max(), said.max()))]
+    axes.plot(ends, ends, "--", color="grey", linewidth=1)
+    axes.scatter(truth, said, s=6, alpha=0.4)
+    axes.set(xlabel="truth", ylabel="predicted", title=title)
+    return figure
+
+
+def spans(predictions: Predictions, title: str) -> Any:
+    """Precision, recall and F1 of each type of span, or each of several labels."""
+    classes = per_class(predictions)
+    figure, axes = _axes(max(4.0, 0.9 * len(classes) + 2), 3.5)
+    for shift, name in enumerate(("precision", "recall", "f1")):
+        places = [i + 0.25 * (shift - 1) for i in range(len(classes))]
+        axes.bar(places, [figures[name] for figures in classes.values()], width=0.23, label=name)
+    axes.set(xticks=range(len(classes)), ylim=(0, 1), title=title)
+    axes.set_xticklabels(list(classes), rotation=30, ha="right")
+    axes.legend()
+    return figure
+
+
+FIGURES: Mapping[TargetKind, Mapping[str, Callable[[Predictions, str], Any]]] = {
+    "single-label": {"confusion": confusion_matrix, "reliability": reliability},
+    "multi-label": {"labels": spans},
+    "regression": {"agreement": agreement},
+    "tokens": {"spans": spans},
+}
+"""What is drawn of a model's predictions, for each kind of target."""
+
+
+def intervals(rows: Mapping[str, tuple[float, float, float]], metric: str, title: str) -> Any:
+    """Each model's score with its interval, one above the other."""
+    figure, axes = _axes(6.0, 0.5 * len(rows) + 1.4)
+    for place, (_, (value, low, high)) in enumerate(rows.items()):
+        axes.errorbar(value, -place, xerr=[[value - low], [high - value]], fmt="o", capsize=4, color=f"C{place}")
+    axes.set(yticks=[-i for i in range(len(rows))], xlabel=f"{metric}, 95 % interval", title=title)
+    axes.set_yticklabels(list(rows))
+    axes.grid(axis="x", alpha=0.3)
+    return figure

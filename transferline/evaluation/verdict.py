@@ -1,0 +1,100 @@
+"""The verdict: promote, hold or unchanged, with every reason. Pure: evidence in, decision out.
+
+Against each bar (the controls, and the champion where there is one) the candidate is
+
+    superior        the whole interval of the difference is above zero
+    not inferior    it reaches below zero, but not below minus the target's margin
+    worse           the whole interval is below zero; against a control this is negative transfer
+    not proven      anything else
+
+A candidate is promoted if it is superior or not inferior to every bar. Where the challenger does not pass, the
+unadapted model, which was built anyway, is the next candidate (policy `fallback: control`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transferline.evaluation.significance import Comparison
+
+Outcome = Literal["superior", "not inferior", "worse", "not proven"]
+Decision = Literal["promote", "hold", "unchanged"]
+Finding = Literal["superior", "not inferior", "negative transfer", "not proven", "worse than champion", "unchanged"]
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may become champion: its role, key, and comparisons with its bars, the champion's among them."""
+
+    role: str
+    key: str
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is decided about a retrain. `role` and `key` name the model that the decision is about."""
+
+    decision: Decision
+    role: str
+    key: str
+    challenger: Finding
+    reasons: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        what = {"promote": f"promote the {self.role} model", "hold": "hold", "unchanged": "unchanged"}[self.decision]
+        return f"{what} (challenger: {self.challenger})"
+
+
+def outcome(comparison: Comparison, margin: float) -> Outcome:
+    """What one comparison says, at the 95 % level."""
+    interval = comparison.difference
+    if interval.low > 0:
+        return "superior"
+    if interval.high < 0:
+        return "worse"
+    return "not inferior" if interval.low > -margin else "not proven"
+
+
+def judge(candidates: Sequence[Candidate], champion: str | None, margin: float) -> Verdict:
+    """The verdict over the challenger (first) and its fallbacks, in the order in which they may be promoted."""
+    reasons: list[str] = []
+    challenger: Finding | None = None
+    for candidate in candidates:
+        if candidate.key == champion:
+            reasons.append(f"the {candidate.role} model is the champion already")
+            return Verdict("unchanged", candidate.role, candidate.key, challenger or "unchanged", tuple(reasons))
+        finding, passed = _find(candidate, margin, reasons)
+        challenger = challenger or finding
+        if passed:
+            if candidate is not candidates[0]:
+                reasons.append(f"the {candidate.role} model is promoted in the challenger's place")
+            return Verdict("promote", candidate.role, candidate.key, challenger, tuple(reasons))
+    first = candidates[0]
+    return Verdict("hold", first.role, first.key, challenger or "not proven", tuple(reasons))
+
+
+def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Finding, bool]:
+    """What the evidence says of one candidate, and whether it passes; adds a reason for each bar."""
+    outcomes: dict[str, Outcome] = {}
+    for comparison in candidate.comparisons:
+        said = outcomes[comparison.other] = outcome(comparison, margin)
+        bound = f" within the margin of {margin:g}" if said == "not inferior" else ""
+        reasons.append(
+            f"{candidate.role} against {comparison.other}: {said}{bound}, difference {comparison.difference.signed()} "
+            f"on {comparison.rows} rows (shipped: {comparison.wins} won, {comparison.losses} lost, "
+            f"{comparison.test} p={comparison.mcnemar_p:.3g})"
+        )
+    lost = sorted(other for other, said in outcomes.items() if said == "worse" and other != CHAMPION)
+    if lost:
+        reasons.append(f"negative transfer: {candidate.role} is worse than {', '.join(lost)}")
+        return "negative transfer", False
+    if outcomes.get(CHAMPION) == "worse":
+        return "worse than champion", False
+    if "not proven" in outcomes.values():
+        return "not proven", False
+    return ("superior" if set(outcomes.values()) == {"superior"} else "not inferior"), True

@@ -1,0 +1,98 @@
+"""A tuned model on texts that nobody has labelled: what it says of them, and how it sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferline.core.problem import TargetKind
+from transferline.core.runtime import Runtime, exactly
+from transferline.data.rows import Rows
+from transferline.evaluation.predictions import PREDICTIONS, Predictions
+from transferline.models.tokenization import Reading, load_tokenizer, reading_of
+from transferline.targets import TARGETS, kind_of_model
+from transferline.targets.target import Examples
+
+
+@dataclass(frozen=True)
+class Scored:
+    """n texts as one model sees them: kind, label names, answers (as in that kind's predictions), features (n, width)."""
+
+    kind: TargetKind
+    labels: tuple[str, ...]
+    answers: np.ndarray
+    features: np.ndarray
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Shape (n, labels); only kinds with labels have them."""
+        return self.answers
+
+    @cached_property
+    def _made(self) -> Predictions:
+        ids = tuple(str(i) for i in range(len(self.answers)))
+        return PREDICTIONS[self.kind](ids, self.labels, self.answers, self.answers)
+
+    @property
+    def predicted(self) -> list[Any]:
+        """The decision for each text, as a person reads it."""
+        said = self._made.predicted
+        if self.kind == "single-label":
+            return [self.labels[i] for i in said]
+        if self.kind == "multi-label":
+            return ["; ".join(self.labels[i] for i in np.flatnonzero(row)) for row in said]
+        return [" ".join(row) for row in said] if self.kind == "tokens" else said.tolist()
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """A probability for each label, where there are labels."""
+        named = self.kind in ("single-label", "multi-label")
+        return {f"p:{label}": self.answers[:, i] for i, label in enumerate(self.labels)} if named else {}
+
+    def shares(self, part: slice) -> np.ndarray:
+        """How often each label was said in a part of the texts; one count of all where a kind has no labels."""
+        if self.kind == "single-label":
+            return np.bincount(self._made.predicted[part], minlength=len(self.labels))
+        if self.kind == "multi-label":
+            return self._made.predicted[part].sum(axis=0)
+        return np.array([len(self.answers[part])])
+
+
+def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime, look: bool = True) -> Scored:
+    """Score records (`text`, and `pair` or `words` where the kind wants them) with a checkpoint, in fp32, as a served model would.
+
+    `look` is whether features are wanted as well.
+    """
+    kind = kind_of_model(model)
+    target = TARGETS[kind]()
+    network = target.open(model).to(runtime.device)
+    tokenizer = load_tokenizer(model)
+    reading = reading_of(model, tokenizer)
+    wanted = [_complete(kind, record, tokenizer) for record in records]
+    with exactly():
+        examples = target.unlabelled(wanted, tokenizer, reading)
+        answers = target.answer(network, examples)
+        features = _features(target, network, examples, model, reading, runtime) if look else np.zeros((0, 1))
+    return Scored(kind, tuple(target.labels), answers, features)
+
+
+def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """Words of a text that is not split yet; of a row of numbers, which matrix it is of."""
+    if isinstance(tokenizer, Rows):
+        return {**record, "features": tokenizer.width}
+    return {**record, "words": record["text"].split()} if kind == "tokens" and "words" not in record else record
+
+
+def _features(
+    target: Any, network: Any, examples: Examples, model: Path, reading: Reading, runtime: Runtime
+) -> np.ndarray:
+    """What the head receives for each text; where that is one thing a token, the mean over tokens of the last layer."""
+    if target.name not in ("tokens", "generation"):
+        return target.features(network, examples)
+    from transferline.models.embeddings import embed
+
+    return embed(model, [record["text"] for record in examples.records], reading, runtime)

@@ -1,0 +1,1 @@
+"""Every method of transfer, one a file, by what it carries over."""

@@ -1,0 +1,74 @@
+"""The control that looks at no text: what one would say without reading.
+
+The most frequent label (with the labels' shares as its probabilities), the labels that most examples have, the mean number,
+no span at all, or the most frequent text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from transferline.core.stage import Stage, StageKind, Work
+from transferline.data.prepared_files import kind_of, read_jsonl
+from transferline.evaluation.predictions import objects
+from transferline.methods.controls.saved import save_control
+from transferline.targets import target_of
+
+
+class Majority(Stage):
+    """One answer to everything, learnt from the training labels."""
+
+    kind: ClassVar[StageKind] = "control"
+    reads: ClassVar[tuple[str, ...]] = ("train", "validation")
+    random: ClassVar[bool] = False
+
+    method: Literal["majority"] = "majority"
+
+    def build(self, work: Work) -> dict[str, float]:
+        kind = kind_of(work.data["train"])
+        train, validation = (read_jsonl(work.data[name]) for name in self.reads)
+        saved: dict[str, Any] = {"kind": kind, "constant": True, "labels": []}
+        answer = np.zeros(0)
+        if kind == "generation":
+            saved["text"] = Counter(record["target"] for record in train).most_common(1)[0][0]
+            hits = float(np.mean([record["target"] == saved["text"] for record in validation]))
+        elif kind == "tokens":
+            saved["labels"] = sorted({tag for record in train for tag in record["label"]})
+            hits = float(np.mean([all(tag == "O" for tag in record["label"]) for record in validation]))
+        else:
+            target = target_of(work.data["train"])
+            saved["labels"] = target.labels
+            truth, held_out = target.truth_of(train), target.truth_of(validation)
+            answer = _constant(kind, truth, len(target.labels))
+            hits = _hits(kind, answer, held_out)
+        save_control(work.out, saved, {"answer": answer})
+        return {"score": hits}
+
+
+def _constant(kind: str, truth: np.ndarray, labels: int) -> np.ndarray:
+    if kind == "regression":
+        return np.array([truth.mean()])
+    if kind == "multi-label":
+        return truth.mean(axis=0)
+    return np.bincount(truth, minlength=labels) / len(truth)
+
+
+def _hits(kind: str, answer: np.ndarray, truth: np.ndarray) -> float:
+    if kind == "regression":
+        return 0.0  # the mean explains nothing of the variance
+    if kind == "multi-label":
+        return float(((answer >= 0.5) == truth).all(axis=1).mean())
+    return float((truth == answer.argmax()).mean())
+
+
+def answer_constant(saved: dict[str, Any], answer: np.ndarray, records: list[dict]) -> np.ndarray:
+    """The one answer, for each record, in the form of its kind's predictions."""
+    count = len(records)
+    if saved["kind"] == "generation":
+        return objects([saved["text"]] * count)
+    if saved["kind"] == "tokens":
+        return objects([("O",) * len(record["words"]) for record in records])
+    return np.full(count, answer[0]) if saved["kind"] == "regression" else np.tile(answer, (count, 1))

@@ -1,0 +1,154 @@
+"""TF-IDF and a linear model: the control without any neural network, and often a hard one to beat.
+
+Word unigrams and bigrams, sublinear counts; the strength of regularisation is chosen on validation. Words are tagged from a
+window around them (windows.py), texts are answered by the nearest one of training (nearest.py), and rows of a feature
+matrix go to the linear model as they are: for each kind of target what one would do without transfer. Saved as JSON and
+safetensors, never as a pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from transferline.core.problem import TargetKind
+from transferline.core.stage import Progress, Stage, StageKind, Work
+from transferline.data.feature_matrix import sparse
+from transferline.data.prepared_files import features_of, kind_of, read_jsonl
+from transferline.evaluation.predictions import PREDICTIONS, Predictions, objects
+from transferline.methods.controls.majority import answer_constant
+from transferline.methods.controls.nearest_answer import answer_nearest, fit_nearest
+from transferline.methods.controls.saved import load_control, save_control
+from transferline.methods.controls.word_windows import fit_windows, tag_windows
+from transferline.methods.parameter.linear import coefficients, fit_linear, score_linear
+from transferline.targets import TARGETS, target_of
+from transferline.targets.sequence import SequenceTarget
+
+
+class Tfidf(Stage):
+    """TF-IDF features and a linear model on the target's training split."""
+
+    kind: ClassVar[StageKind] = "control"
+    version: ClassVar[int] = 2  # every kind of target; two labels have two rows of weights
+    reads: ClassVar[tuple[str, ...]] = ("train", "validation")
+    random: ClassVar[bool] = False
+
+    method: Literal["tfidf"] = "tfidf"
+    strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
+
+    def build(self, work: Work) -> dict[str, float]:
+        rows = {name: read_jsonl(work.data[name]) for name in self.reads}
+        kind = kind_of(work.data["train"])
+        if kind == "generation":
+            return fit_nearest(rows["train"], work.out)
+        if kind == "tokens":
+            return fit_windows(rows["train"], rows["validation"], self.strengths, work)
+        return self._fit(kind, rows, work)
+
+    def _fit(self, kind: TargetKind, rows: dict[str, list[dict]], work: Work) -> dict[str, float]:
+        target = target_of(work.data["train"])
+        truth = {name: target.truth_of(some) for name, some in rows.items()}
+        vectorizer = _fitted(rows["train"])
+        features = {name: _features(vectorizer, some) for name, some in rows.items()}
+        best: tuple[float, float, Any] | None = None
+        for number, strength in enumerate(sorted(self.strengths), start=1):
+            model = fit_linear(kind, strength, features["train"], truth["train"])
+            score = score_linear(kind, model, features["validation"], truth["validation"])
+            if best is None or score > best[0]:
+                best = (score, strength, model)
+            work.report(Progress(work.name, number, len(self.strengths), "fits", 0.0, {"validation_accuracy": score}))
+        assert best is not None
+        weights, bias = coefficients(best[2], len(target.labels))
+        saved: dict[str, Any] = {"kind": kind, "labels": target.labels}
+        arrays = {"weights": weights, "bias": bias}
+        if isinstance(vectorizer, Columns):
+            arrays["units"] = vectorizer.units
+        else:
+            saved["vocabulary"] = {word: int(index) for word, index in vectorizer.vocabulary_.items()}
+            arrays["idf"] = vectorizer.idf_
+        save_control(work.out, saved, arrays)
+        return {"validation_accuracy": best[0], "score": best[0], "strength": best[1]}
+
+
+def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
+    """What a saved control says of records, beside their truth."""
+    saved, arrays = load_control(folder)
+    kind: TargetKind = saved["kind"]
+    ids = tuple(record["id"] for record in records)
+    if kind in ("tokens", "generation"):
+        field = "label" if kind == "tokens" else "target"
+        truth = objects([tuple(r[field]) if kind == "tokens" else r[field] for r in records])
+        said = _answers(saved, arrays, records)
+        types = sorted({label[2:] for label in saved.get("labels", []) if label != "O"})
+        return PREDICTIONS[kind](ids, tuple(types), truth, objects(said))
+    target = TARGETS[kind](saved["labels"])
+    assert isinstance(target, SequenceTarget)
+    if saved.get("constant"):
+        answers = answer_constant(saved, arrays["answer"], list(records))
+        return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), answers)
+    if "units" in arrays:
+        vectorizer: Any = Columns(arrays["units"])
+    else:
+        vectorizer = _vectorizer(saved["vocabulary"])
+        vectorizer.idf_ = arrays["idf"]
+    logits = _features(vectorizer, records) @ arrays["weights"].T + arrays["bias"]
+    return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), target.from_logits(logits))
+
+
+def _answers(saved: dict[str, Any], arrays: dict[str, Any], records: Sequence[dict]) -> Sequence[Any]:
+    """Tags or texts."""
+    if saved.get("constant"):
+        return list(answer_constant(saved, arrays["answer"], list(records)))
+    return tag_windows(saved, arrays, records) if saved["kind"] == "tokens" else answer_nearest(saved, records)
+
+
+def _texts_of(record: dict) -> list[str]:
+    return [record["text"], record["pair"]] if "pair" in record else [record["text"]]
+
+
+def _features(vectorizer: Any, records: Sequence[dict]) -> Any:
+    """TF-IDF of texts; of pairs both sides, how far apart they are, and what they share."""
+    from scipy.sparse import csr_matrix, hstack
+
+    one = vectorizer.transform([record["text"] for record in records])
+    if not records or "pair" not in records[0]:
+        return one
+    two = vectorizer.transform([record["pair"] for record in records])
+    shared = one.multiply(two)
+    cosine = csr_matrix(shared.sum(axis=1))
+    return hstack([one, two, abs(one - two), shared, cosine]).tocsr()
+
+
+def _fitted(records: Sequence[dict]) -> Any:
+    """What turns records like these into columns."""
+    width = features_of(records[0])
+    if width is not None:
+        return Columns.of(records, width)
+    return _vectorizer().fit([text for record in records for text in _texts_of(record)])
+
+
+class Columns:
+    """The counterpart of TF-IDF for rows of a feature matrix: each column over its largest absolute value in training."""
+
+    def __init__(self, units: np.ndarray) -> None:
+        self.units = units
+
+    @classmethod
+    def of(cls, records: Sequence[dict], width: int) -> Columns:
+        largest = abs(sparse([record["text"] for record in records], width)).max(axis=0).toarray()[0]
+        return cls(np.where(largest > 0, largest, 1.0).astype(np.float64))
+
+    def transform(self, texts: Sequence[str]) -> Any:
+        """Sparse columns in their units, (texts, width)."""
+        from scipy.sparse import diags
+
+        return (sparse(texts, len(self.units)) @ diags(1 / self.units)).tocsr()
+
+
+def _vectorizer(vocabulary: dict[str, int] | None = None) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1, vocabulary=vocabulary)

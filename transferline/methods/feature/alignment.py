@@ -1,0 +1,153 @@
+"""What methods share that align source and target while they fine-tune: one network reads batches of both, and a distance
+between what their features say is part of the loss.
+
+The features are what the head's last layer receives. A distance needs the whole batch, so the runtime's micro-batches are not
+used here. The source's examples come in a row of shuffled epochs that depends on (seed, step) alone.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from transferline.core.problem import ALIGNING, Need, TargetKind, Transfer
+from transferline.core.sampling import Endless
+from transferline.core.stage import Stage, Work
+from transferline.methods.parameter.full import plain
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner, open_tokenizer
+from transferline.models.heads import output_layer
+from transferline.targets import Target
+from transferline.targets.example_weights import supervised
+from transferline.targets.target import Examples
+from transferline.training.gradients import accumulate
+
+if TYPE_CHECKING:
+    import torch
+
+LENT = "lent_"  # begins the names of a batch's source part
+
+
+class Aligned(FineTuning):
+    """Base of the methods that make source and target features alike while the labels are learnt."""
+
+    transfer: ClassVar[Transfer] = "feature"
+    needs: ClassVar[tuple[Need, ...]] = ALIGNING
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """targets of params.yaml whose examples are learnt beside this one's"""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """of the distance between source and target features in the loss"""
+    target_labels: bool = True
+    """off: the target's training labels are not learnt from, its texts only aligned with (unsupervised adaptation)"""
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+
+    def alone(self) -> Stage:
+        """Plain fine-tuning with the same settings."""
+        return plain(self)
+
+    @abstractmethod
+    def distance(self, source: torch.Tensor, target: torch.Tensor, extra: Any, done: float) -> torch.Tensor:
+        """How far apart two batches of features (n, width), (m, width) are, a scalar; `done` is the share of the steps."""
+
+    def extra(self, width: int) -> Any:
+        """A network that the distance learns with, or None."""
+        return None
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        reading = self.reading()
+        tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+        lent = [target.examples(work.data[f"{name}/train"], tokenizer, reading) for name in self.lenders]
+        return AlignedLearner(self, target, model, train, validation, lent, work.seed)
+
+    def finish(self, model: Any) -> Any:
+        return model.network
+
+
+class AlignedLearner(TuningLearner):
+    """Batches of the target and of all sources side by side through one network."""
+
+    method: Aligned
+    whole = True  # a distance needs the batch as it is
+
+    def __init__(
+        self,
+        method: Aligned,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        lent: Sequence[Examples],
+        seed: int,
+    ) -> None:
+        import torch
+
+        super().__init__(method, target, model, train, validation)
+        self.network, self.lent = model, lent
+        self.rows = [(number, i) for number, part in enumerate(lent) for i in range(len(part))]
+        self.order = Endless(len(self.rows), (seed,))
+        extra, whole = method.extra(output_layer(model).in_features), torch.nn.Module()
+        whole.network, whole.extra = model, extra
+        self.model, self.done = whole, 0.0
+        if extra is not None:
+            self.head |= {id(p) for p in extra.parameters()}
+
+    def before_step(self, step: int, steps: int) -> None:
+        self.done = step / steps
+        size = self.method.schedule.batch_size
+        self.drawn = [self.rows[i] for i in self.order.take(step * size, (step + 1) * size)]
+
+    def tokens(self, indices: Sequence[int]) -> int:
+        return super().tokens(indices) + sum(self.lent[number].lengths[i] for number, i in self.drawn)
+
+    def accumulate_gradients(
+        self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None
+    ) -> torch.Tensor:
+        return accumulate(accelerator, self, indices, epoch, None, whole=True)
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        batch = super().collate(indices, epoch)
+        for number, part in enumerate(self.lent):
+            chosen = [i for lender, i in self.drawn if lender == number]
+            if chosen:
+                lent = self.target.labelled(part, chosen)
+                batch |= {f"{LENT}{number}_{name}": value for name, value in lent.items()}
+        return batch
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        own = {name: value for name, value in batch.items() if not name.startswith(LENT)}
+        mine, loss = self._read(own)
+        parts, losses = [], []
+        for number in range(len(self.lent)):
+            start = f"{LENT}{number}_"
+            lent = {name.removeprefix(start): value for name, value in batch.items() if name.startswith(start)}
+            if lent:
+                features, one = self._read(lent)
+                parts.append(features)
+                losses.append(one * len(features))
+        source = torch.cat(parts)
+        total = torch.stack(losses).sum() / len(source)
+        if self.method.target_labels:
+            total = total + loss
+        distance = self.method.distance(source.float(), mine.float(), self.model.extra, self.done)
+        return total + self.method.weight * distance
+
+    def validate(self) -> dict[str, float]:
+        return self.target.measure(self.network, self.validation)
+
+    def _read(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (n, width) and the loss of a labelled batch."""
+        seen: list[torch.Tensor] = []
+        hook = output_layer(self.network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        try:
+            loss, _ = supervised(self.network, batch)
+        finally:
+            hook.remove()
+        return seen[0].reshape(len(seen[0]), -1), loss

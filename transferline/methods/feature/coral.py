@@ -1,0 +1,57 @@
+"""CORAL: the source's features are re-coloured so that their covariance is the target's, then a linear model learns on them.
+
+Sun, Feng & Saenko, "Return of Frustratingly Easy Domain Adaptation" (2016), algorithm 1: whiten the source, colour it like the
+target. Features are centred on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.problem import ALIGNING, Need, TargetKind
+from transferline.core.stage import Work
+from transferline.methods.feature.source_features import Lending, Meeting, Space
+from transferline.models.tokenization import Reading
+from transferline.targets import Target
+
+
+class Coral(Meeting):
+    """Frozen features of the sources, aligned with the target's to second order, and a linear model."""
+
+    source: ClassVar[str] = "Sun et al. 2016, algorithm 1"
+    needs: ClassVar[tuple[Need, ...]] = ALIGNING
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+
+    method: Literal["coral"] = "coral"  # type: ignore[assignment]
+    ridge: Annotated[float, Field(gt=0)] = 0.1
+    """added to both covariances, in units of the features' mean variance"""
+    align: Literal["covariance", "nothing"] = "covariance"
+    """nothing: the sources' features as they are, which is what the paper calls no adaptation"""
+
+    def lent(self, model: Any, target: Target, tokenizer: Any, reading: Reading, work: Work) -> list[Lending]:
+        roles = self.roles()[len(self.reads) :]
+        parts = [target.examples(work.data[role], tokenizer, reading) for role in roles]
+        return [Lending(target.features(model, part), part.truth) for part in parts]
+
+    def spaces(self, lent: Sequence[Lending], own: Lending) -> list[Space]:
+        if self.align == "nothing":
+            return [Space([one.features for one in lent])]
+        return [Space([coral(one.features, own.features, self.ridge) for one in lent])]
+
+
+def coral(source: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
+    """Source features (n, d) with the mean and, up to the ridge, the covariance of the target's (m, d)."""
+    scale = float(np.mean([side.var(axis=0).mean() for side in (source, target)])) or 1.0
+    covariances = [np.cov(side, rowvar=False) + ridge * scale * np.eye(side.shape[1]) for side in (source, target)]
+    mapping = power(covariances[0], -0.5) @ power(covariances[1], 0.5)
+    return (source - source.mean(axis=0)) @ mapping + target.mean(axis=0)
+
+
+def power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
+    """A power of a symmetric positive definite matrix."""
+    values, vectors = np.linalg.eigh(np.atleast_2d(symmetric))
+    return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T

@@ -1,0 +1,55 @@
+"""Nearest-neighbour selection of the domain's corpus: learn from the text that is most like the task's own.
+
+kNN-TAPT of Gururangan et al., "Don't Stop Pretraining" (2020), section 5.2: task and domain texts are embedded, and
+each training example picks its k nearest texts of the domain. Texts are embedded by the chain's own model as it stands, by
+the mean over tokens, and looked up exactly (scikit-learn). An objective after this stage reads the choice: `text: selected`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.problem import Ability
+from transferline.core.stage import Progress, Stage, StageKind, Work
+from transferline.data.prepared_files import read_texts, write_jsonl
+from transferline.methods.objectives.objective import SELECTED_FILE
+from transferline.models.embeddings import embed
+from transferline.models.tokenization import Reading
+
+
+class Nearest(Stage):
+    """Choose the texts of the corpus that are nearest to the task's training texts."""
+
+    kind: ClassVar[StageKind] = "select"
+    gpu: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("corpus", "train")
+    random: ClassVar[bool] = False
+    source: ClassVar[str] = "Gururangan et al. 2020, section 5.2"
+    ability: ClassVar[Ability | None] = "encode"
+
+    method: Literal["nearest"] = "nearest"
+    k: Annotated[int, Field(ge=1)] = 50
+    """texts that each training example picks"""
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+
+    def build(self, work: Work) -> dict[str, float]:
+        corpus, task = (read_texts(work.data[role]) for role in self.reads)
+        reading = Reading(self.max_tokens)
+        parts = [embed(work.needs_parent(), texts, reading, work.runtime, work.cache) for texts in (corpus, task)]
+        chosen, distance = nearest(parts[0], parts[1], self.k)
+        figures = {"chosen": float(len(chosen)), "mean_distance": distance, "corpus": float(len(corpus))}
+        work.report(Progress(work.name, 1, 1, "selections", 0.0, figures))
+        write_jsonl(work.out / SELECTED_FILE, ({"text": corpus[i]} for i in chosen))
+        return figures
+
+
+def nearest(corpus: np.ndarray, task: np.ndarray, k: int) -> tuple[list[int], float]:
+    """Indices of all texts that are among the k nearest of some example, in order, and their mean cosine distance."""
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=min(k, len(corpus)), metric="cosine").fit(corpus)
+    distances, found = index.kneighbors(task)
+    return sorted({int(i) for i in found.ravel()}), float(distances.mean())

@@ -1,0 +1,110 @@
+"""Borrowed examples: what every instance transfer shares. The target's own rows come first, each with weight one; after
+them the source's, each with the weight that the method gives it.
+
+The weights lie in the prepared records, so that every method of `tune` meets them in the one place where examples are read.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.errors import InputError
+from transferline.core.problem import WEIGHING, Ability, Need, Transfer
+from transferline.core.stage import Progress, Stage, StageKind, Work, name_of
+from transferline.data.prepared_files import content_of, kind_of, read_jsonl, write_jsonl
+from transferline.methods.label_budget import FILE
+from transferline.models.embeddings import embed
+from transferline.models.tokenization import Reading
+from transferline.targets.example_weights import WEIGHT
+
+LEAST = 1e-6  # a weight below it is none: the row is left out
+
+
+class Borrowing(Stage):
+    """Base of the methods that give weights to the examples of other targets."""
+
+    kind: ClassVar[StageKind] = "select"
+    reads: ClassVar[tuple[str, ...]] = ("train",)
+    random: ClassVar[bool] = False
+    transfer: ClassVar[Transfer] = "instance"
+    needs: ClassVar[tuple[Need, ...]] = WEIGHING
+
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """targets of params.yaml whose training examples are borrowed"""
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+
+    def build(self, work: Work) -> dict[str, float]:
+        own = read_jsonl(work.data["train"])
+        lent = [row for name in self.lenders for row in read_jsonl(work.data[f"{name}/train"])]
+        kinds = {kind_of(work.data[role]) for role in self.roles()}
+        if len(kinds) > 1:
+            what = f"its sources are of other kinds: {', '.join(sorted(kinds))}"
+            raise InputError(f"method {name_of(type(self))!r}", what, "Borrow examples of the target's own kind")
+        weights = np.asarray(self.weigh(work, own, lent), dtype=float)
+        kept = [(row, weight) for row, weight in zip(lent, weights, strict=True) if weight > LEAST]
+        figures = {
+            "borrowed": float(len(kept)),
+            "of": float(len(lent)),
+            "mean_weight": float(weights.mean()),
+            "effective": effective(weights),
+            "own": float(len(own)),
+        }
+        work.report(Progress(work.name, 1, 1, "selections", 0.0, figures))
+        borrowed = ({**row, WEIGHT: round(float(weight), 6)} for row, weight in kept)
+        write_jsonl(work.out / FILE, [*({**row, WEIGHT: 1.0} for row in own), *borrowed])
+        return figures
+
+    @abstractmethod
+    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
+        """A weight, zero or more, for each of the `lent` records; a target's own weigh one."""
+
+
+class ByFeatures(Borrowing):
+    """Base of the methods that look at examples through the chain's own model as it stands."""
+
+    gpu: ClassVar[bool] = True
+    ability: ClassVar[Ability | None] = "encode"
+
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+    dimensions: Annotated[int, Field(ge=1)] | None = 32
+    """principal components that are looked at; empty: all of the features"""
+
+    def features(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+        """Features of own and lent records, (n, d) each, centred and scaled to unit variance together."""
+        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *lent)]
+        points = embed(work.needs_parent(), texts, Reading(self.max_tokens), work.runtime, work.cache).astype(
+            np.float64
+        )
+        points = reduced(points, self.dimensions)
+        return points[: len(own)], points[len(own) :]
+
+
+def reduced(points: np.ndarray, dimensions: int | None) -> np.ndarray:
+    """The first principal components of points (n, d), whitened; all features standardised where `dimensions` is None."""
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    if dimensions is None:
+        return StandardScaler().fit_transform(points)
+    most = min(dimensions, *points.shape)
+    return PCA(most, whiten=True, svd_solver="full").fit_transform(points)
+
+
+def effective(weights: np.ndarray) -> float:
+    """Kish's effective sample size: how many equally weighted examples are worth as much."""
+    total = float(weights.sum())
+    return total**2 / float((weights**2).sum()) if total > 0 else 0.0
+
+
+def labels_of(*sides: Sequence[dict]) -> tuple[list[np.ndarray], list[Any]]:
+    """Label numbers of records, side by side with one numbering, and the labels in that order."""
+    names = sorted({row["label"] for side in sides for row in side})
+    number = {name: i for i, name in enumerate(names)}
+    return [np.array([number[row["label"]] for row in side], dtype=int) for side in sides], names

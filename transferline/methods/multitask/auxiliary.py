@@ -1,0 +1,89 @@
+"""An auxiliary language-model loss beside the target's: the encoder keeps reading while it learns to answer.
+
+Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), section 3.2, L3 = L2 + lambda L1, and
+Chronopoulou et al., "An Embarrassingly Simple Approach for Transfer Learning" (2019), section 3. Encoders hide tokens, decoders
+say the next one. A *labelled* auxiliary task is `hard-sharing` with a small weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.errors import InputError
+from transferline.core.stage import Stage, Work
+from transferline.data.blocks import pack, stream_of, tokenise
+from transferline.data.prepared_files import read_texts
+from transferline.methods.multitask.joint import MultitaskLearner, tie
+from transferline.methods.multitask.weighting import Fixed
+from transferline.methods.objectives.causal import CausalLearner
+from transferline.methods.objectives.masked import MaskedLearner, check_tokenizer
+from transferline.methods.parameter.full import plain
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner
+from transferline.models.families import family_of
+from transferline.models.tokenization import load_tokenizer
+from transferline.models.weights import load_model
+from transferline.targets import Target
+from transferline.targets.target import Examples
+from transferline.training.learner import Learner
+
+
+class Auxiliary(FineTuning):
+    """Fine-tune with a language-model loss on raw text beside the target's."""
+
+    source: ClassVar[str] = "Radford et al. 2018, section 3.2"
+
+    method: Literal["auxiliary"] = "auxiliary"
+    weight: Annotated[float, Field(ge=0)] = 0.5
+    """of the language-model loss; the target's is 1"""
+    text: Literal["corpus", "task"] = "task"
+    """corpus: the domain's; task: the target's own training texts"""
+    block: Annotated[int, Field(ge=8)] = 128
+    """tokens in a packed block"""
+    temperature: Annotated[float, Field(ge=1)] = 5.0
+    """1: blocks are drawn in proportion to how many there are; higher: about as many as examples"""
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(("corpus",) if self.text == "corpus" else ()))
+
+    def alone(self) -> Stage:
+        return plain(self)
+
+    @property
+    def weighting(self) -> Fixed:
+        """How the two losses are put together."""
+        return Fixed(method="fixed", others=self.weight)
+
+    def finish(self, model: Any) -> Any:
+        return model.models[0]
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        part = self._reader(work)
+        tie(part.model, model)
+        return MultitaskLearner(self, target, model, train, validation, [part], work)  # type: ignore[arg-type]
+
+    def _reader(self, work: Work) -> Learner:
+        parent = work.needs_parent()
+        tokenizer, texts = load_tokenizer(parent), read_texts(work.data["corpus" if self.text == "corpus" else "train"])
+        family = family_of(parent)
+        if family.can("causal LM"):
+            model, _ = load_model("AutoModelForCausalLM", parent, work.seed)
+            return CausalLearner(
+                model, stream_of(tokenise(tokenizer, _enough(texts, self.block)), self.block, tokenizer.eos_token_id)
+            )
+        family.admit("masked LM", "method 'auxiliary'")
+        check_tokenizer(tokenizer, parent.name)
+        model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
+        pair = tokenizer.cls_token_id, tokenizer.sep_token_id
+        blocks = pack(tokenise(tokenizer, _enough(texts, self.block)), self.block, *pair)
+        return MaskedLearner(model, tokenizer, blocks, 0.15, work.seed, new, 0.0)
+
+
+def _enough(texts: Sequence[str], block: int) -> list[str]:
+    """The texts, repeated until they surely fill a block."""
+    if not texts:
+        raise InputError("method 'auxiliary'", "there is no text to read", "Declare a corpus, or use `text: task`")
+    words = sum(len(text.split()) + 1 for text in texts)
+    return list(texts) * (1 + block // words)

@@ -1,0 +1,26 @@
+"""Hard sharing: one encoder for all tasks, one head for each.
+
+Caruana, "Multitask Learning" (1997), section 2; on transformers Liu et al., "Multi-Task Deep Neural Networks" (2019), section 3.
+The tasks may be of different kinds: a regression of complexity beside a classification, tags beside topics. With no other task
+it is plain fine-tuning, step for step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from transferline.methods.multitask.joint import Multitask, tie
+from transferline.methods.parameter.tuning import TuningLearner
+
+
+class HardSharing(Multitask):
+    """Learn the target and other tasks at once on one shared encoder."""
+
+    source: ClassVar[str] = "Caruana 1997, section 2; Liu et al. 2019, section 3"
+
+    method: Literal["hard-sharing"] = "hard-sharing"
+
+    def share(self, model: Any, others: Sequence[TuningLearner]) -> None:
+        for part in others:
+            tie(part.model, model)

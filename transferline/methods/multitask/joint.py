@@ -1,0 +1,181 @@
+"""What methods that learn several tasks at once share: a part for each task, how much each is drawn, and one step over all.
+
+The target's part sets the pace: an epoch is one pass over its examples. Beside each of its batches every other part gives as
+many examples as temperature sampling says: tasks of sizes N are drawn in proportion to N^(1/T) (Arivazhagan et al. 2019, section
+4.2), so 1 is in proportion to size, and a high temperature makes all alike. Which examples come is a function of (seed, step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from transferline.core.sampling import Endless
+from transferline.core.stage import Stage, Work
+from transferline.methods.multitask.weighting import Fixed, Weighting
+from transferline.methods.parameter.full import plain
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner, head_of, open_tokenizer
+from transferline.models.heads import head_parameters
+from transferline.targets import Target, target_of
+from transferline.targets.target import Examples
+from transferline.training.gradients import accumulate
+from transferline.training.learner import Learner
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Multitask(FineTuning):
+    """Base of the methods that learn the target beside other targets of params.yaml."""
+
+    lenders: tuple[str, ...] = ()
+    """targets of params.yaml, of any kind, that are learnt beside this one"""
+    temperature: Annotated[float, Field(ge=1)] = 5.0
+    """1: tasks are drawn in proportion to their size; higher: more alike"""
+    weighting: Weighting = Fixed(method="fixed")
+    """how the losses of the tasks are put together"""
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+
+    def alone(self) -> Stage:
+        """Plain fine-tuning with the same settings."""
+        return plain(self)
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        others = [self.part(work.data[f"{name}/train"], work) for name in self.lenders]
+        self.share(model, others)
+        return self.learns_as()(self, target, model, train, validation, others, work)
+
+    def part(self, path: Path, work: Work) -> TuningLearner:
+        """Another task with its own head and examples, on the same parent."""
+        return part_of(self, path, work)
+
+    def share(self, model: Any, others: Sequence[TuningLearner]) -> None:
+        """Make the tasks share what the method says that they share; nothing, where each keeps its own."""
+
+    def learns_as(self) -> type[MultitaskLearner]:
+        """What puts the tasks' steps together."""
+        return MultitaskLearner
+
+    def finish(self, model: Any) -> Any:
+        return model.models[0]
+
+
+def read_task(method: FineTuning, path: Path, work: Work) -> tuple[Target, Examples]:
+    """A task and its training examples, as a method reads texts."""
+    target, reading = target_of(path), method.reading()
+    tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+    return target, target.examples(path, tokenizer, reading)
+
+
+def part_of(method: FineTuning, path: Path, work: Work) -> TuningLearner:
+    """A task with a head of its own on the parent's weights."""
+    target, examples = read_task(method, path, work)
+    model = target.load(work.needs_parent(), method.pooling, work.seed)
+    return TuningLearner(method, target, model, examples, examples)
+
+
+def together(models: Sequence[Any], more: dict[str, Any]) -> Any:
+    """Models of several tasks as one module, the target's first; `more` are parameters that belong to none of them."""
+    import torch
+
+    module = torch.nn.Module()
+    module.models = torch.nn.ModuleList(models)
+    module.more = torch.nn.ParameterDict(more)
+    return module
+
+
+class MultitaskLearner(TuningLearner):
+    """One step over the parts of several tasks. `shared` are the parameters that all of them move."""
+
+    method: Multitask
+    whole = True  # the tasks' gradients are put together as they are
+
+    def __init__(
+        self,
+        method: Multitask,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        others: Sequence[Learner],
+        work: Work,
+    ) -> None:
+        self.own = TuningLearner(method, target, model, train, validation)
+        self.parts: list[Learner] = [self.own, *others]
+        self.kinds = [
+            getattr(part.target, "name", "") if isinstance(part, TuningLearner) else "" for part in self.parts
+        ]
+        self.weighting = method.weighting
+        self.state = self.weighting.parameters(len(self.parts)) if others else {}
+        self.method, self.target, self.train, self.validation = method, target, train, validation
+        self.model = together([part.model for part in self.parts], self.state)
+        self.weights = None  # the parts have their own
+        self.lengths, self.step = train.lengths, 0
+        self.rows = [Endless(len(part.lengths), (work.seed, n)) for n, part in enumerate(others, start=1)]
+        self.head = head_of(model, target).union(*(_head(part) for part in others))
+        self.shared = shared_parameters([part.model for part in self.parts])
+        self.rates = [(len(p.lengths) / len(self.lengths)) ** (1 / method.temperature) for p in others]
+
+    def groups(self, rate: float) -> list[dict]:
+        inside = {id(p) for p in self.model.models.parameters()}
+        groups = [
+            {**group, "params": [p for p in group["params"] if id(p) in inside]} for group in super().groups(rate)
+        ]
+        learnt = self.weighting.groups(self.state) if self.state else []
+        return [*(group for group in groups if group["params"]), *learnt]
+
+    def before_step(self, step: int, steps: int) -> None:
+        self.step = step
+        self.drawn = [self._draw(number) for number in range(1, len(self.parts))]
+
+    def tokens(self, indices: Sequence[int]) -> int:
+        others = zip(self.parts[1:], self.drawn, strict=True)
+        return super().tokens(indices) + sum(part.lengths[i] for part, chosen in others for i in chosen)
+
+    def accumulate_gradients(
+        self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None
+    ) -> torch.Tensor | float:
+        work = list(zip(self.parts, [list(indices), *self.drawn], strict=True))
+        if len(work) == 1:
+            return accumulate(accelerator, self.own, indices, epoch, micro, whole=True)
+
+        def task(number: int, scale: Any) -> float:
+            part, chosen = work[number]
+            return float(accumulate(accelerator, part, chosen, epoch, micro, scale, whole=True))
+
+        return self.weighting.accumulate_gradients(task, self.kinds, self.state, self.shared, accelerator)
+
+    def after_step(self, rate: float) -> None:
+        self.weighting.settle(self.state)
+
+    def validate(self) -> dict[str, float]:
+        return self.own.validate()
+
+    def _draw(self, number: int) -> list[int]:
+        """The examples of another part that belong to the present step."""
+        each = max(1.0, self.rates[number - 1] * self.method.schedule.batch_size)
+        return self.rows[number - 1].take(int(self.step * each), int((self.step + 1) * each))
+
+
+def tie(model: Any, to: Any) -> None:
+    """Make one model's encoder share every parameter that another's has under the same name and shape."""
+    theirs = dict(model.base_model.named_parameters())
+    for name, parameter in to.base_model.named_parameters():
+        if name in theirs and theirs[name].shape == parameter.shape:
+            place, _, leaf = name.rpartition(".")
+            setattr(model.base_model.get_submodule(place), leaf, parameter)
+
+
+def shared_parameters(models: Sequence[Any]) -> list[torch.nn.Parameter]:
+    """What learns and belongs to all of some models."""
+    known = [{id(p) for p in model.parameters()} for model in models]
+    return [p for p in models[0].parameters() if p.requires_grad and all(id(p) in one for one in known)]
+
+
+def _head(part: Learner) -> set[int]:
+    return head_of(part.model, part.target) if isinstance(part, TuningLearner) else head_parameters(part.model)

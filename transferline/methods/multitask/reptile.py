@@ -1,0 +1,126 @@
+"""Reptile: an initialisation from which any of several source tasks is learnt in a few steps.
+
+Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms" (2018), algorithm 1: a round takes a task, learns it for k
+steps, and moves the initialisation a share of the way to where that ended; the share falls in a line to zero (section 6.1). With
+k = 1 it is joint training of all tasks (section 2); k > 1 favours directions on which tasks agree (section 5). Every task keeps a
+head of its own; what is handed on is the encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.stage import Stage, StageKind, Work
+from transferline.methods.multitask.export_encoder import keep_encoder
+from transferline.methods.multitask.joint import part_of, tie
+from transferline.methods.parameter.full import Full
+from transferline.methods.parameter.tuning import TuningLearner
+from transferline.models.heads import Pooling
+from transferline.training.learner import Learner, Schedule
+from transferline.training.loop import train
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Reptile(Stage):
+    """Learn an initialisation across source tasks, and keep the encoder."""
+
+    kind: ClassVar[StageKind] = "adapt"
+    gpu: ClassVar[bool] = True
+    long: ClassVar[bool] = True
+    source: ClassVar[str] = "Nichol et al. 2018, algorithm 1"
+
+    method: Literal["reptile"] = "reptile"
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """the source tasks: targets of params.yaml, of any kind"""
+    rounds: Annotated[int, Field(ge=1)] = 50
+    inner: Annotated[int, Field(ge=1)] = 5
+    """steps on one task in a round (k)"""
+    outer: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """share of the way that the first round moves the initialisation; it falls to zero"""
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+    pooling: Pooling = "mean"
+    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Schedule = Schedule(batch_size=16)
+
+    def roles(self) -> tuple[str, ...]:
+        return tuple(f"{name}/train" for name in self.lenders)
+
+    def build(self, work: Work) -> dict[str, float]:
+        learner = self.learner(work)
+        steps = self.rounds * self.inner
+        history = train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
+        keep_encoder(learner.parts[0].model, work.needs_parent(), work.out)
+        losses = [row["loss"] for row in history.rows if "loss" in row]
+        return {"rounds": float(self.rounds), "tasks": float(len(self.lenders)), "loss": losses[-1]}
+
+    def learner(self, work: Work) -> ReptileLearner:
+        """A part for each task on one encoder."""
+        how = Full(max_tokens=self.max_tokens, pooling=self.pooling, head_rate=self.head_rate, schedule=self.schedule)
+        parts = [part_of(how, work.data[role], work) for role in self.roles()]
+        for part in parts[1:]:
+            tie(part.model, parts[0].model)
+        return ReptileLearner(self, parts, work.seed)
+
+
+class ReptileLearner(Learner):
+    """Rounds over tasks. The anchors are where the round began: parameters, so that a killed round goes on from there."""
+
+    def __init__(self, method: Reptile, parts: Sequence[TuningLearner], seed: int) -> None:
+        import torch
+
+        self.method, self.parts, self.seed = method, list(parts), seed
+        first = parts[0].model.base_model
+        self.moving = [p for p in first.parameters() if p.requires_grad and id(p) not in parts[0].head]
+        whole: Any = torch.nn.Module()
+        whole.models = torch.nn.ModuleList(part.model for part in parts)
+        whole.anchors = torch.nn.ParameterList(torch.nn.Parameter(p.detach().clone()) for p in self.moving)
+        self.model, self.anchors = whole, list(whole.anchors)
+        self.lengths = [1] * method.schedule.batch_size  # a step draws its own examples
+        self.step, self.share = 0, 0.0
+        whole.always_frozen = frozenset(n for n, p in whole.named_parameters() if not p.requires_grad)
+
+    def groups(self, rate: float) -> list[dict]:
+        inside = {id(p) for p in self.moving}
+        heads = {id(p): p for part in self.parts for p in part.model.parameters() if p.requires_grad}
+        rest = [p for key, p in heads.items() if key not in inside]
+        return [{"params": self.moving, "lr": rate}, {"params": rest, "lr": self.method.head_rate}]
+
+    def before_step(self, step: int, steps: int) -> None:
+        import torch
+
+        self.step = step
+        done = step // self.method.inner
+        self.share = self.method.outer * (1 - done / self.method.rounds)
+        if step % self.method.inner == 0:
+            with torch.no_grad():
+                for anchor, parameter in zip(self.anchors, self.moving, strict=True):
+                    anchor.copy_(parameter)
+
+    def after_step(self, rate: float) -> None:
+        import torch
+
+        if (self.step + 1) % self.method.inner == 0:
+            with torch.no_grad():
+                for anchor, parameter in zip(self.anchors, self.moving, strict=True):
+                    parameter.copy_(anchor.lerp(parameter, self.share))
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        part = self.part()
+        rng = np.random.default_rng([self.seed, self.step, 1])
+        size = min(len(part.lengths), self.method.schedule.batch_size)
+        drawn = rng.permutation(len(part.lengths))[:size]
+        return part.collate([int(drawn[i]) for i in indices if i < size], epoch)
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.part().loss(batch)
+
+    def part(self) -> TuningLearner:
+        """The task of the present round: a function of (seed, round)."""
+        rng = np.random.default_rng([self.seed, self.step // self.method.inner])
+        return self.parts[int(rng.integers(len(self.parts)))]

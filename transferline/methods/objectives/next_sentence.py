@@ -1,0 +1,150 @@
+"""Next sentence prediction: does B follow A in the document, or does it come from another one?
+
+Devlin et al., "BERT" (2019), section 3.1, task 2: half of the pairs are true ones; [CLS] A [SEP] B [SEP] with segment ids, and a
+classifier on the pooled output. Alone, or beside masked language modelling on the same pairs, as BERT was trained.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.errors import InputError
+from transferline.core.problem import IGNORED_LABEL, Ability
+from transferline.core.stage import Work
+from transferline.data.blocks import held_out, padded, tokenise
+from transferline.methods.objectives.masked import mask
+from transferline.methods.objectives.objective import MEASURING, Objective, mean_loss, opened
+from transferline.models.weights import load_model, save_model
+from transferline.training.learner import Learner
+
+if TYPE_CHECKING:
+    import torch
+
+_ENDS = re.compile(r"(?<=[.!?])\s+")
+Pair = tuple[list[int], list[int]]
+
+
+class NextSentence(Objective):
+    """Next sentence prediction, with masked language modelling beside it unless it is switched off."""
+
+    source: ClassVar[str] = "Devlin et al. 2019, section 3.1"
+    ability: ClassVar[Ability | None] = "next sentence"
+
+    method: Literal["next-sentence"] = "next-sentence"
+    masked: bool = True
+    """masked language modelling on the same pairs"""
+    probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    piece: Annotated[int, Field(ge=4)] = 48
+    """tokens of either side at most"""
+
+    def build(self, work: Work) -> dict[str, float]:
+        tokenizer, parent = opened(work)
+        model, _ = load_model("AutoModelForPreTraining", parent, work.seed)
+        pairs, probe = (sentence_pairs(tokenizer, texts, self.piece) for texts in held_out(self.file(work)))
+        if len(pairs) < 2:
+            raise InputError("corpus", "there are no two documents with two sentences", "Bring longer text")
+        learner = NextSentenceLearner(model, tokenizer, pairs, self, work.seed)
+        held = (probe if len(probe) > 1 else pairs)[:256]
+        figures = self.adapt(
+            work,
+            learner,
+            lambda: mean_loss(learner, held),
+            lambda: save_model(model, tokenizer, parent, work.out),
+        )
+        return {**figures, "next_sentence_accuracy": learner.accuracy(held)}
+
+
+def sentence_pairs(tokenizer: Any, texts: Sequence[str], piece: int) -> list[Pair]:
+    """Neighbouring sentences of each text as token ids; a text of one sentence is cut in its middle."""
+    pairs: list[Pair] = []
+    for text in texts:
+        sentences = [s for s in _ENDS.split(text) if s]
+        ids = tokenise(tokenizer, sentences) if len(sentences) > 1 else _halves(tokenise(tokenizer, [text])[0])
+        pairs += [(a[-piece:], b[:piece]) for a, b in zip(ids[::2], ids[1::2], strict=False) if a and b]
+    return pairs
+
+
+def _halves(ids: list[int]) -> list[list[int]]:
+    return [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
+
+
+def drawn_pair(pairs: Sequence[Pair], index: int, seed: int, epoch: int) -> tuple[list[int], list[int], int]:
+    """A, B and the label (0: B follows A; 1: it does not) of one example; a function of (seed, epoch, index)."""
+    rng = np.random.default_rng((seed, epoch, index))
+    first, second = pairs[index]
+    if rng.random() < 0.5:
+        return first, second, 0
+    other = int(rng.integers(0, len(pairs) - 1))
+    return first, pairs[other + (other >= index)][1], 1
+
+
+class NextSentenceLearner(Learner):
+    """Pairs; half of them get another pair's second side."""
+
+    def __init__(self, model: Any, tokenizer: Any, pairs: list[Pair], method: NextSentence, seed: int) -> None:
+        self.model, self.tokenizer, self.pairs, self.method, self.seed = model, tokenizer, pairs, method, seed
+        self.lengths = [len(a) + len(b) + 3 for a, b in pairs]
+        self.special = np.array(tokenizer.all_special_ids)
+        self.vocabulary = np.setdiff1d(np.arange(len(tokenizer)), self.special)
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        return self.batch(self.pairs, indices, epoch)
+
+    def batch(self, pairs: Sequence[Pair], indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        import torch
+
+        cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        ids, segments, labels, follows = [], [], [], []
+        for i in indices:
+            first, second, label = drawn_pair(pairs, i, self.seed, epoch)
+            row = np.array([cls, *first, sep, *second, sep])
+            wanted = np.full(len(row), IGNORED_LABEL)
+            if self.method.masked:
+                where = (self.seed, epoch, i)
+                row, wanted = mask(
+                    row, where, self.method.probability, self.tokenizer.mask_token_id, self.vocabulary, self.special
+                )
+            ids.append(row.tolist())
+            labels.append(wanted.tolist())
+            segments.append([0] * (len(first) + 2) + [1] * (len(second) + 1))
+            follows.append(label)
+        whole = padded(ids, self.tokenizer.pad_token_id)
+        return {
+            "input_ids": whole,
+            "attention_mask": padded([[1] * len(row) for row in ids], 0),
+            "token_type_ids": padded(segments, 0),
+            "labels": padded(labels, IGNORED_LABEL),
+            "follows": torch.tensor(follows),
+        }
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        from torch.nn import functional
+
+        hidden, follows = self._read(batch)
+        total = functional.cross_entropy(follows.float(), batch["follows"])
+        if self.method.masked:
+            where = batch["labels"] != IGNORED_LABEL
+            logits = self.model.cls.predictions(hidden[where])  # the vocabulary at the masked places only
+            summed = functional.cross_entropy(logits.float(), batch["labels"][where], reduction="sum")
+            total = total + summed / max(1, int(where.sum()))
+        return total
+
+    def _read(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+        read = self.model.base_model(**inputs)
+        return read.last_hidden_state, self.model.cls.seq_relationship(read.pooler_output)
+
+    def accuracy(self, pairs: Sequence[Pair]) -> float:
+        """Share of pairs told rightly."""
+        import torch
+
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        with torch.no_grad():
+            batch = {k: v.to(device) for k, v in self.batch(pairs, range(len(pairs)), MEASURING).items()}
+            return float((self._read(batch)[1].argmax(dim=-1) == batch["follows"]).float().mean())

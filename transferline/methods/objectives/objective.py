@@ -1,0 +1,100 @@
+"""What all objectives share: which text they learn from, and how it becomes token sequences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.stage import SELECTED, Stage, StageKind, Work
+from transferline.models.tokenization import load_tokenizer
+from transferline.training.learner import Learner, Schedule
+from transferline.training.loop import train
+
+MEASURING = 2**31  # an epoch that no training reaches: the noise of the held-out loss
+SELECTED_FILE = "corpus.jsonl"
+
+
+class FromText(Stage):
+    """Base of the stages that learn from raw text.
+
+    On the domain's corpus this is domain-adaptive pretraining, on the task's own training text task-adaptive pretraining
+    (Gururangan et al., "Don't Stop Pretraining", 2020); `adapt` is a list, so both follow one another.
+    """
+
+    kind: ClassVar[StageKind] = "adapt"
+    gpu: ClassVar[bool] = True
+
+    text: Literal["corpus", "task", "selected"] = "corpus"
+    """corpus: the domain's; task: the target's training texts; selected: what a stage before has selected"""
+
+    def roles(self) -> tuple[str, ...]:
+        return {"corpus": ("corpus",), "task": ("train",), "selected": (SELECTED,)}[self.text]
+
+    def file(self, work: Work) -> Path:
+        """The file of text to learn from."""
+        if self.text == "selected":
+            return work.parents[1] / SELECTED_FILE
+        return work.data["train" if self.text == "task" else "corpus"]
+
+
+class Objective(FromText):
+    """Base of the self-supervised objectives: what is trained, and how long."""
+
+    long: ClassVar[bool] = True
+
+    tokens: Annotated[int, Field(ge=1)] = 1_000_000
+    """tokens to train on, text repeated as needed"""
+    schedule: Schedule = Schedule(rate=1e-4)
+
+    def steps(self, tokens_per_batch: float) -> int:
+        return max(1, math.ceil(self.tokens / tokens_per_batch))
+
+    def adapt(
+        self,
+        work: Work,
+        learner: Learner,
+        measure: Callable[[], float],
+        save: Callable[[], None],
+        figure: str = "heldout_loss",
+    ) -> dict[str, float]:
+        """Train, measuring the objective on held-out text before and after."""
+        mean_length = sum(learner.lengths) / len(learner.lengths)
+        steps = self.steps(mean_length * self.schedule.batch_size)
+        work.runtime.place(learner.model)
+        before = measure()
+        train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
+        after = measure()
+        save()
+        return {
+            f"{figure}_before": before,
+            figure: after,
+            "tokens": float(round(steps * mean_length * self.schedule.batch_size)),
+            "examples": float(len(learner.lengths)),
+        }
+
+
+def opened(work: Work) -> tuple[Any, Path]:
+    """The parent's tokenizer, and its folder."""
+    parent = work.needs_parent()
+    return load_tokenizer(parent), parent
+
+
+def mean_loss(learner: Any, examples: Any, size: int = 32) -> float:
+    """Mean loss on held-out examples, always with the same noise. `learner.batch(examples, indices, epoch)` makes batches."""
+    import torch
+
+    learner.model.eval()
+    losses, weights = [], []
+    with torch.no_grad():
+        for start in range(0, len(examples), size):
+            indices = range(start, min(start + size, len(examples)))
+            batch = learner.batch(examples, indices, MEASURING)
+            device = next(learner.model.parameters()).device
+            losses.append(float(learner.loss({k: v.to(device) for k, v in batch.items()})))
+            weights.append(len(indices))
+    return float(np.average(losses, weights=weights))

@@ -1,0 +1,46 @@
+"""Discriminative rates: each layer learns more slowly than the one above it.
+
+Howard & Ruder, "ULMFiT" (2018), section 3.2, with a factor of 1 / 2.6 a layer; Sun et al., "How to Fine-Tune BERT" (2019), section
+5.3.4, found 0.95 best for BERT. With it goes ULMFiT's slanted triangular schedule. A decay of 1 is a single rate.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.stage import Work
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner, depth_groups
+from transferline.targets import Target
+from transferline.targets.target import Examples
+from transferline.training.learner import Schedule
+
+
+class Discriminative(FineTuning):
+    """Layer-wise decay of the rate, and the slanted triangular schedule."""
+
+    source: ClassVar[str] = "Howard & Ruder 2018, section 3.2; Sun et al. 2019, section 5.3.4"
+
+    method: Literal["discriminative"] = "discriminative"
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """rate of a layer over that of the layer above it"""
+    schedule: Schedule = Schedule(batch_size=16, shape="slanted")
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        return Layered(self, target, model, train, validation)
+
+
+class Layered(TuningLearner):
+    """The topmost layer at the peak rate, each layer below at `decay` times the one above."""
+
+    method: Discriminative
+
+    def groups(self, rate: float) -> list[dict]:
+        depths = depth_groups(self.model)
+        top = len(depths) - 1
+        layers = [{"params": group, "lr": rate * self.method.decay ** (top - i)} for i, group in enumerate(depths)]
+        encoder = {id(p) for group in depths for p in group}
+        head = [p for p in self.model.parameters() if p.requires_grad and id(p) not in encoder]
+        rate_of_head = self.method.head_rate if self.head else rate
+        return [group for group in (*layers, {"params": head, "lr": rate_of_head}) if group["params"]]

@@ -1,0 +1,145 @@
+"""Distillation: a smaller student learns from what its teacher says, not only from the labels.
+
+Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2: the student's loss is the cross entropy
+with the teacher's softened answers (times T squared), mixed with that of the labels. The student is the recipe's own chain with
+fewer layers, spread evenly over the parent's (Sanh et al., "DistilBERT", 2019, section 3), or another base altogether.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.errors import InputError
+from transferline.core.problem import TargetKind
+from transferline.core.stage import Stage, Work
+from transferline.methods.parameter.full import Full
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner
+from transferline.models.tokenization import load_tokenizer, reading_of
+from transferline.models.weights import load_model
+from transferline.targets import TARGETS, Target
+from transferline.targets.example_weights import supervised
+from transferline.targets.regression import Regression
+from transferline.targets.target import Examples, forward
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Distill(FineTuning):
+    """Teach a smaller student by a teacher that was tuned on the same chain."""
+
+    source: ClassVar[str] = "Hinton et al. 2015, section 2; Sanh et al. 2019, section 3"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+
+    method: Literal["distill"] = "distill"
+    teacher: Full = Full()
+    """how the teacher is tuned, on the recipe's own chain"""
+    student: str | None = None
+    """a base of params.yaml; left out, the chain's model with fewer layers"""
+    layers: Annotated[int, Field(ge=1)] | None = 3
+    """layers of the student; empty: all of them"""
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    of_teacher: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """share of the teacher's word in the loss; the rest is the labels'"""
+
+    def canonical(self) -> dict[str, Any]:
+        """Without the student's name: its key is among the parents."""
+        return {key: value for key, value in super().canonical().items() if key != "student"}
+
+    def helpers(self) -> dict[str, Stage]:
+        return {"teacher": self.teacher}
+
+    def starts_from(self) -> str | None:
+        return self.student
+
+    def load(self, target: Target, work: Work, pretrained: bool) -> Any:
+        if self.layers is None or self.student is not None:
+            return super().load(target, work, pretrained)
+        shorter = shortened(work.needs_parent(), self.layers, work.state / "student")
+        return super().load(target, replace(work, parent=shorter), pretrained)
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        teacher = TARGETS[target.name]()
+        network = teacher.open(work.parents[1]).to(work.runtime.device)
+        tokenizer = load_tokenizer(work.parents[1])
+        read = teacher.examples(work.data["train"], tokenizer, reading_of(work.parents[1], tokenizer))
+        said = forward(network, read)
+        if isinstance(target, Regression):
+            said = (said - target.middle) / target.spread  # the teacher answers in the label's units
+        return Taught(self, target, model, train, validation, said)
+
+
+class Taught(TuningLearner):
+    """Carries the teacher's logits for every training example, worked out once."""
+
+    method: Distill
+
+    def __init__(
+        self,
+        method: Distill,
+        target: Target,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        said: np.ndarray,
+    ) -> None:
+        super().__init__(method, target, model, train, validation)
+        self.said = said
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        import torch
+
+        return {**super().collate(indices, epoch), "said": torch.from_numpy(self.said[list(indices)])}
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        said = batch.pop("said")
+        loss, output = supervised(self.model, batch)
+        share = self.method.of_teacher
+        return share * self._from_teacher(output.logits.float(), said) + (1 - share) * loss
+
+    def _from_teacher(self, logits: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+        """Cross entropy with softened answers; for numbers the squared distance."""
+        from torch.nn import functional
+
+        heat = self.method.temperature
+        if self.target.name == "regression":
+            return functional.mse_loss(logits, said)
+        if self.target.name == "multi-label":
+            return functional.binary_cross_entropy_with_logits(logits / heat, (said / heat).sigmoid()) * heat**2
+        wanted = functional.softmax(said / heat, dim=-1)
+        return functional.cross_entropy(logits / heat, wanted) * heat**2
+
+
+def shortened(folder: Path, layers: int, out: Path) -> Path:
+    """A copy of a model folder with `layers` of its layers, evenly spread; `out` is where it is made."""
+    import torch
+
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    model, _ = load_model("AutoModel", folder, 0)
+    depth = model.config.num_hidden_layers
+    if layers > depth:
+        raise InputError("method 'distill'", f"{layers} layers are more than the parent's {depth}", "Ask for fewer")
+    kept = [round((i + 0.5) * depth / layers - 0.5) for i in range(layers)]
+    stacks = [
+        (m, name) for m in model.modules() for name, c in m.named_children() if isinstance(c, torch.nn.ModuleList)
+    ]
+    whole = [(m, name) for m, name in stacks if len(getattr(m, name)) == depth]
+    if not whole:
+        mend = "Name a smaller base as `student`"
+        raise InputError("method 'distill'", f"{model.config.model_type!r} has no stack of layers to shorten", mend)
+    for module, name in whole:
+        setattr(module, name, torch.nn.ModuleList([getattr(module, name)[i] for i in kept]))
+    model.config.num_hidden_layers = layers
+    if getattr(model.config, "layer_types", None):
+        model.config.layer_types = [model.config.layer_types[i] for i in kept]
+    model.save_pretrained(out)
+    load_tokenizer(folder).save_pretrained(out)
+    return out

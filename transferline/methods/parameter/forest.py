@@ -1,0 +1,130 @@
+"""A random forest on frozen features, and one whose trees were grown on a source and are refitted on the target.
+
+Segev, Harel, Mannor, Crammer & El-Yaniv, "Learn on Source, Refine on Target: A Model Transfer Learning Framework with Random
+Forests" (2017), section 3.2 (STRUT): a tree keeps its structure and which feature each node asks; every threshold is chosen
+anew on the target's examples, so that what falls to either side has labels like the source's did; what no example of the
+target reaches is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.problem import ALIGNING, Ability, Need, TargetKind
+from transferline.core.stage import Progress, Stage, StageKind, Work
+from transferline.methods.parameter.trees import Tree, refit, trees_of
+from transferline.methods.parameter.tuning import open_tokenizer, save_tuned
+from transferline.models.tokenization import Reading, Truncation
+from transferline.targets import target_of
+from transferline.targets.example_weights import weights_of
+from transferline.targets.sequence import SequenceTarget
+from transferline.targets.target import Examples
+
+
+class Forest(Stage):
+    """A random forest on frozen features."""
+
+    kind: ClassVar[StageKind] = "tune"
+    gpu: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("train", "validation")
+    source: ClassVar[str] = "Breiman 2001"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label",)
+    ability: ClassVar[Ability | None] = "encode"
+
+    method: Literal["forest"] = "forest"
+    trees: Annotated[int, Field(ge=1)] = 50
+    depth: Annotated[int, Field(ge=1, le=20)] = 8
+    """of the deepest leaf"""
+    leaf: Annotated[int, Field(ge=1)] = 2
+    """examples in a leaf at least"""
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+    truncation: Truncation = "head"
+
+    def build(self, work: Work) -> dict[str, float]:
+        from transferline.models.layered import layered
+
+        target = target_of(work.data["train"])
+        assert isinstance(target, SequenceTarget)
+        reading = Reading(self.max_tokens, self.truncation)
+        tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+        parts = {role: target.examples(work.data[role], tokenizer, reading) for role in self.roles()}
+        reader = layered(work.needs_parent(), [-1], target.labels, target.problem, work.seed).to(work.runtime.device)
+        features = {role: target.features(reader, part) for role, part in parts.items() if role != "validation"}
+        grown = self.grow(features, parts, len(target.labels), work)
+        model = as_network(grown, reader.encoder, target).to(work.runtime.device)
+        figures = save_tuned(model, tokenizer, target, parts["validation"], reading, work.out)
+        return {**figures, "nodes": float(sum(len(tree.feature) for tree in grown))}
+
+    def grow(
+        self, features: dict[str, np.ndarray], parts: dict[str, Examples], labels: int, work: Work
+    ) -> Sequence[Tree]:
+        """The trees of the forest."""
+        own = parts["train"]
+        return self.plant(features["train"], own.truth, labels, work, weights_of(own.records))
+
+    def plant(
+        self, points: np.ndarray, truth: np.ndarray, labels: int, work: Work, weights: np.ndarray | None = None
+    ) -> list[Tree]:
+        """scikit-learn's forest on points (n, width)."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        forest = RandomForestClassifier(
+            self.trees, max_depth=self.depth, min_samples_leaf=self.leaf, random_state=work.seed
+        )
+        forest.fit(points.astype(np.float32), truth, sample_weight=weights)
+        work.report(Progress(work.name, self.trees, self.trees, "trees", 0.0, {}))
+        return trees_of(forest, labels)
+
+
+class RefittedForest(Forest):
+    """The structure of a forest that was grown on other targets' examples, with thresholds and leaves of the target's own."""
+
+    source: ClassVar[str] = "Segev et al. 2017, section 3.2"
+    needs: ClassVar[tuple[Need, ...]] = ALIGNING
+
+    method: Literal["refitted-forest"] = "refitted-forest"  # type: ignore[assignment]
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """targets of params.yaml on whose examples the trees are grown"""
+
+    def roles(self) -> tuple[str, ...]:
+        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+
+    def alone(self) -> Stage:
+        return Forest(**{name: getattr(self, name) for name in Forest.model_fields if name != "method"})
+
+    def grow(
+        self, features: dict[str, np.ndarray], parts: dict[str, Examples], labels: int, work: Work
+    ) -> Sequence[Tree]:
+        roles = self.roles()[len(self.reads) :]
+        points = np.concatenate([features[role] for role in roles])
+        truth = np.concatenate([parts[role].truth for role in roles])
+        own = parts["train"]
+        weights = weights_of(own.records)
+        grown = self.plant(points, truth, labels, work)
+        return [refit(tree, features["train"], own.truth, weights) for tree in grown]
+
+
+def as_network(trees: Sequence[Tree], encoder: Any, target: SequenceTarget) -> Any:
+    """A forest as a network on an encoder."""
+    import torch
+
+    from transferline.models.networks.forest_network import ForestConfig, ForestForSequenceClassification
+    from transferline.models.weights import name_outputs
+
+    nodes = max(len(tree.feature) for tree in trees)
+    depth = max(tree.depth() for tree in trees)
+    config = ForestConfig(
+        encoder=encoder.config.to_dict(), trees=len(trees), nodes=nodes, depth=depth, problem_type=target.problem
+    )
+    name_outputs(config, target.labels)
+    model = ForestForSequenceClassification(config)
+    model.encoder.load_state_dict(encoder.state_dict())
+    for i, tree in enumerate(trees):
+        for name in ("feature", "threshold", "below", "shares"):
+            values = getattr(tree, name)
+            getattr(model, name)[i, : len(values)] = torch.from_numpy(values)
+    return model.eval()

@@ -1,0 +1,45 @@
+"""Gradual unfreezing: first the head alone, then one layer more an epoch, from the top down.
+
+Howard & Ruder, "ULMFiT" (2018), section 3.3: fine-tuning all layers at once risks forgetting what the lower ones know while the
+head above them is still random.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.stage import Work
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner, depth_groups
+from transferline.targets import Target
+from transferline.targets.target import Examples
+
+
+class Gradual(FineTuning):
+    """Unfreeze from the top down, some layers an epoch."""
+
+    source: ClassVar[str] = "Howard & Ruder 2018, section 3.3"
+
+    method: Literal["gradual"] = "gradual"
+    layers_per_epoch: Annotated[int, Field(ge=1)] = 1
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        return Thawing(self, target, model, train, validation)
+
+
+class Thawing(TuningLearner):
+    """Which layers learn depends on the epoch alone, so a resumed run thaws the same ones."""
+
+    method: Gradual
+
+    def __init__(self, method: Gradual, target: Target, model: Any, train: Examples, validation: Examples) -> None:
+        super().__init__(method, target, model, train, validation)
+        self.depths = depth_groups(model)
+
+    def before_step(self, step: int, steps: int) -> None:
+        epoch = step * self.method.epochs // steps + (0 if self.head else 1)  # without a new head the top layer begins
+        still = max(0, len(self.depths) - epoch * self.method.layers_per_epoch)
+        for depth, group in enumerate(self.depths):
+            for parameter in group:
+                parameter.requires_grad_(depth >= still)

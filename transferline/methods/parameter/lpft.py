@@ -1,0 +1,46 @@
+"""Linear probe, then fine-tune: the head starts where the frozen features want it.
+
+Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022), section 3.3: a random head
+sends gradients through the encoder that have nothing to do with the task. The first phase is exactly the method `probe`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.problem import TargetKind
+from transferline.methods.parameter.linear import Solution
+from transferline.methods.parameter.probe import best_head, install
+from transferline.methods.parameter.tuning import FineTuning
+from transferline.targets import Target
+from transferline.targets.regression import Regression
+from transferline.targets.target import Examples
+
+
+class LPFT(FineTuning):
+    """Solve for the head on frozen features, then fine-tune everything."""
+
+    source: ClassVar[str] = "Kumar et al. 2022, section 3.3"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
+
+    method: Literal["lp-ft"] = "lp-ft"
+    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    """inverse regularisation strengths of the probe, of which validation chooses"""
+    head_rate: Annotated[float, Field(gt=0)] = 5e-5
+    """peak rate of the head: it has learnt already"""
+
+    def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
+        model.eval()
+        solution = best_head(model, target, train, validation, self.strengths)
+        install(model, _in_units(solution, target))
+        return model
+
+
+def _in_units(solution: Solution, target: Target) -> Solution:
+    """A number's solution in the units that its head learns in."""
+    if not isinstance(target, Regression):
+        return solution
+    weights, bias = solution.weights / target.spread, (solution.bias - target.middle) / target.spread
+    return Solution(solution.strength, solution.score, weights, bias)

@@ -1,0 +1,47 @@
+"""Prefix tuning: the weights stand still, and keys and values before every layer's attention are learnt.
+
+Li & Liang, "Prefix-Tuning" (2021), section 4. Done by peft. It reaches every layer, where a prompt reaches the first only; it
+cannot be merged, so the model is served with our code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.problem import Ability
+from transferline.core.stage import Work
+from transferline.methods.parameter.tuning import FineTuning, TuningLearner, head_of
+from transferline.models.prefix_tuning import save_prefixed, with_prefix
+from transferline.targets import Target
+from transferline.targets.target import Examples
+from transferline.training.learner import Schedule
+
+
+class Prefix(FineTuning):
+    """Learn keys and values that stand before every layer's attention."""
+
+    source: ClassVar[str] = "Li & Liang 2021, section 4"
+
+    ability: ClassVar[Ability | None] = "prefixes"
+
+    method: Literal["prefix"] = "prefix"
+    tokens: Annotated[int, Field(ge=1)] = 16
+    """length of the prefix"""
+    schedule: Schedule = Schedule(batch_size=16, rate=5e-3)
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        head = head_of(model, target)
+        names = {name for name, parameter in model.named_parameters() if id(parameter) in head}
+        wrapper = with_prefix(model, self.tokens)
+        inner = dict(wrapper.get_base_model().named_parameters())
+        for name in names:
+            inner[name].requires_grad_(True)
+        made = TuningLearner(self, target, wrapper, train, validation)
+        made.head = {id(inner[name]) for name in names}
+        return made
+
+    def save(self, model: Any, out: Path) -> None:
+        save_prefixed(model, out)

@@ -1,0 +1,103 @@
+"""Feature extraction: the encoder stands still, and a linear model learns on what it says.
+
+The linear probe of Alain & Bengio (2017) on the features that the head's last layer receives. The solution is written back
+into the head, so that the result is an ordinary model.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from transferline.core.problem import TargetKind
+from transferline.core.stage import Progress, Stage, StageKind, Work
+from transferline.methods.parameter.linear import Solution, solve
+from transferline.methods.parameter.tuning import open_tokenizer, save_tuned
+from transferline.models.encodings import sharing
+from transferline.models.heads import Pooling, output_layer
+from transferline.models.tokenization import Reading, Truncation
+from transferline.targets import Target, target_of
+from transferline.targets.example_features import features_of
+from transferline.targets.example_weights import weights_of
+from transferline.targets.target import Examples
+from transferline.targets.tokens import Tokens
+
+
+class Probe(Stage):
+    """Frozen features and a linear model: logistic regression, or ridge regression for numbers."""
+
+    kind: ClassVar[StageKind] = "tune"
+    gpu: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("train", "validation")
+    random: ClassVar[bool] = False
+    source: ClassVar[str] = "Alain & Bengio 2017"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
+
+    method: Literal["probe"] = "probe"
+    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    """inverse regularisation strengths, of which validation chooses"""
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+    truncation: Truncation = "head"
+    pooling: Pooling = "mean"
+
+    def build(self, work: Work) -> dict[str, float]:
+        target = target_of(work.data["train"])
+        model = target.load(work.needs_parent(), self.pooling, work.seed).eval()
+        return self.fit(model, target, work)
+
+    def fit(self, model: Any, target: Target, work: Work) -> dict[str, float]:
+        """Solve for the last layer of a model that has the target's head, and save it to `work.out`."""
+        model.to(work.runtime.device)
+        reading = Reading(self.max_tokens, self.truncation)
+        tokenizer = open_tokenizer(target, work.needs_parent(), reading)
+        examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
+        with sharing():  # from here on only the last layer changes
+            solution = best_head(model, target, examples, validation, self.strengths, work)
+            install(model, solution)
+            figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
+        return {**figures, "strength": solution.strength}
+
+
+def best_head(
+    model: Any,
+    target: Target,
+    train: Examples,
+    validation: Examples,
+    strengths: tuple[float, ...],
+    work: Work | None = None,
+) -> Solution:
+    """The best last layer on the model's features as they are."""
+
+    def tell(number: int, strength: float, score: float) -> None:
+        if work is not None:
+            figures = {"validation_accuracy": score, "strength": strength}
+            work.report(Progress(work.name, number, len(strengths), "fits", 0.0, figures))
+
+    cache = work.cache if work is not None else None  # of training rows: validation is the same file for all
+    sides = [
+        (features_of(model, target, train, cache), truth_of(target, train)),
+        (target.features(model, validation), truth_of(target, validation)),
+    ]
+    has_bias = output_layer(model).bias is not None
+    weights = weights_of(train.records)
+    if weights is not None and isinstance(target, Tokens):
+        weights = np.repeat(weights, target.words_of(train))
+    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias, weights)
+
+
+def truth_of(target: Target, examples: Examples) -> np.ndarray:
+    """What the features are fitted to: for tags, those of the words that were not cut off."""
+    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.truth
+
+
+def install(model: Any, solution: Solution) -> None:
+    """Write a solution into the model's last layer."""
+    import torch
+
+    layer = output_layer(model)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(solution.weights).to(layer.weight.dtype))
+        if layer.bias is not None:  # decoders' heads have none
+            layer.bias.copy_(torch.from_numpy(solution.bias).to(layer.bias.dtype))

@@ -1,0 +1,52 @@
+"""Progressive networks: the source column is frozen, and a new column learns beside it through lateral connections.
+
+Rusu et al. (2016); the network itself is models/networks/progressive_network.py. Nothing is forgotten, at the price of a
+larger model that is served with our code.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.problem import Ability, TargetKind
+from transferline.core.stage import Work
+from transferline.methods.parameter.tuning import FineTuning
+from transferline.targets import Target
+from transferline.targets.sequence import SequenceTarget
+from transferline.training.learner import Schedule
+
+
+class Progressive(FineTuning):
+    """A narrow new column beside the frozen source column."""
+
+    source: ClassVar[str] = "Rusu et al. 2016, section 2"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+    ability: ClassVar[Ability | None] = "encode"
+
+    method: Literal["progressive"] = "progressive"
+    width: Annotated[int, Field(ge=4, multiple_of=4)] = 64
+    """of the new column"""
+    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
+
+    def load(self, target: Target, work: Work, pretrained: bool) -> Any:
+        import torch
+
+        from transferline.models.networks.progressive_network import (
+            ProgressiveConfig,
+            ProgressiveForSequenceClassification,
+        )
+        from transferline.models.weights import load_model, name_outputs
+
+        assert isinstance(target, SequenceTarget)
+        column, _ = load_model("AutoModel", work.needs_parent(), work.seed)
+        config = ProgressiveConfig(column=column.config.to_dict(), width=self.width, problem_type=target.problem)
+        name_outputs(config, target.labels)
+        torch.manual_seed(work.seed)
+        model = ProgressiveForSequenceClassification(config)
+        if pretrained:
+            model.source.load_state_dict(column.state_dict())
+        for parameter in model.source.parameters():
+            parameter.requires_grad_(False)
+        return model

@@ -1,0 +1,57 @@
+"""Prompt tuning: the weights stand still, and a few virtual tokens before every text are learnt.
+
+Lester et al., "The Power of Scale for Parameter-Efficient Prompt Tuning" (2021), section 2. The virtual tokens are written as what
+they are: tokens. The vocabulary grows by them, the tokenizer sets them before every text, and peft trains their embeddings and
+nothing else. Merged, the result is an ordinary model whose tokenizer says a few words more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from transferline.core.problem import TargetKind
+from transferline.core.stage import Work
+from transferline.methods.parameter.merging import merged, wrapped
+from transferline.methods.parameter.tuning import FineTuning
+from transferline.models.added_tokens import add_tokens, start_every_text_with
+from transferline.targets import Target
+from transferline.targets.target import Examples
+from transferline.training.learner import Schedule
+
+
+class Prompt(FineTuning):
+    """Learn the embeddings of virtual tokens that stand before every text."""
+
+    source: ClassVar[str] = "Lester et al. 2021, section 2"
+    tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+
+    method: Literal["prompt"] = "prompt"
+    tokens: Annotated[int, Field(ge=1)] = 16
+    schedule: Schedule = Schedule(batch_size=16, rate=5e-3)
+
+    def names(self) -> list[str]:
+        return [f"[PROMPT{i}]" for i in range(self.tokens)]
+
+    def prepare(self, tokenizer: Any) -> Any:
+        tokenizer.add_special_tokens({"additional_special_tokens": self.names()})
+        return start_every_text_with(tokenizer, self.names())
+
+    def load(self, target: Target, work: Work, pretrained: bool) -> Any:
+        from transferline.models.tokenization import load_tokenizer
+
+        model = super().load(target, work, pretrained)
+        tokenizer = load_tokenizer(work.needs_parent())
+        add_tokens(model, tokenizer, self.names(), seed=work.seed)
+        return model
+
+    def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
+        from peft import TrainableTokensConfig
+
+        ids = train.tokenizer.convert_tokens_to_ids(self.names())
+        name = next(n for n, m in model.named_modules() if m is model.get_input_embeddings())
+        return wrapped(model, TrainableTokensConfig(token_indices=ids, target_modules=[name]), target)
+
+    def finish(self, model: Any) -> Any:
+        return merged(model)

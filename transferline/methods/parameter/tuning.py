@@ -1,0 +1,198 @@
+"""What all methods that fine-tune share: read the target, load a model, let the one loop train it, keep the best, save it.
+
+A method is a subclass that says only what is different about it: how the model is shaped before training, what learns at
+which rate and when, what is added to the loss, and how the result becomes an ordinary model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from transferline.core.errors import InputError
+from transferline.core.stage import Stage, StageKind, Work, name_of
+from transferline.models.heads import Pooling, head_parameters, layers_of
+from transferline.models.tokenization import Reading, Truncation, load_tokenizer
+from transferline.targets import Target, target_of
+from transferline.targets.example_weights import WEIGHT, supervised, weights_of
+from transferline.targets.target import Examples
+from transferline.training.learner import Learner, Schedule
+from transferline.training.loop import History, train
+
+if TYPE_CHECKING:
+    import torch
+
+SEEDS_APART = 10_000  # between two restarts: further than any run counts its seeds
+
+
+class FineTuning(Stage):
+    """Base of the methods that train; the fields here are those of every one of them."""
+
+    kind: ClassVar[StageKind] = "tune"
+    reads: ClassVar[tuple[str, ...]] = ("train", "validation")
+    long: ClassVar[bool] = True
+    gpu: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    patience: Annotated[int, Field(ge=1)] = 3
+    """epochs without a better validation score before training stops"""
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+    truncation: Truncation = "head"
+    """what is kept of a longer text: its head, its tail, or both"""
+    target_tokens: Annotated[int, Field(ge=2)] = 64
+    """generation: tokens of an answer at most"""
+    pooling: Pooling = "mean"
+    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """peak rate of the new head"""
+    restarts: Annotated[int, Field(ge=1)] = 1
+    """runs from other initial heads, of which validation keeps the best"""
+    schedule: Schedule = Schedule(batch_size=16)
+
+    def build(self, work: Work) -> dict[str, float]:
+        return self.fit(work)
+
+    def fit(self, work: Work, pretrained: bool = True) -> dict[str, float]:
+        """Train on the weights of the parent, or on random ones in its shape, and save the best to `work.out`."""
+        target = target_of(work.data["train"])
+        reading = self.reading()
+        best: tuple[History, Any, Target] | None = None
+        for restart in range(self.restarts):
+            seed = work.seed + restart * SEEDS_APART
+            mine = replace(work, seed=seed, state=work.state / f"restart-{restart}" if restart else work.state)
+            model = self.load(target, mine, pretrained)
+            tokenizer = self.prepare(open_tokenizer(target, mine.needs_parent(), reading))
+            examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
+            learner = self.learner(target, self.shape(model, target, examples, validation), examples, validation, mine)
+            history = self._train(learner, mine)
+            if best is None or history.best_score > best[0].best_score:
+                best = (history, learner.model, target)
+        assert best is not None
+        model = self.finish(best[1])
+        target.settle(model)
+        figures = save_tuned(model, tokenizer, target, validation, reading, work.out, self.save)
+        return {**figures, "best_step": float(best[0].best_step)}
+
+    def _train(self, learner: Learner, work: Work) -> History:
+        if not any(p.requires_grad for p in learner.model.parameters()):
+            what = "everything is frozen, and there is no new head that could learn"
+            raise InputError(f"method {name_of(type(self))!r}", what, "Freeze fewer layers")
+        learner.model.always_frozen = frozenset(n for n, p in learner.model.named_parameters() if not p.requires_grad)
+        steps = self.epochs * -(-len(learner.lengths) // self.schedule.batch_size)
+        return train(
+            learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name, self.patience
+        )
+
+    def reading(self) -> Reading:
+        return Reading(self.max_tokens, self.truncation, self.target_tokens)
+
+    def prepare(self, tokenizer: Any) -> Any:
+        """The tokenizer as the method needs it."""
+        return tokenizer
+
+    def load(self, target: Target, work: Work, pretrained: bool) -> Any:
+        """The model to train, with the target's head."""
+        return target.load(work.needs_parent(), self.pooling, work.seed, pretrained)
+
+    def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
+        """The model as it will learn: what is frozen for good here is neither trained nor saved in its state."""
+        return model
+
+    def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
+        """What the loop trains."""
+        return TuningLearner(self, target, model, train, validation)
+
+    def finish(self, model: Any) -> Any:
+        """The trained model as an ordinary one."""
+        return model
+
+    def save(self, model: Any, out: Path) -> None:
+        """Write the finished model to a folder."""
+        save_plain(model, out)
+
+
+class TuningLearner(Learner):
+    """A model with a target's head, its training examples, and the validation examples that decide when to stop."""
+
+    def __init__(self, method: FineTuning, target: Target, model: Any, train: Examples, validation: Examples) -> None:
+        self.method, self.target, self.model = method, target, model
+        self.train, self.validation = train, validation
+        self.lengths = train.lengths
+        self.head = head_of(model, target)
+        self.weights = weights_of(train.records)
+        self.shards = type(self) is TuningLearner  # not where more is done with parameters than to train them
+
+    def groups(self, rate: float) -> list[dict]:
+        """The encoder at `rate`, the new head at its own, higher one."""
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        encoder = [p for p in learning if id(p) not in self.head]
+        head = [p for p in learning if id(p) in self.head]
+        groups = ({"params": encoder, "lr": rate}, {"params": head, "lr": self.method.head_rate})
+        return [group for group in groups if group["params"]]
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        batch = self.target.labelled(self.train, indices)
+        if self.weights is None:
+            return batch
+        import torch
+
+        return {**batch, WEIGHT: torch.from_numpy(self.weights[list(indices)])}
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return supervised(self.model, batch)[0]
+
+    def validate(self) -> dict[str, float]:
+        return self.target.measure(self.model, self.validation)
+
+
+def head_of(model: Any, target: Target) -> set[int]:
+    """ids of the parameters that start anew; a language model's head is as pretrained as the rest."""
+    return set() if target.generates else head_parameters(model)
+
+
+def open_tokenizer(target: Target, folder: Path, reading: Reading) -> Any:
+    """A folder's tokenizer for a target: words that are split already need their space back in byte-level vocabularies."""
+    more = {"add_prefix_space": True} if target.name == "tokens" else {}
+    return load_tokenizer(folder, reading, **more)
+
+
+def save_tuned(
+    model: Any,
+    tokenizer: Any,
+    target: Target,
+    validation: Examples,
+    reading: Reading,
+    out: Path,
+    save: Callable[[Any, Path], None] | None = None,
+) -> dict[str, float]:
+    """Save a tuned model with its tokenizer; returns its figures on validation, `score` among them."""
+    figures = target.measure(model, validation)
+    (save or save_plain)(model, out)
+    tokenizer.save_pretrained(out)
+    reading.save(out, target.generates)
+    named = {f"validation_{name}": value for name, value in figures.items() if name != "score"}
+    return {**named, "score": figures["score"]}
+
+
+def save_plain(model: Any, out: Path) -> None:
+    """As transformers saves a model."""
+    model.save_pretrained(out)
+
+
+def depth_groups(model: Any) -> list[list[Any]]:
+    """Parameters of the encoder by depth: embeddings (and what belongs to no layer) first, the topmost layer last.
+
+    What is frozen for good (the layer that pools) is left out, as is the head. A family that shares one layer's weights among
+    all has two groups.
+    """
+    base, layers = model.base_model, layers_of(model)
+    owned = {id(p) for layer in layers for p in layer.parameters()}
+    head = head_parameters(model)
+    rest = [p for p in base.parameters() if id(p) not in owned and id(p) not in head]
+    groups = [rest, *([*layer.parameters()] for layer in layers)]
+    learning = [[p for p in group if p.requires_grad] for group in groups]
+    return [learning[0], *(group for group in learning[1:] if group)]

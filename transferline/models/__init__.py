@@ -1,0 +1,1 @@
+"""Bases, model families, heads, tokenization, embeddings, and networks of our own."""

@@ -1,0 +1,80 @@
+"""How a text becomes tokens: how many at most, and which of a long text.
+
+Sun et al., "How to Fine-Tune BERT for Text Classification?" (2019), section 5.3.1: of long texts keep the head, the tail, or
+both. Head and tail alone are the tokenizer's own switch and travel with it; both together are ours, so a model that
+reads that way is served with this file's rules (reading.json).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from transferline.data.blocks import affixes
+from transferline.data.rows import FILE as ROWS
+from transferline.data.rows import Rows
+
+Truncation = Literal["head", "tail", "both"]
+FILE = "reading.json"
+HEAD_SHARE = 0.25  # of the room, where both ends are kept: 128 of 510 tokens in Sun et al. (2019)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Tokens of a text at most (special tokens counted), which of a longer one, and tokens of a text to generate."""
+
+    max_tokens: int = 128
+    truncation: Truncation = "head"
+    target_tokens: int = 64
+
+    def save(self, out: Path, generates: bool) -> None:
+        """Leave a file beside a model, unless its tokenizer says it all."""
+        if generates or self.truncation == "both":
+            (out / FILE).write_text(json.dumps(asdict(self), sort_keys=True) + "\n", encoding="utf-8")
+
+
+def reading_of(folder: Path, tokenizer: Any) -> Reading:
+    """How the model of a folder reads."""
+    if (folder / FILE).exists():
+        return Reading(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+    return Reading(tokenizer.model_max_length, "tail" if tokenizer.truncation_side == "left" else "head")
+
+
+def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) -> Any:
+    """A folder's tokenizer, which pads and, given a reading, truncates as it says; of a base for features what reads rows."""
+    if (folder / ROWS).exists():
+        return Rows.from_pretrained(folder)
+    from transformers import AutoTokenizer
+
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, **more}
+    if reading is not None:
+        options |= {"model_max_length": reading.max_tokens}
+        options |= {"truncation_side": "left"} if reading.truncation == "tail" else {}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    if tokenizer.pad_token is None:  # decoders never needed one
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def encode(tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, reading: Reading) -> dict[str, list]:
+    """Input lists of texts (or pairs of texts: the longer is cut first), special tokens set, no padding."""
+    if reading.truncation == "both" and pairs is None and not isinstance(tokenizer, Rows):
+        return _both_ends(tokenizer, texts, reading.max_tokens)
+    second = None if pairs is None else list(pairs)
+    return dict(tokenizer(list(texts), second, truncation=True, max_length=reading.max_tokens))
+
+
+def _both_ends(tokenizer: Any, texts: Sequence[str], most: int) -> dict[str, list]:
+    before, after = affixes(tokenizer)
+    room = most - len(before) - len(after)
+    head = max(1, round(HEAD_SHARE * room))
+    ids = tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    kept = [row if len(row) <= room else [*row[:head], *row[len(row) - (room - head) :]] for row in ids]
+    inputs = {"input_ids": [[*before, *row, *after] for row in kept]}
+    inputs["attention_mask"] = [[1] * len(row) for row in inputs["input_ids"]]
+    if "token_type_ids" in tokenizer.model_input_names:
+        inputs["token_type_ids"] = [[0] * len(row) for row in inputs["input_ids"]]
+    return inputs

@@ -1,0 +1,187 @@
+"""What every kind of target task can do: read its examples, load a model with the right head, answer and measure."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from transferline.core.cost import Gauge
+from transferline.core.errors import InputError
+from transferline.core.problem import Ability, TargetKind
+from transferline.data.prepared_files import read_jsonl
+from transferline.data.rows import Rows
+from transferline.evaluation.predictions import Predictions
+from transferline.models.encodings import Memo, content
+from transferline.models.heads import Pooling, output_layer
+from transferline.models.tokenization import Reading, encode
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Examples:
+    """Tokenised examples of a prepared split; `truth` is what the kind's labels are turned into."""
+
+    def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, truth: Any) -> None:
+        self.records, self.inputs, self.tokenizer, self.truth = records, inputs, tokenizer, truth
+        self.lengths: list[int] = [len(ids) for ids in inputs["input_ids"]]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Padded inputs of some examples, without labels."""
+        chosen = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
+        return dict(self.tokenizer.pad(chosen, return_tensors="pt"))
+
+    def name(self, index: int) -> str:
+        """A name for what an example's input is, whatever file it stands in."""
+        import xxhash
+
+        parts = [content(self.inputs[name][index]) for name in sorted(self.inputs)]
+        return xxhash.xxh3_128_hexdigest(b"|".join(parts))
+
+    def some(self, indices: Sequence[int]) -> Examples:
+        """Some examples by themselves."""
+        part = copy.copy(self)
+        part.records = [self.records[i] for i in indices]
+        part.truth = (
+            self.truth[list(indices)] if isinstance(self.truth, np.ndarray) else [self.truth[i] for i in indices]
+        )
+        part.inputs = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
+        part.lengths = [self.lengths[i] for i in indices]
+        return part
+
+    def parts(self, size: int) -> list[list[int]]:
+        """Indices in batches of like length: little padding."""
+        order = sorted(range(len(self)), key=lambda i: (self.lengths[i], i))
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def by_length(self, size: int) -> Iterator[list[int]]:
+        """The same, one after another; what is computed with each is counted as a cost of the stage."""
+        gauge = Gauge()
+        for part in self.parts(size):
+            with gauge.count(sum(self.lengths[i] for i in part)):
+                yield part
+
+
+class Target(ABC):
+    """One kind of task with its labels, in the order of a model's outputs."""
+
+    name: ClassVar[TargetKind]
+    ability: ClassVar[Ability] = "classify"
+    generates: ClassVar[bool] = False
+
+    def __init__(self, labels: Sequence[str] = ()) -> None:
+        self.labels = list(labels)
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, train: Path) -> Target:
+        """The target of a training split: its labels, and what else the kind takes from them."""
+
+    @abstractmethod
+    def load(self, folder: Path, pooling: Pooling, seed: int, pretrained: bool = True) -> Any:
+        """A model with this target's head on the weights of a folder, or of its shape with random ones."""
+
+    @abstractmethod
+    def open(self, folder: Path) -> Any:
+        """The tuned model of a folder; takes over its labels."""
+
+    @abstractmethod
+    def truth_of(self, records: Sequence[dict]) -> Any:
+        """The labels of records as the loss wants them."""
+
+    @abstractmethod
+    def answer(self, model: Any, examples: Examples) -> np.ndarray:
+        """The model's answers, in the order of the examples, as this kind's predictions hold them."""
+
+    @abstractmethod
+    def predictions(self, examples: Examples, answers: np.ndarray) -> Predictions:
+        """Answers beside the truth."""
+
+    @abstractmethod
+    def measure(self, model: Any, examples: Examples) -> dict[str, float]:
+        """Figures on held-out examples; `score` (higher is better) ranks models."""
+
+    @abstractmethod
+    def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """A batch with `labels`, from which the model works out its own loss."""
+
+    def examples(self, path: Path, tokenizer: Any, reading: Reading) -> Examples:
+        """The examples of a prepared split."""
+        records = read_jsonl(path)
+        return Examples(records, self.encode(records, tokenizer, reading), tokenizer, self.truth_of(records))
+
+    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> Examples:
+        """Examples without truth: to be answered only."""
+        return Examples(records, self.encode(records, tokenizer, reading), tokenizer, np.zeros(len(records)))
+
+    def encode(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> dict[str, list]:
+        """Input lists of records."""
+        check_space(records, tokenizer)
+        pairs = [r["pair"] for r in records] if records and "pair" in records[0] else None
+        return encode(tokenizer, [r["text"] for r in records], pairs, reading)
+
+    def settle(self, model: Any) -> None:
+        """What is to be done to a model once it has learnt, before it is saved."""
+
+    def features(self, model: Any, examples: Examples) -> np.ndarray:
+        """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
+        with caught_features(model) as caught:
+            forward(model, examples)
+        parts = examples.parts(SIZE)
+        if caught[0].ndim == 3 and caught[0].shape[1] > 1:  # a decoder's head looks at every token; the last one counts
+            ends = [[examples.lengths[i] - 1 for i in part] for part in parts]
+            caught = [seen[np.arange(len(end)), end] for seen, end in zip(caught, ends, strict=True)]
+        rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in caught]).astype(np.float64)
+        restored = np.empty_like(rows)
+        restored[[i for part in parts for i in part]] = rows
+        return restored
+
+
+def check_space(records: Sequence[dict], tokenizer: Any) -> None:
+    """Raise InputError where a base would read records of another input space than its own."""
+    width = tokenizer.width if isinstance(tokenizer, Rows) else None
+    found = records[0].get("features") if records else width
+    if found != width:
+        sides = [f"a matrix with {one} columns" if one else "texts" for one in (found, width)]
+        mend = "Learn from it by `common-space`, or choose a base that reads both"
+        raise InputError("examples", f"they are rows of {sides[0]}, and the base reads {sides[1]}", mend)
+
+
+SIZE = 64  # examples a batch when nothing is learnt
+
+
+def forward(model: Any, examples: Examples, size: int = SIZE) -> np.ndarray:
+    """Logits in fp32, shape (examples, labels), in the order of the examples whatever their lengths."""
+    import torch
+
+    memo = Memo(model, examples.inputs, examples.parts(size))
+    known = memo.reuse()
+    if known is not None:
+        return known
+    logits = np.zeros((len(examples), model.config.num_labels), dtype=np.float32)
+    with torch.inference_mode(), memo.watch():
+        for chosen in examples.by_length(size):
+            batch = {name: value.to(model.device) for name, value in examples.batch(chosen).items()}
+            logits[chosen] = model(**batch).logits.float().cpu().numpy()
+    memo.keep(logits)
+    return logits
+
+
+@contextmanager
+def caught_features(model: Any) -> Iterator[list[np.ndarray]]:
+    """A list that collects, batch by batch, what the model's last linear layer receives."""
+    caught: list[np.ndarray] = []
+    hook = output_layer(model).register_forward_pre_hook(lambda _, args: caught.append(args[0].float().cpu().numpy()))
+    try:
+        yield caught
+    finally:
+        hook.remove()

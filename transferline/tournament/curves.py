@@ -1,0 +1,114 @@
+"""Label-efficiency curves: the score over the number of labels, and how many labels transfer saves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transferline.evaluation.significance import LEVEL, Interval
+from transferline.tournament.statistics import Scores
+
+Draws = Mapping[int, np.ndarray]
+"""budget -> scores in joint resamples, (resamples,)"""
+
+
+def group(entry: str, budget: int) -> str:
+    """The name under which an entry's models with so many labels are scored."""
+    return f"{entry} @ {budget}"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times fewer labels one method needs for what another scores with all of them.
+
+    `capped`: the curve begins above that score already, so that the value is a lower bound ("at least").
+    """
+
+    other: str
+    score: float
+    value: float
+    low: float
+    high: float
+    capped: bool
+    tenfold: float
+    """probability of needing at most a tenth, as far as the budgets reach"""
+
+    def __str__(self) -> str:
+        if self.value < 1:
+            return "with all labels still short of it: no labels saved"
+        least = "at least " if self.capped else ""
+        return f"{least}{self.value:.1f}x fewer labels [{self.low:.1f}, {self.high:.1f}]"
+
+
+def labels_needed(budgets: Sequence[int], scores: np.ndarray, wanted: float) -> float:
+    """Labels at which a curve first reaches a score: isotonic in the labels, straight between them on a log scale.
+
+    The least budget where it begins above the score; infinite where it ends below it.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    places = np.log(np.array(budgets, dtype=float))
+    rising = IsotonicRegression().fit_transform(places, scores)
+    if rising[-1] < wanted:
+        return float("inf")
+    if rising[0] >= wanted:
+        return float(budgets[0])
+    after = int(np.argmax(rising >= wanted))
+    share = (wanted - rising[after - 1]) / (rising[after] - rising[after - 1])
+    return float(np.exp(places[after - 1] + share * (places[after] - places[after - 1])))
+
+
+def label_ratio(entry: str, other: str, budgets: Sequence[int], scores: Scores) -> Ratio:
+    """The ratio of labels, read off an entry's curve at the score of another with all labels."""
+    names = [group(entry, budget) for budget in budgets]
+    full = group(other, budgets[-1])
+    draws = scores.draws([*names, full])
+    most = budgets[-1]
+
+    def ratio(curve: np.ndarray, wanted: float) -> float:
+        return most / labels_needed(budgets, curve, wanted)
+
+    wanted = float(scores.points[full].mean())
+    value = ratio(np.array([scores.points[name].mean() for name in names]), wanted)
+    curves = np.stack([draws[name] for name in names], axis=1)
+    drawn = np.array([ratio(curve, score) for curve, score in zip(curves, draws[full], strict=True)])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    capped = value >= most / budgets[0]
+    return Ratio(other, wanted, value, float(low), float(high), capped, float((drawn >= 10).mean()))
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What more labels, and what adaptation, add at the present size; `labels_win` is the probability that labels add more."""
+
+    doubling: Interval
+    adaptation: Interval | None
+    labels_win: float | None
+
+
+def slope(entry: str, adapted: tuple[str, str] | None, budgets: Sequence[int], scores: Scores) -> Slope | None:
+    """Gain of a doubling of labels at the end of an entry's curve, beside the gain of adaptation (`adapted`: with, without).
+
+    None where there is one budget only.
+    """
+    if len(budgets) < 2:
+        return None
+    last, before = group(entry, budgets[-1]), group(entry, budgets[-2])
+    doublings = float(np.log2(budgets[-1] / budgets[-2]))
+    pair = [group(name, budgets[-1]) for name in adapted] if adapted else []
+    draws = scores.draws([last, before, *pair])
+    gain = (draws[last] - draws[before]) / doublings
+    value = (scores.points[last].mean() - scores.points[before].mean()) / doublings
+    doubling = _interval(float(value), gain)
+    if not adapted:
+        return Slope(doubling, None, None)
+    added = draws[pair[0]] - draws[pair[1]]
+    point = float(scores.points[pair[0]].mean() - scores.points[pair[1]].mean())
+    return Slope(doubling, _interval(point, added), float((gain > added).mean()))
+
+
+def _interval(value: float, draws: np.ndarray) -> Interval:
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high))

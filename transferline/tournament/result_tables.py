@@ -1,0 +1,175 @@
+"""The figures of a comparison as tables: markdown for a pull request, rows for parquet and for DVC's metrics and plots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from transferline.evaluation.markdown import table
+from transferline.evaluation.metrics import measure
+from transferline.tournament.costs import chain_cost
+from transferline.tournament.decision import number, p_text
+from transferline.tournament.leaderboard import Against, Evidence, Row
+from transferline.tournament.result import Result
+
+HEADER = [
+    "recipe",
+    "validation",
+    "test",
+    "against the winner",
+    "against {control}",
+    "adaptation",
+    "FLOPs",
+    "seconds",
+    "ms a text",
+    "runs that beat the winner's",
+]
+
+
+def rows_of(result: Result) -> list[list[str]]:
+    """The leaderboard as text, best on validation first."""
+    return [_row(row) for row in result.board.rows.values()]
+
+
+def header_of(result: Result) -> list[str]:
+    return [title.format(control=result.board.control) for title in HEADER]
+
+
+def _row(row: Row) -> list[str]:
+    mark = {"winner": " (chosen)", "leaked": " (leaked)"}.get(row.finding, "")
+    against = {"winner": "-", "leaked": "has seen the test"}.get(row.finding) or told(row.against_winner)
+    if row.as_good_and_cheaper:
+        against += "; as good, cheaper"
+    return [
+        row.entry + mark + (" (control)" if row.control else ""),
+        f"{row.validation:.3f}",
+        str(row.score),
+        against,
+        told(row.against_control),
+        told(row.against_twin),
+        number(row.cost.flops).strip(),
+        f"{row.cost.seconds:.0f}",
+        f"{row.latency_ms:.1f}",
+        f"{row.against_winner.improvement:.0%}" if row.against_winner else "-",
+    ]
+
+
+def told(against: Against | None) -> str:
+    """One comparison in a few words."""
+    if against is None:
+        return "-"
+    word = "better" if against.better else "worse" if against.worse else "tie"
+    return f"{word} {against.difference.value:+.3f}, {p_text(against.p)}"
+
+
+def markdown(result: Result) -> str:
+    """The decision and the leaderboard."""
+    decision = result.decision
+    lines = [f"## {result.target}: {decision.headline}", ""]
+    for title in ("why", "sure", "cost", "next"):
+        lines += [f"- **{title}**: {said}" for said in getattr(decision, title)]
+    lines += [f"- **negative transfer**: {name} loses to {to}" for name, to in decision.negative.items()]
+    lines += [f"- **labels**: to {ratio.other}'s {ratio.score:.3f}: {ratio}" for ratio in decision.ratios]
+    lines += [f"- {note}" for note in result.notes]
+    said = f"{result.rows} test rows, looked at through {result.looks} models; p values corrected by Holm's method."
+    return "\n".join([*lines, "", table(header_of(result), rows_of(result)), "", said, ""])
+
+
+def leaf_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """One row a model: entry, labels, seed, key, scores and costs."""
+    made = []
+    for leaf in evidence.tournament.leaves:
+        if leaf.key not in evidence.test:
+            continue
+        cost = chain_cost(evidence.keys(leaf), evidence.lineages)
+        validation = evidence.validation.get(leaf.key)
+        made.append(
+            {
+                "entry": leaf.entry,
+                "labels": leaf.budget,
+                "seed": leaf.seed,
+                "key": leaf.key,
+                evidence.metric: measure(evidence.metric, evidence.test[leaf.key]),
+                "validation": measure(evidence.metric, validation) if validation is not None else None,
+                **vars(cost),
+            }
+        )
+    return made
+
+
+def board_rows(result: Result) -> list[dict[str, Any]]:
+    """One row an entry, as numbers."""
+    return [
+        {
+            "entry": row.entry,
+            "finding": row.finding,
+            "control": row.control,
+            "validation": row.validation,
+            "score": row.score.value,
+            "low": row.score.low,
+            "high": row.score.high,
+            "seeds": row.seeds,
+            "against_winner": row.against_winner.difference.value if row.against_winner else None,
+            "p_winner": row.against_winner.p if row.against_winner else None,
+            "against_control": row.against_control.difference.value if row.against_control else None,
+            "p_control": row.against_control.p if row.against_control else None,
+            "against_twin": row.against_twin.difference.value if row.against_twin else None,
+            "twin": row.against_twin.other if row.against_twin else None,
+            "twin_low": row.against_twin.difference.interval.low if row.against_twin else None,
+            "twin_high": row.against_twin.difference.interval.high if row.against_twin else None,
+            "p_twin": row.against_twin.p if row.against_twin else None,
+            "p_as_good": row.as_good,
+            "chance_best": row.chance,
+            "improvement": row.against_winner.improvement if row.against_winner else None,
+            "flops": row.cost.flops,
+            "tokens": row.cost.tokens,
+            "seconds": row.cost.seconds,
+            "peak_bytes": row.cost.peak_bytes,
+            "latency_ms": row.latency_ms,
+            "megabytes": row.megabytes,
+            "calibration_error": row.calibration,
+        }
+        for row in result.board.rows.values()
+    ]
+
+
+def curve_rows(result: Result) -> list[dict[str, Any]]:
+    """One row a budget, one column an entry: what a line plot wants."""
+    columns = {name: dict(points) for name, points in result.curves.items()}
+    return [
+        {"labels": budget, **{n: points[budget].value for n, points in columns.items() if budget in points}}
+        for budget in result.board.budgets
+    ]
+
+
+def metrics(result: Result) -> Mapping[str, Any]:
+    """Nested numbers for `dvc metrics diff`, and flat ones for a tracker by `flat`."""
+    entries = {
+        row.entry: {
+            "score": row.score.value,
+            "low": row.score.low,
+            "high": row.score.high,
+            "validation": row.validation,
+        }
+        for row in result.board.rows.values()
+    }
+    best = result.board.best
+    summary = {"score": best.score.value, "chance_best": best.chance, "detectable": result.board.detectable}
+    return {
+        "winner": {"name": best.entry, **summary},
+        "test": {"rows": result.rows, "looks": result.looks},
+        "entries": entries,
+    }
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, float]:
+    """Nested numbers under names with slashes; what is no number is left out."""
+    made: dict[str, float] = {}
+    for name, value in values.items():
+        whole = before + re.sub(r"[^\w\-. :]", " ", name)
+        if isinstance(value, Mapping):
+            made |= flat(value, f"{whole}/")
+        elif isinstance(value, int | float) and value == value:
+            made[whole] = float(value)
+    return made

@@ -1,0 +1,183 @@
+"""THE training loop. Every method that trains goes through `train`; none brings its own.
+
+What makes a killed and resumed run equal to an uninterrupted one, bit for bit on a CPU:
+
+* the order of examples is a function of (seed, epoch), the masks of (seed, epoch, example), and dropout of
+  (seed, step): no generator's state has to survive, it is derived again;
+* weights, optimiser moments and the early-stopping record are saved together, whole or not at all (saving.py);
+* the rate is a function of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from transferline.core.cost import Gauge, Spent, add_spent, remember, spent_so_far
+from transferline.core.runtime import Runtime
+from transferline.core.stage import Progress
+from transferline.core.throughput import Clock
+from transferline.training.gradients import agreed, common, open_accelerator
+from transferline.training.learner import Learner, Schedule
+from transferline.training.saved_state import Saved, best_path, load_best, newest, save, save_best
+from transferline.training.sharding import Held
+
+BUCKET = 16  # batches whose examples are sorted by length together: little padding, still random
+
+
+@dataclass
+class History:
+    """What a run leaves: one row a report, one a validation. Survives a kill with the state."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_score: float = float("-inf")
+    best_step: int = 0
+    stale: int = 0  # validations since the best
+    spent: Spent = field(default_factory=dict)  # since the run began, all attempts together
+
+
+def train(
+    learner: Learner,
+    schedule: Schedule,
+    steps: int,
+    seed: int,
+    runtime: Runtime,
+    state: Path,
+    report: Callable[[Progress], None],
+    name: str = "train",
+    patience: int | None = None,
+) -> History:
+    """Train `learner.model` in place for `steps` steps, resuming from `state` where an earlier try was killed.
+
+    With `patience` the model is validated after every epoch, training stops after so many epochs without a better
+    score, and the best epoch's weights are the ones that stay.
+    """
+    import torch
+
+    accelerator = open_accelerator(runtime)
+    model = runtime.place(learner.model)
+    held = Held(learner, schedule.rate, accelerator, runtime)
+    optimizer = torch.optim.AdamW(held.groups, lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    history = History()
+    clock = Clock(runtime.save_every)
+
+    def tell(row: dict[str, float]) -> None:
+        report(Progress(name, row["step"], steps, "steps", clock.steps_per_second, row))
+
+    before = spent_so_far()
+    state = common(accelerator, state)
+    saved = newest(state, model, optimizer, held.order)
+    accelerator.wait_for_everyone()  # until then nobody may write there
+    first = 0
+    if saved is not None:
+        first, history = saved.step, History(**saved.history)
+        torch.set_num_threads(saved.threads or torch.get_num_threads())
+        add_spent(history.spent)
+        for row in history.rows:  # whoever listens now was not there when these were told
+            tell(row)
+    gauge = Gauge(1 if learner.whole else accelerator.num_processes, held.written)
+    per_epoch = -(-len(learner.lengths) // schedule.batch_size)
+    model.train()
+    for step, epoch, indices in _batches(learner.lengths, schedule.batch_size, seed, first, steps):
+        factor = schedule.factor(step, steps)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * factor
+        learner.before_step(step, steps)
+        torch.manual_seed(_mix(seed, step))
+        tokens = learner.tokens(indices)
+        with gauge.count(tokens, afresh=step % per_epoch == 0):
+            loss = learner.accumulate_gradients(accelerator, indices, epoch, runtime.micro_batch)
+        norm = held.clip(schedule.clip)
+        optimizer.step()
+        learner.after_step(peaks[0] * factor)
+        optimizer.zero_grad(set_to_none=True)
+        clock.count(tokens)
+        done = step + 1
+        if clock.wants_report() or done == steps or step == first:
+            figures = {"loss": float(loss), "learning_rate": peaks[0] * factor, "gradient_norm": float(norm)}
+            history.rows.append({"step": done, **figures, **clock.figures()})
+            tell(history.rows[-1])
+        if patience is not None and done % per_epoch == 0:
+            _validate(learner, history, done, state, tell, before, held)
+            model.train()
+            if history.stale >= patience:
+                break
+        if held.agree(clock.wants_save()) and done < steps:
+            history.spent = _since(before)
+            mark = Saved(done, vars(history), torch.get_num_threads())
+            save(state, model, optimizer, mark, held.order, held.first)
+    accelerator.wait_for_everyone()
+    held.release()
+    if patience is not None and best_path(state, history.best_step).exists():
+        load_best(state, history.best_step, model)
+    model.eval()
+    for row in history.rows:
+        if "validation_score" in row:
+            remember({"score": row["validation_score"], **{name: before[name] + row.get(name, 0.0) for name in before}})
+    return history
+
+
+def _since(before: Spent) -> Spent:
+    """What has been spent since a run began."""
+    return {name: value - before[name] for name, value in spent_so_far().items()}
+
+
+def _validate(
+    learner: Learner,
+    history: History,
+    done: int,
+    state: Path,
+    tell: Callable[[dict[str, float]], None],
+    before: Spent,
+    held: Held,
+) -> None:
+    """Measure on held-out data, remember the best weights, and say so."""
+    learner.model.eval()
+    with held.ranking():
+        figures = agreed(held.accelerator, learner.validate())
+    history.rows.append({"step": done, **{f"validation_{k}": v for k, v in figures.items()}, **_since(before)})
+    if figures["score"] > history.best_score:
+        history.best_score, history.best_step, history.stale = figures["score"], done, 0
+        if held.writes:
+            save_best(state, done, learner.model, held.first)
+    else:
+        history.stale += 1
+    tell(history.rows[-1])
+
+
+def _batches(
+    lengths: Sequence[int], size: int, seed: int, first: int, steps: int
+) -> Iterator[tuple[int, int, list[int]]]:
+    """(step, epoch, indices) from step `first` on, epoch after epoch, until `steps`."""
+    per_epoch = -(-len(lengths) // size)
+    step = first
+    while step < steps:
+        epoch = step // per_epoch
+        for indices in epoch_batches(lengths, size, seed, epoch)[step % per_epoch :]:
+            if step >= steps:
+                return
+            yield step, epoch, indices
+            step += 1
+
+
+def epoch_batches(lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Every example once, in batches of like length (of rows of numbers: as they come), in an order that depends on
+    (seed, epoch) alone."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    # sorted by their place in the file, rows of one token would make batches of one source or one label
+    window = size if max(lengths, default=0) == 1 else size * BUCKET
+    batches: list[list[int]] = []
+    for start in range(0, len(order), window):
+        near = sorted(order[start : start + window].tolist(), key=lambda i: (lengths[i], i))
+        batches += [near[i : i + size] for i in range(0, len(near), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _mix(seed: int, step: int) -> int:
+    """A seed for one step that no other (seed, step) of a sensible run shares."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
