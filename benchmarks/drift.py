@@ -84,11 +84,11 @@ def cell(
 ) -> str:
     """Alarms of streams, and the mean distance."""
     alarms, distances = 0, []
-    counts = np.bincount(known.answers.argmax(axis=1), minlength=len(known.labels))
+    counts = np.bincount(known.outputs.argmax(axis=1), minlength=len(known.labels))
     for seed in range(streams):
         chosen = make(random.Random(seed), size)
         features = np.stack([scored[name].features[i] for name, i in chosen])
-        labels = np.array([scored[name].answers[i].argmax() for name, i in chosen])
+        labels = np.array([scored[name].outputs[i].argmax() for name, i in chosen])
         now = np.bincount(labels, minlength=len(known.labels))
         texts = [pools[name][i] for name, i in chosen]
         drift = measure_drift(reference, texts, (known.features, features), (counts, now))

@@ -24,7 +24,7 @@ from transferline.flows.support.choices import OWN, RecipeChoice, Target, recipe
 from transferline.flows.support.planning import open_line
 from transferline.flows.support.preflight import begin
 from transferline.inference.forgetting import Forgotten, measure_forgetting
-from transferline.models.tokenization import load_tokenizer, reading_of
+from transferline.models.tokenization import load_tokenizer, tokenizer_settings_of
 from transferline.recipes.chain import Chain, Data
 from transferline.recipes.params import Params
 from transferline.targets import TARGETS
@@ -55,14 +55,14 @@ def audit(
     """
     begin()
     line = open_line(target, recipe_of(recipe), None, device, precision)
-    lenders = line.params.lenders(target, alike=True)
-    data = pin_data(target, line.params, list(dict.fromkeys([*line.lenders(), *lenders])))
+    source_tasks = line.params.source_tasks(target, alike=True)
+    data = pin_data(target, line.params, list(dict.fromkeys([*line.source_tasks(), *source_tasks])))
     line = line.settled(data)
     chain = line.plan(data)
     with open_runner(line.runtime) as runner, TransferRun(target, chain.recipe, line.seeds, f"{target} audit") as run:
         build_chain(line, chain, data, run, runner)
         runtime = line.runtime.resolve()
-        forgotten = ask_sources(chain, data, lenders, runtime)
+        forgotten = ask_sources(chain, data, source_tasks, runtime)
         biases = ask_pairs(chain, line.params, line.spec.task, runtime)
         text = markdown(target, chain.recipe, forgotten, biases)
         folder = root() / "data" / FOLDER / target / chain.recipe
@@ -78,11 +78,11 @@ def audit(
     return {"folder": str(folder), "run": run.run_id}
 
 
-def ask_sources(chain: Chain, data: Data, lenders: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
+def ask_sources(chain: Chain, data: Data, source_tasks: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
     """What the challenger's encoder still knows of each source, beside the base's."""
     base, model = store() / chain.steps[0].key, store() / chain.roles["challenger"][0]
     found = {}
-    for name in lenders:
+    for name in source_tasks:
         train, held_out = (data[f"{name}/{split}"].path for split in ("train", "validation"))
         forgotten = measure_forgetting(train, held_out, base, model, runtime)
         if forgotten is not None:
@@ -110,7 +110,7 @@ def answers_of(model: Path, task: str, pairs: Sequence[Pair], runtime: Runtime) 
     target = TARGETS[task]()  # type: ignore[index]
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
-    reading = reading_of(model, tokenizer)
+    reading = tokenizer_settings_of(model, tokenizer)
     made = []
     with exactly():
         for side in ("first", "second"):

@@ -18,10 +18,10 @@ from transferline.flows.support.comparison.publish import publish
 from transferline.flows.support.comparison.question import (
     ask,
     evidence_of,
-    lenders_of,
     prefix_predictions,
     question_of,
     show_plan,
+    source_tasks_of,
 )
 from transferline.flows.support.preflight import begin
 from transferline.recipes.params import load_params
@@ -78,8 +78,8 @@ def compare(
         "halving": halving,
     }
     question = question_of(params, comparison, {**given, "compute": compute, "minutes": minutes, "flops": flops})
-    lenders = lenders_of(params, target, question)
-    data = pin_data(target, params, lenders)
+    source_tasks = source_tasks_of(params, target, question)
+    data = pin_data(target, params, source_tasks)
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     wanted = ask(params, target, question, data)
     ground = open_ground(params, target, data, list(wanted.values()), question.counts, question.seeds)
@@ -97,6 +97,6 @@ def compare(
         evidence = evidence_of(contest, plan)
         board = make_board(evidence)
         between = prefix_predictions(contest, evidence, board)
-        looks, dirty = count_looks(data["test"].md5), contaminated_rows(target, params, lenders)
+        looks, dirty = count_looks(data["test"].md5), contaminated_rows(target, params, source_tasks)
         result = make_result(target, comparison, evidence, board, between, dirty, looks, contest.notes)
         return publish(run, evidence, result)

@@ -75,13 +75,13 @@ def diagnose(
     names = list(bases or [own])
     for name in names:
         params.base(name)
-    data = pin_data(target, params, params.lenders(target))
-    lenders = params.lenders(target, alike=True)  # others cannot be read by the same base
+    data = pin_data(target, params, params.source_tasks(target))
+    source_tasks = params.source_tasks(target, alike=True)  # others cannot be read by the same base
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     ground, recipes = open_field(params, target, data, names, Comparison(labels=labels))
     with open_runner(runtime) as runner, ComparisonRun(f"diagnose {target}", "diagnose", spec.seeds) as run:
         builder = Builder(ground, runtime, run, runner)
-        seen = look(ground, lenders, builder)
+        seen = look(ground, source_tasks, builder)
         advice = rank(recipes, seen.bases, foreseen(ground, recipes, builder))
         share = seen.flops / max(advice[0].flops, 1.0)
         text = markdown(target, seen.bases, advice, share)
@@ -111,7 +111,7 @@ def open_field(
     return ground, recipes
 
 
-def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
+def look(ground: Ground, source_tasks: list[str], builder: Builder) -> Seen:
     """Diagnose every base of the ground that can encode, or take what is there."""
     found, flops = {}, 0.0
     drawn, data = ground.labels(ground.rows, 0), ground.with_labels(ground.rows, 0)
@@ -123,7 +123,7 @@ def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
         if family is None or not family.can("encode"):
             console.print(f"  [yellow]left   [/] base {name}: it gives no features to look at")
             continue
-        stage = Diagnose(lenders=tuple(lenders), corpus="corpus" in data)
+        stage = Diagnose(source_tasks=tuple(source_tasks), corpus="corpus" in data)
         read = tuple((role, data[role].md5) for role in stage.roles())
         step = Step("select", stage, (collected.key,), read, None, f"diagnose {name}")
         builder.build([step])

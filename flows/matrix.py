@@ -56,7 +56,7 @@ def matrix(
         with (folder_of(name, comparison) / "leaderboard.csv").open(encoding="utf-8") as file:
             cells += cells_of(name, csv.DictReader(file))
     if not cells:
-        mend = "Let its recipes say `lenders: [other]`, and declare pairs"
+        mend = "Let its recipes say `source_tasks: [other]`, and declare pairs"
         raise InputError(f"comparison {comparison!r}", "none of its recipes learns from a source", mend)
     with ComparisonRun(f"matrix {comparison}", comparison, seeds or params.comparison(comparison).seeds) as run:
         return publish(run, comparison, cells, " or ".join(sorted(metrics)))
@@ -66,9 +66,9 @@ def learners(params: Params, targets: list[str] | None) -> list[str]:
     """The targets to ask: those named, else those in a group of targets that lend to each other. Raises InputError on others."""
     for name in targets or ():
         params.target(name)
-    lenders = {pair.lender for pair in params.pairs.values()}
+    source_tasks = {pair.source_task for pair in params.pairs.values()}
     learning = {pair.learner for pair in params.pairs.values()}
-    found = list(targets or [name for name in params.targets if name in lenders & learning])
+    found = list(targets or [name for name in params.targets if name in source_tasks & learning])
     for name in found:
         if name not in learning:
             raise InputError(f"target {name!r}", "no pair lends to it", "Declare one under `pairs` in params.yaml")

@@ -42,7 +42,7 @@ def retrain(
     """
     begin()
     line = open_line(target, recipe_of(recipe), seeds, device, precision)
-    data = pin_data(target, line.params, line.lenders())
+    data = pin_data(target, line.params, line.source_tasks())
     line = line.settled(data)
     chain = line.plan(data)
     show_chain(chain)
@@ -53,7 +53,7 @@ def retrain(
         built = build_chain(line, chain, data, run, runner)
         champion = find_champion(target)
         groups = predict_all(chain, built, data, champion, request_of(line, chain, run), runner)
-        profiles = read_profiles(profile_paths(target, line.params, line.lenders()))
+        profiles = read_profiles(profile_paths(target, line.params, line.source_tasks()))
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)

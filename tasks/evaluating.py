@@ -82,15 +82,15 @@ def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | 
     return judge(candidates, champion, spec.margin)
 
 
-def contaminated_rows(target: str, params: Params, lenders: Sequence[str] = ()) -> list[str]:
+def contaminated_rows(target: str, params: Params, source_tasks: Sequence[str] = ()) -> list[str]:
     """ids of the test rows of which the leak gate found copies on the training side, where they are no more."""
-    return _contaminated(read_profiles(profile_paths(target, params, lenders)), target)
+    return _contaminated(read_profiles(profile_paths(target, params, source_tasks)), target)
 
 
 def _contaminated(profiles: Mapping[str, Any], target: str) -> list[str]:
     rows = list((profiles.get("target") or {}).get("contaminated_test_rows", []))
-    lent = [row for name, p in profiles.items() if name.startswith(PAIR) for row in p["contaminated_test_rows"]]
-    return rows + lent + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
+    source_rows = [row for name, p in profiles.items() if name.startswith(PAIR) for row in p["contaminated_test_rows"]]
+    return rows + source_rows + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
 
 
 def count_looks(test_md5: str) -> int:

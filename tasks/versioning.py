@@ -27,19 +27,19 @@ from transferline.tasks.support.progress import console
 
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
-def pin_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
+def pin_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
     """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data.
 
     `lenders` are the source targets that it learns from: their examples are among the files, as `NAME/train`.
     """
-    stages = data_stages([target], params, lenders)
+    stages = data_stages([target], params, source_tasks)
     try:
         reproduce(stages)
     except InputError:
         reproduce(stages[:1])  # raises where it is this target's data that is bad
         # another target's is: the corpus is purged against the tests that there are, and again when that one is mended
         reproduce(stages[1:], ["--single-item"])
-    return locked_data(target, params, lenders)
+    return locked_data(target, params, source_tasks)
 
 
 @task(task_run_name="pin data of {targets}", cache_policy=NO_CACHE)

@@ -31,7 +31,7 @@ QUICK: dict[str, Any] = {
     "patience": 4,
     "max_tokens": 24,
     "target_tokens": 6,
-    "schedule": {"batch_size": 16, "rate": 3e-3},
+    "schedule": {"batch_size": 16, "learning_rate": 3e-3},
 }
 
 

@@ -40,7 +40,13 @@ FILLER = [
     "very",
     "quite",
 ]
-TINY = {"method": "full", "epochs": 2, "patience": 2, "max_tokens": 16, "schedule": {"batch_size": 16, "rate": 1e-3}}
+TINY = {
+    "method": "full",
+    "epochs": 2,
+    "patience": 2,
+    "max_tokens": 16,
+    "schedule": {"batch_size": 16, "learning_rate": 1e-3},
+}
 
 
 def sentence(rng: random.Random, tone: list[str], words: int = 9) -> str:

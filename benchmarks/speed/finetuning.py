@@ -49,7 +49,7 @@ class Bench:
     def ours(self, method: str = "full", cache: Path | None = None, **settings: int) -> tuple[float, float]:
         """Examples a second of the median epoch, validation left out, and accuracy."""
         declared = {"epochs": EPOCHS, "patience": EPOCHS, "max_tokens": LONGEST, **settings}
-        stage = TUNING[method].model_validate({**declared, "schedule": {"batch_size": BATCH, "rate": RATE}})
+        stage = TUNING[method].model_validate({**declared, "schedule": {"batch_size": BATCH, "learning_rate": RATE}})
         assert isinstance(stage, FineTuning)
         runtime = Runtime(save_every=1e9).resolve()
         runtime.apply()

@@ -57,7 +57,7 @@ class Bench:
         learner.before_step = tick  # type: ignore[method-assign]
         runtime = Runtime(save_every=1e9, compiled=compiled).resolve()
         runtime.apply()
-        schedule = Schedule(batch_size=self.tokens // length, rate=RATE, warmup=0.1)
+        schedule = Schedule(batch_size=self.tokens // length, learning_rate=RATE, warmup=0.1)
         with metered(runtime.device) as meter:
             train(learner, schedule, self.steps, 0, runtime, fresh(), lambda _: None)
         self.flops, self.peaks[compiled] = meter.flops / meter.tokens, meter.peak_bytes

@@ -23,8 +23,10 @@ def main(arguments: list[str]) -> None:
     params = load_params(root() / "params.yaml")
     question = params.comparison(name)
     recipes = asked(params, target, question)
-    lenders = list(dict.fromkeys(lender for recipe in recipes.values() for lender in recipe.borrows()))
-    data = pin_data(target, params, lenders)
+    source_tasks = list(
+        dict.fromkeys(source_task for recipe in recipes.values() for source_task in recipe.source_task_names())
+    )
+    data = pin_data(target, params, source_tasks)
     ground = open_ground(params, target, data, list(recipes.values()), question.counts, question.seeds)
     plan = plan_tournament(ground, recipes)
     together: dict[str, float] = {}

@@ -17,7 +17,7 @@ from transferline.tasks.support.progress import console
 from transferline.tasks.support.tracking import TransferRun
 
 
-class Decision(RunInput):
+class ApprovalForm(RunInput):
     """What the form asks when a run waits for approval."""
 
     approve: bool = Field(default=False, title="Make this model the champion?")
@@ -37,7 +37,7 @@ def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> A
         return Approval(False, reason="waits for approval")
     lines = [f"**{line.target}**: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons)]
     lines.append(f"\nMLflow run `{run.run_id}`")
-    form = Decision.with_initial_data(description="\n".join(lines))
+    form = ApprovalForm.with_initial_data(description="\n".join(lines))
     answer = pause_flow_run(wait_for_input=form, timeout=_seconds(), key="approval")
     return Approval(answer.approve, answer.name or "a person in the UI", answer.reason)
 

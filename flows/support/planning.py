@@ -21,7 +21,7 @@ from transferline.targets import target_of
 from transferline.tasks.support.commit_marks import committed
 
 if TYPE_CHECKING:
-    from transferline.tasks.support.comparison_decision import Decided
+    from transferline.tasks.support.comparison_decision import RecordedDecision
 
 LEAST_SEEDS = 3  # fewer say nothing about the spread
 
@@ -36,7 +36,7 @@ class Line:
     spec: TargetSpec
     seeds: int
     runtime: Runtime
-    decided: Decided | None = None
+    decided: RecordedDecision | None = None
 
     def settled(self, data: Data) -> Line:
         """The line with the recipe of the last decision, where it asks for that one. Raises InputError on a stale one."""
@@ -49,14 +49,14 @@ class Line:
         decided = settle(decision, data, base, self.params.recipes)
         return replace(self, recipe=decided.name, decided=decided)
 
-    def lenders(self) -> tuple[str, ...]:
+    def source_tasks(self) -> tuple[str, ...]:
         """The source targets that the recipe learns from; of `auto`, the recipe of the last decision."""
         if self.recipe != AUTO:
-            return self.declared.borrows()
+            return self.declared.source_task_names()
         from transferline.tasks.support.comparison_decision import last_decision
 
         decision = last_decision(self.target)
-        return Recipe.model_validate(decision["recipe"]).borrows() if decision["ship"] else ()
+        return Recipe.model_validate(decision["recipe"]).source_task_names() if decision["ship"] else ()
 
     def plan(self, data: Data) -> Chain:
         """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
@@ -75,7 +75,7 @@ class Line:
                 for name in self.params.bases
                 if name == self.declared.tune.starts_from()
             },
-            settings_of(self.params, self.target, data, self.declared.borrows()),
+            settings_of(self.params, self.target, data, self.declared.source_task_names()),
         )
 
     @property
@@ -114,14 +114,14 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
 
 
-def settings_of(params: Params, target: str, data: Data, lenders: Iterable[str]) -> Settings:
+def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[str]) -> Settings:
     """The setting that each source target makes with a target: as its pair declares it, else derived from the data."""
 
     def side(name: str, role: str) -> tuple[TargetSpec, frozenset[str]]:
         return params.target(name), frozenset(target_of(data[role].path).labels)
 
     found = {}
-    for name in lenders:
+    for name in source_tasks:
         declared = params.pairs[params.pair(name, target)].setting
         found[name] = declared or setting_between(side(name, f"{name}/train"), side(target, "train"))
     return found

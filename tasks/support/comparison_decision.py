@@ -19,7 +19,7 @@ DECISION = "decision.json"
 
 
 @dataclass(frozen=True)
-class Decided:
+class RecordedDecision:
     """A recipe that a comparison decided for, its name there, and the MLflow run that holds the decision."""
 
     name: str
@@ -48,7 +48,7 @@ def _last(target: str) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping[str, Recipe]) -> Decided:
+def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping[str, Recipe]) -> RecordedDecision:
     """The recipe of a decision. Raises InputError where it ships nothing, or was reached on other data, another base or recipe.
 
     `base` is the key of the base that params.yaml means today by the decision's name for it.
@@ -71,4 +71,4 @@ def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping
     known = declared.get(decision["ship"])
     if known is not None and known != recipe:
         raise InputError(who, f"it is stale: recipe {decision['ship']!r} has been changed since", again)
-    return Decided(decision["ship"], recipe, decision["run"])
+    return RecordedDecision(decision["ship"], recipe, decision["run"])

@@ -15,26 +15,26 @@ SPLITS = ("train", "validation", "test")
 PAIR = "pair with "  # before a lender's name, among the profiles
 
 
-def data_stages(targets: Sequence[str], params: Params, lenders: Sequence[str] = ()) -> list[str]:
+def data_stages(targets: Sequence[str], params: Params, source_tasks: Sequence[str] = ()) -> list[str]:
     """DVC's stages of some targets: each one's `prepare`, the corpora of their domains, each once, and what is lent to them."""
     domains = dict.fromkeys(params.target(target).domain for target in targets)
     stages = [f"prepare@{t}" for t in targets] + [f"corpus@{domain}" for domain in domains if domain in params.domains]
-    return stages + [f"pair@{params.pair(lender, target)}" for target in targets for lender in lenders]
+    return stages + [f"pair@{params.pair(source_task, target)}" for target in targets for source_task in source_tasks]
 
 
-def places_of(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, str]:
+def places_of(target: str, params: Params, source_tasks: Sequence[str] = ()) -> dict[str, str]:
     """Role -> path, within the project, of every file of a target."""
     domain = params.target(target).domain
     places = {split: f"data/prepared/{domain}/{target}/{split}.jsonl" for split in SPLITS}
-    for lender in lenders:
-        folder = f"data/pairs/{params.pair(lender, target)}"
-        places |= {f"{lender}/{split}": f"{folder}/{split}.jsonl" for split in ("train", "validation")}
+    for source_task in source_tasks:
+        folder = f"data/pairs/{params.pair(source_task, target)}"
+        places |= {f"{source_task}/{split}": f"{folder}/{split}.jsonl" for split in ("train", "validation")}
     return places | ({"corpus": f"data/corpora/{domain}/corpus.jsonl"} if domain in params.domains else {})
 
 
-def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
+def locked_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
     """What dvc.lock says of a target's files, without running anything. Raises InputError where it says nothing."""
-    places = places_of(target, params, lenders)
+    places = places_of(target, params, source_tasks)
     hashes = _hashes()
     missing = [place for place in places.values() if place not in hashes]
     if missing:
@@ -43,14 +43,14 @@ def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Dat
     return {role: Pin(root() / place, hashes[place]) for role, place in places.items()}
 
 
-def profile_paths(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, Path]:
+def profile_paths(target: str, params: Params, source_tasks: Sequence[str] = ()) -> dict[str, Path]:
     """The profiles that `prepare`, `corpus` and `pair` wrote."""
     domain = params.target(target).domain
     paths = {"target": root() / "data" / "prepared" / domain / target / "profile.json"}
     if domain in params.domains:
         paths["corpus"] = root() / "data" / "corpora" / domain / "profile.json"
     pairs = {
-        f"{PAIR}{name}": root() / "data" / "pairs" / params.pair(name, target) / "profile.json" for name in lenders
+        f"{PAIR}{name}": root() / "data" / "pairs" / params.pair(name, target) / "profile.json" for name in source_tasks
     }
     return paths | pairs
 

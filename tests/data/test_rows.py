@@ -30,8 +30,8 @@ WIDTH = 12
 def rows(tmp_path_factory) -> dict[str, Path]:
     """Three clusters in columns whose units run from 1e-3 to 1e8."""
     root = tmp_path_factory.mktemp("rows")
-    points, truth = blobs(300, WIDTH, 3, 0, 1.5)
-    return prepare_matrix(root, "m", points * 10.0 ** np.arange(-3, WIDTH - 3), truth)
+    points, y_true = blobs(300, WIDTH, 3, 0, 1.5)
+    return prepare_matrix(root, "m", points * 10.0 ** np.arange(-3, WIDTH - 3), y_true)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,11 @@ def test_a_linear_model_needs_the_columns_in_one_unit(rows, matrix: Path, scaled
 
 @pytest.mark.parametrize("method", ["full", "extraction", "forest"])
 def test_rows_are_learnt_by_other_methods(method: str, rows, scaled: Path, tmp_path: Path) -> None:
-    settings = {"full": {**QUICK, "head_rate": 1e-2, "epochs": 8}, "extraction": {"layers": [-1]}, "forest": {}}[method]
+    settings = {
+        "full": {**QUICK, "head_learning_rate": 1e-2, "epochs": 8},
+        "extraction": {"layers": [-1]},
+        "forest": {},
+    }[method]
     out, _ = build(TUNING[method].model_validate(settings), rows, tmp_path / "m", scaled)
     assert score(out, rows["test"], "accuracy", tmp_path / "p") > 0.85
 

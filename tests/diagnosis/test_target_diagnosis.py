@@ -25,7 +25,7 @@ def look(kinds, base: Path, folder: Path, kind: str = "single-label", **stage: o
 
 
 def test_it_sees_layers_corpus_and_sources(kinds, tiny: Path, tmp_path: Path) -> None:
-    seen = look(kinds, tiny, tmp_path / "t", lenders=["same", "other"])
+    seen = look(kinds, tiny, tmp_path / "t", source_tasks=["same", "other"])
     assert len(seen["layers"]) == len(seen["logme"]) == len(seen["h_score"]) == 3
     assert seen["words"] > 0.9 > 0.6 > seen["majority"]
     assert set(seen["divergence"]) == {"corpus", "same/train", "other/train"}
@@ -61,10 +61,10 @@ def test_a_decoder_says_how_surprised_it_is(kinds, bases, tmp_path: Path) -> Non
 def test_the_fold_that_is_asked_never_learns_along() -> None:
     """Labels by the toss of a coin: folds find nothing; what is borrowed is learnt, were it the very rows."""
     rng = np.random.default_rng(0)
-    points, truth = rng.normal(size=(200, 300)), rng.integers(0, 2, 200)
-    score, error = cross_validated("single-label", points, truth)
+    points, y_true = rng.normal(size=(200, 300)), rng.integers(0, 2, 200)
+    score, error = cross_validated("single-label", points, y_true)
     assert abs(score - 0.5) < 4 * max(error, 0.03)
-    more, _ = cross_validated("single-label", points, truth, more=(points, truth))
+    more, _ = cross_validated("single-label", points, y_true, more=(points, y_true))
     assert more > 0.9
 
 
@@ -86,27 +86,27 @@ def recipe(**parts: object) -> Recipe:
 
 
 def test_what_is_measured_decides_and_the_cheaper_of_equals_comes_first() -> None:
-    borrowed = {"method": "pooled", "lenders": ["near"]}
+    source_examples = {"method": "pooled", "source_tasks": ["near"]}
     recipes = {
         "probe": recipe(),
         "dear": Recipe(base="b", adapt=(SimCSE(),), tune=Full()),
         "full": Recipe(base="b", tune=Full()),
         "lora": Recipe(base="b", tune=Lora()),
         "masked": Recipe(base="b", adapt=(Masked(),), tune=Full()),
-        "borrowed": recipe(instances=borrowed),
+        "borrowed": recipe(instances=source_examples),
     }
     flops = {name: 1e9 * place for place, name in enumerate(recipes, start=1)}
     flops["full"] = 1e9
     flops["lora"] = 1e9
     order = [advice.recipe for advice in rank(recipes, {"b": SEEN}, flops)]
     assert order == ["borrowed", "full", "dear", "lora", "masked", "probe"]
-    assert expect(recipe(instances={"method": "pooled", "lenders": ["far"]}), SEEN)[0] == pytest.approx(0.70)
+    assert expect(recipe(instances={"method": "pooled", "source_tasks": ["far"]}), SEEN)[0] == pytest.approx(0.70)
     assert expect(recipe(base="unknown"), None)[0] is None
 
 
 def test_a_difference_within_the_noise_of_the_folds_is_none() -> None:
     noisy = {**SEEN, "sources": {"near": {"same_labels": True, "pooled": {"score": 0.715}}}}
-    expected, why = expect(recipe(instances={"method": "pooled", "lenders": ["near"]}), noisy)
+    expected, why = expect(recipe(instances={"method": "pooled", "source_tasks": ["near"]}), noisy)
     assert expected == pytest.approx(0.70)
     assert "within the noise" in why
     layers = [
@@ -134,9 +134,11 @@ def test_borrowed_examples_speak_for_fine_tuning() -> None:
         "sources": {"near": near, "far": {"same_labels": False, "rows": 1600}},
     }
     full = {"method": "full"}
-    for lender, lift in (("near", 0.03), ("far", 0.0)):
-        borrowed = {"method": "pooled", "lenders": [lender]}
-        probed, tuned = (expect(recipe(instances=borrowed, tune=tune), few)[0] for tune in ({"method": "probe"}, full))
+    for source_task, lift in (("near", 0.03), ("far", 0.0)):
+        source_examples = {"method": "pooled", "source_tasks": [source_task]}
+        probed, tuned = (
+            expect(recipe(instances=source_examples, tune=tune), few)[0] for tune in ({"method": "probe"}, full)
+        )
         assert tuned is not None
         assert probed is not None
         assert tuned - probed == pytest.approx(lift)

@@ -38,7 +38,7 @@ def copy_of_the_project(folder: Path) -> Path:
     )
     for name in filter(None, names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SOURCE / name, folder / name)
+        shutil.copy(SOURCE / name, folder / name, follow_symlinks=False)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     write_tiny_bert(folder / "tiny", positions=128)
     package, release, inside = BASE

@@ -27,9 +27,9 @@ def test_the_distance_is_that_of_the_best_linear_classifier() -> None:
     from scipy.stats import norm
 
     shift = 2.0
-    truth = 2 * (1 - 2 * norm.sf(shift / 2))
+    y_true = 2 * (1 - 2 * norm.sf(shift / 2))
     found, _ = proxy_a_distance(sample(0, 0, 2000, 4), sample(1, shift, 2000, 4))
-    assert found == pytest.approx(truth, abs=0.1)
+    assert found == pytest.approx(y_true, abs=0.1)
 
 
 def test_the_distance_grows_with_the_shift() -> None:

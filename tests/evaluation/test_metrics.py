@@ -9,9 +9,9 @@ from transferline.evaluation.metrics import confusion, measure, per_class
 from transferline.evaluation.predictions import ManyLabels, Predictions
 
 
-def predictions(truth: np.ndarray, probabilities: np.ndarray) -> Predictions:
+def predictions(y_true: np.ndarray, probabilities: np.ndarray) -> Predictions:
     labels = tuple(f"label {i}" for i in range(probabilities.shape[1]))
-    return Predictions(tuple(f"{i:x}" for i in range(len(truth))), labels, truth, probabilities)
+    return Predictions(tuple(f"{i:x}" for i in range(len(y_true))), labels, y_true, probabilities)
 
 
 @pytest.mark.parametrize("labels", [2, 3, 9])
@@ -19,9 +19,9 @@ def test_metrics_are_scikit_learns(labels: int) -> None:
     rng = np.random.default_rng(labels)
     for _ in range(20):
         made = predictions(rng.integers(0, labels, 50), np.eye(labels)[rng.integers(0, labels, 50)])
-        expected = f1_score(made.truth, made.predicted, average="macro", labels=range(labels), zero_division=0)
+        expected = f1_score(made.y_true, made.predicted, average="macro", labels=range(labels), zero_division=0)
         assert measure("macro_f1", made) == pytest.approx(expected)
-        assert measure("accuracy", made) == accuracy_score(made.truth, made.predicted)
+        assert measure("accuracy", made) == accuracy_score(made.y_true, made.predicted)
 
 
 def test_a_label_that_nobody_has_counts_as_zero() -> None:
@@ -54,11 +54,11 @@ def test_the_calibration_error_is_torchmetrics(labels: int) -> None:
 
     rng = np.random.default_rng(labels)
     made = predictions(rng.integers(0, labels, 500), rng.dirichlet(np.ones(labels), 500))
-    said = torch.tensor(made.answers)
-    expected = multiclass_calibration_error(said, torch.tensor(made.truth), num_classes=labels, n_bins=15)
+    said = torch.tensor(made.outputs)
+    expected = multiclass_calibration_error(said, torch.tensor(made.y_true), num_classes=labels, n_bins=15)
     assert calibration_error(made) == pytest.approx(float(expected))
-    cells = ManyLabels(made.ids, made.labels, rng.uniform(size=(500, labels)) < made.answers, made.answers)
-    expected = binary_calibration_error(said.ravel(), torch.tensor(cells.truth).int().ravel(), n_bins=15)
+    cells = ManyLabels(made.ids, made.labels, rng.uniform(size=(500, labels)) < made.outputs, made.outputs)
+    expected = binary_calibration_error(said.ravel(), torch.tensor(cells.y_true).int().ravel(), n_bins=15)
     assert calibration_error(cells) == pytest.approx(float(expected))
 
 

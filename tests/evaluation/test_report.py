@@ -17,11 +17,11 @@ IDS = tuple(fingerprint(text) for text in TEXTS)
 
 def group(role: str, folder: Path, p: float, seeds: int = 3) -> Group:
     made = []
-    truth = np.arange(200) % 2
+    y_true = np.arange(200) % 2
     for seed in range(seeds):
         right = np.random.default_rng([seed, len(role)]).uniform(size=200) < p
-        said = np.where(right, truth, 1 - truth)
-        made.append(Predictions(IDS, ("a", "b"), truth, np.stack([said == 0, said == 1], axis=1).astype(float)))
+        said = np.where(right, y_true, 1 - y_true)
+        made.append(Predictions(IDS, ("a", "b"), y_true, np.stack([said == 0, said == 1], axis=1).astype(float)))
     return Group(role, tuple(f"{role}-{s}" for s in range(seeds)), tuple(made), (folder,) * seeds, min(1, seeds - 1))
 
 
@@ -78,7 +78,7 @@ def test_a_candidate_that_saw_the_test_is_never_scored(groups, tmp_path: Path) -
 def test_clean_and_contaminated_rows_are_scored_apart(groups) -> None:
     report = make_report("accuracy", groups, None, True, list(IDS[:40]), 1)
     shipped = groups["challenger"].predictions[1]
-    right = shipped.predicted == shipped.truth
+    right = shipped.predicted == shipped.y_true
     assert report.clean["contaminated"].value == pytest.approx(right[:40].mean())
     assert report.clean["clean"].value == pytest.approx(right[40:].mean())
 

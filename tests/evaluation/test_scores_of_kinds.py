@@ -21,18 +21,18 @@ def many() -> ManyLabels:
 
 
 def numbers(noise: float = 1.0) -> Numbers:
-    truth = np.random.default_rng(1).normal(size=120)
-    return Numbers(IDS, (), truth, truth + noise * np.random.default_rng(2).normal(size=120))
+    y_true = np.random.default_rng(1).normal(size=120)
+    return Numbers(IDS, (), y_true, y_true + noise * np.random.default_rng(2).normal(size=120))
 
 
 def tags(errors: float = 0.2) -> Tags:
     rng = np.random.default_rng(3)
-    truth = [tuple(rng.choice(["O", "B-X", "B-Y"], 7)) for _ in range(120)]
-    truth = [
-        tuple("I-X" if i and row[i - 1] == "B-X" and tag == "O" else tag for i, tag in enumerate(row)) for row in truth
+    y_true = [tuple(rng.choice(["O", "B-X", "B-Y"], 7)) for _ in range(120)]
+    y_true = [
+        tuple("I-X" if i and row[i - 1] == "B-X" and tag == "O" else tag for i, tag in enumerate(row)) for row in y_true
     ]
-    said = [tuple(tag if rng.random() > errors else "O" for tag in row) for row in truth]
-    return Tags(IDS, ("X", "Y"), objects(truth), objects(said))
+    said = [tuple(tag if rng.random() > errors else "O" for tag in row) for row in y_true]
+    return Tags(IDS, ("X", "Y"), objects(y_true), objects(said))
 
 
 def single() -> Predictions:
@@ -43,18 +43,18 @@ def single() -> Predictions:
 def test_several_labels_are_scikit_learns() -> None:
     made = many()
     for average in ("micro", "macro"):
-        expected = f1_score(made.truth, made.predicted, average=average, zero_division=0)
+        expected = f1_score(made.y_true, made.predicted, average=average, zero_division=0)
         assert measure(f"{average}_f1", made) == pytest.approx(expected)
-    assert measure("exact_match", made) == pytest.approx((made.truth == made.predicted).all(axis=1).mean())
-    assert sum(figures["support"] for figures in per_class(made).values()) == made.truth.sum()
+    assert measure("exact_match", made) == pytest.approx((made.y_true == made.predicted).all(axis=1).mean())
+    assert sum(figures["support"] for figures in per_class(made).values()) == made.y_true.sum()
 
 
 def test_correlations_are_scipys() -> None:
     made = numbers()
-    assert measure("pearson", made) == pytest.approx(pearsonr(made.truth, made.answers).statistic)
-    assert measure("spearman", made) == pytest.approx(spearmanr(made.truth, made.answers).statistic)
-    assert measure("r2", made) == pytest.approx(r2_score(made.truth, made.answers))
-    flat = Numbers(IDS, (), made.truth, np.zeros(120))
+    assert measure("pearson", made) == pytest.approx(pearsonr(made.y_true, made.outputs).statistic)
+    assert measure("spearman", made) == pytest.approx(spearmanr(made.y_true, made.outputs).statistic)
+    assert measure("r2", made) == pytest.approx(r2_score(made.y_true, made.outputs))
+    flat = Numbers(IDS, (), made.y_true, np.zeros(120))
     assert measure("pearson", flat) == 0.0
 
 
@@ -62,7 +62,7 @@ def test_span_f1_is_nervaluates_strict_one() -> None:
     from nervaluate import Evaluator
 
     made = tags()
-    sides = [[list(row) for row in side] for side in (made.truth, made.answers)]
+    sides = [[list(row) for row in side] for side in (made.y_true, made.outputs)]
     found = Evaluator(*sides, tags=["X", "Y"], loader="list").evaluate()
     assert measure("span_f1", made) == pytest.approx(found["overall"]["strict"].f1)
     for label, figures in per_class(made).items():
@@ -70,14 +70,14 @@ def test_span_f1_is_nervaluates_strict_one() -> None:
 
 
 def test_a_span_with_a_wrong_end_is_no_hit() -> None:
-    truth, said = objects([("B-X", "I-X", "O")]), objects([("B-X", "O", "O")])
-    assert measure("span_f1", Tags(("1",), ("X",), truth, said)) == 0.0
-    assert measure("token_accuracy", Tags(("1",), ("X",), truth, said)) == pytest.approx(2 / 3)
+    y_true, said = objects([("B-X", "I-X", "O")]), objects([("B-X", "O", "O")])
+    assert measure("span_f1", Tags(("1",), ("X",), y_true, said)) == 0.0
+    assert measure("token_accuracy", Tags(("1",), ("X",), y_true, said)) == pytest.approx(2 / 3)
 
 
 def test_texts_that_are_the_truth_have_every_score_and_others_less() -> None:
-    truth = objects(["the film was dull", "a lovely plot"])
-    right, wrong = Texts(("1", "2"), (), truth, truth), Texts(("1", "2"), (), truth, objects(["no", ""]))
+    y_true = objects(["the film was dull", "a lovely plot"])
+    right, wrong = Texts(("1", "2"), (), y_true, y_true), Texts(("1", "2"), (), y_true, objects(["no", ""]))
     for metric in METRICS["generation"]:
         assert measure(metric, right) == pytest.approx(1.0)
         assert measure(metric, wrong) < 0.2
@@ -106,7 +106,7 @@ def test_a_better_model_is_found_better_and_a_model_is_its_own_equal(better, wor
 
 
 def test_calibration_is_told_of_probabilities_only() -> None:
-    sure = many().truth
+    sure = many().y_true
     assert calibration_error(ManyLabels(IDS, ("a", "b", "c"), sure, sure.astype(float))) == pytest.approx(0, abs=1e-6)
     assert calibration_error(numbers()) is None
     assert calibration_error(tags()) is None
@@ -127,7 +127,7 @@ def test_a_resample_scores_as_the_examples_that_it_drew(made) -> None:
         drawn = resample(metric, [made], seed=3, resamples=20)[:, 0]
         rng = np.random.default_rng(3)
         for said, rows in zip(drawn, rng.integers(0, len(made.ids), (20, len(made.ids))), strict=True):
-            again = type(made)(made.ids, made.labels, made.truth[rows], made.answers[rows])
+            again = type(made)(made.ids, made.labels, made.y_true[rows], made.outputs[rows])
             assert said == pytest.approx(measure(metric, again)), metric
 
 

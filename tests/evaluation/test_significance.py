@@ -12,11 +12,11 @@ from transferline.evaluation.significance import compare, mcnemar, score
 IDS = tuple(f"{i:x}" for i in range(400))
 
 
-def model(right: np.ndarray, truth: np.ndarray | None = None) -> Predictions:
+def model(right: np.ndarray, y_true: np.ndarray | None = None) -> Predictions:
     """A model of two labels that is right where `right` says so."""
-    truth = np.arange(len(right)) % 2 if truth is None else truth
-    said = np.where(right, truth, 1 - truth)
-    return Predictions(IDS[: len(right)], ("a", "b"), truth, np.stack([said == 0, said == 1], axis=1).astype(float))
+    y_true = np.arange(len(right)) % 2 if y_true is None else y_true
+    said = np.where(right, y_true, 1 - y_true)
+    return Predictions(IDS[: len(right)], ("a", "b"), y_true, np.stack([said == 0, said == 1], axis=1).astype(float))
 
 
 def coin(p: float, seed: int, n: int = 400) -> np.ndarray:

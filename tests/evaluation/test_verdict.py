@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from transferline.evaluation.significance import Comparison, Interval
+from transferline.evaluation.significance import Interval, PairedComparison
 from transferline.evaluation.verdict import Candidate, judge, outcome
 
 
-def comparison(other: str, low: float, high: float) -> Comparison:
-    return Comparison(other, Interval((low + high) / 2, low, high), 10, 5, 0.1, 1000)
+def comparison(other: str, low: float, high: float) -> PairedComparison:
+    return PairedComparison(other, Interval((low + high) / 2, low, high), 10, 5, 0.1, 1000)
 
 
 BETTER, CLOSE, UNSURE, WORSE = (0.01, 0.05), (-0.005, 0.03), (-0.04, 0.04), (-0.05, -0.01)

@@ -21,7 +21,7 @@ from transferline.data.prepared_files import write_jsonl
 from transferline.methods.parameter import Full
 from transferline.training.learner import Schedule
 
-RUINOUS = {"method": "masked", "block": 16, "tokens": 2000, "schedule": {"batch_size": 16, "rate": 1.0}}
+RUINOUS = {"method": "masked", "block": 16, "tokens": 2000, "schedule": {"batch_size": 16, "learning_rate": 1.0}}
 RECIPES = {
     "full": {"base": "learned", "tune": TINY},
     "probe": {"base": "learned", "tune": {"method": "probe", "max_tokens": 16}},
@@ -50,7 +50,7 @@ def write_learned(root: Path) -> None:
         for i in range(600)
     ]
     write_jsonl(root / "source.jsonl", rows)
-    tune = Full(epochs=6, max_tokens=16, pooling="first", schedule=Schedule(batch_size=16, rate=1e-3))
+    tune = Full(epochs=6, max_tokens=16, pooling="first", schedule=Schedule(batch_size=16, learning_rate=1e-3))
     data = {"train": root / "source.jsonl", "validation": root / "source.jsonl"}
     made, figures = build(tune, data, root / "learning", root / "tiny")
     assert figures["score"] > 0.9
@@ -161,14 +161,14 @@ def bound_holds(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tu
     from transferline.core.runtime import Runtime
     from transferline.flows.support.comparison.contest import Contest
     from transferline.flows.support.comparison.leaves import Builder, open_ground
-    from transferline.flows.support.comparison.question import ask, lenders_of
+    from transferline.flows.support.comparison.question import ask, source_tasks_of
     from transferline.recipes.params import load_params
     from transferline.tasks.support.data_versions import locked_data
     from transferline.tournament.plan import plan_tournament
 
     params = load_params(project / "params.yaml")
     question = params.comparison(name)
-    data = locked_data("reviews", params, lenders_of(params, "reviews", question))
+    data = locked_data("reviews", params, source_tasks_of(params, "reviews", question))
     wanted = ask(params, "reviews", question, data)
     ground = open_ground(params, "reviews", data, list(wanted.values()), question.counts, question.seeds)
     unused: Any = None

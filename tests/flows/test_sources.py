@@ -22,23 +22,23 @@ PAIRS = {
     "coins-for-reviews": {"source": "stage/coins", "target": "cinema/reviews"},
 }
 RECIPES = {
-    "weighed": {"base": "tiny", "instances": {"method": "density-ratio", "lenders": ["plays"]}, "tune": TINY},
+    "weighed": {"base": "tiny", "instances": {"method": "density-ratio", "source_tasks": ["plays"]}, "tune": TINY},
     "both": {
         "base": "tiny",
-        "adapt": [{"method": "intermediate", "lender": "coins", "tune": TINY}],
-        "tune": {**TINY, "method": "hard-sharing", "lenders": ["plays", "coins"]},
+        "adapt": [{"method": "intermediate", "source_task": "coins", "tune": TINY}],
+        "tune": {**TINY, "method": "hard-sharing", "source_tasks": ["plays", "coins"]},
     },
-    "wrong": {"base": "tiny", "instances": {"method": "pooled", "lenders": ["coins"]}, "tune": TINY},
-    "aligned": {"base": "tiny", "tune": {"method": "coral", "lenders": ["other"], "max_tokens": 16}},
+    "wrong": {"base": "tiny", "instances": {"method": "pooled", "source_tasks": ["coins"]}, "tune": TINY},
+    "aligned": {"base": "tiny", "tune": {"method": "coral", "source_tasks": ["other"], "max_tokens": 16}},
     "default": {"base": "tiny", "tune": TINY},
     "full": {"base": "tiny", "tune": TINY},
 }
 
 SHARING = ("hard-sharing", "cross-stitch", "dann")
-RECIPES |= {name: {"base": "tiny", "tune": {**TINY, "method": name, "lenders": ["plays"]}} for name in SHARING}
+RECIPES |= {name: {"base": "tiny", "tune": {**TINY, "method": name, "source_tasks": ["plays"]}} for name in SHARING}
 RECIPES |= {"auxiliary": {"base": "tiny", "tune": {**TINY, "method": "auxiliary", "block": 16}}}
 RECIPES |= {
-    "after": {"base": "tiny", "adapt": [{"method": "intermediate", "lender": "plays", "tune": TINY}], "tune": TINY}
+    "after": {"base": "tiny", "adapt": [{"method": "intermediate", "source_task": "plays", "tune": TINY}], "tune": TINY}
 }
 QUESTION = {
     "default": {"recipes": ["weighed", "aligned", "default", "after"], "labels": 60},
@@ -62,17 +62,17 @@ def test_what_is_lent_is_free_of_the_learners_test(project: Path) -> None:
     done = transferline(project, "run", "reviews", "weighed")
     assert done.returncode == 0, done.stderr
     profile = json.loads((project / "data" / "pairs" / "plays-for-reviews" / "profile.json").read_text())
-    lent = {row["text"] for row in read_jsonl(project / "data" / "pairs" / "plays-for-reviews" / "train.jsonl")}
+    source_rows = {row["text"] for row in read_jsonl(project / "data" / "pairs" / "plays-for-reviews" / "train.jsonl")}
     prepared = project / "data" / "prepared"
     for split in ("test", "validation"):
         held_out = read_jsonl(prepared / "cinema" / "reviews" / f"{split}.jsonl")
-        assert not lent & {row["text"] for row in held_out}
-    assert profile["rows"]["train"] == len(lent)
+        assert not source_rows & {row["text"] for row in held_out}
+    assert profile["rows"]["train"] == len(source_rows)
     assert profile["gate"]["train in test of reviews"]["exact"] > 0
     assert profile["contaminated_test_rows"]
-    [borrowed] = (project / "data" / "checkpoints").glob("select-*/lineage.json")
-    figures = json.loads(borrowed.read_text())["summary"]
-    assert 0 < figures["effective"] <= figures["borrowed"] == len(lent)
+    [source_examples] = (project / "data" / "checkpoints").glob("select-*/lineage.json")
+    figures = json.loads(source_examples.read_text())["summary"]
+    assert 0 < figures["effective"] <= figures["borrowed"] == len(source_rows)
     assert registry(project).search_model_versions("name = 'reviews'")
 
 

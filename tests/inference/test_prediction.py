@@ -38,7 +38,7 @@ def test_predictions_are_kept_in_the_order_of_the_test(model: Path, test_split: 
     assert figures["rows"] == len(kept.ids) == 4
     assert kept.ids[2] == fingerprint("warm")
     assert kept.labels == ("bad", "good")
-    assert kept.truth.tolist() == [0, 1, 0, 1]
+    assert kept.y_true.tolist() == [0, 1, 0, 1]
     np.testing.assert_allclose(kept.probabilities.sum(axis=1), 1, atol=1e-6)
 
 

@@ -12,10 +12,10 @@ from tests.project import GOOD
 from transferline.core.cost import metered
 from transferline.models import embeddings
 from transferline.models.embeddings import embed
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 
 TEXTS = [" ".join(GOOD[: n % 9 + 1]) for n in range(30)]
-READING = Reading(16)
+READING = TokenizerSettings(16)
 
 
 def test_kept_points_are_the_computed_ones(tiny: Path, tmp_path: Path) -> None:
@@ -38,5 +38,5 @@ def test_a_text_is_embedded_once_and_costs_what_it_takes_alone(tiny: Path, tmp_p
         spent.append(meter.flops)
     assert asked == [len(set(TEXTS))]
     assert spent[1] == pytest.approx(spent[0], rel=0.01)
-    embed(tiny, TEXTS, Reading(4), CPU, tmp_path)  # another reading, other points
+    embed(tiny, TEXTS, TokenizerSettings(4), CPU, tmp_path)  # another reading, other points
     assert len(asked) == 2

@@ -13,7 +13,7 @@ from transferline.core.cost import metered
 from transferline.methods.parameter import Probe
 from transferline.models import encodings
 from transferline.models.encodings import sharing
-from transferline.models.tokenization import load_tokenizer, reading_of
+from transferline.models.tokenization import load_tokenizer, tokenizer_settings_of
 from transferline.targets import TARGETS
 
 
@@ -28,29 +28,29 @@ def _empty() -> Iterator[None]:
 def probes(kinds: dict[str, dict[str, Path]], bases: Callable[[str], Path], tmp_path: Path) -> list[Path]:
     """Two heads on one encoder."""
     data, base = kinds["single-label"], bases("bert")
-    weak, strong = Probe(max_tokens=16, strengths=(0.01,)), Probe(max_tokens=16, strengths=(100.0,))
+    weak, strong = Probe(max_tokens=16, Cs=(0.01,)), Probe(max_tokens=16, Cs=(100.0,))
     made = [build(weak, data, tmp_path / "weak", base)[0], build(strong, data, tmp_path / "strong", base)[0]]
     encodings.forget()
     return made
 
 
-def answers(folder: Path, test: Path) -> np.ndarray:
+def outputs(folder: Path, test: Path) -> np.ndarray:
     target = TARGETS["single-label"]()
     network, tokenizer = target.open(folder), load_tokenizer(folder)
-    return target.answer(network, target.examples(test, tokenizer, reading_of(folder, tokenizer)))
+    return target.answer(network, target.examples(test, tokenizer, tokenizer_settings_of(folder, tokenizer)))
 
 
 def test_a_second_head_reuses_the_encoding_and_says_what_it_would_have_said(
     probes: list[Path], kinds: dict[str, dict[str, Path]]
 ) -> None:
     test = kinds["single-label"]["test"]
-    alone = [answers(folder, test) for folder in probes]
+    alone = [outputs(folder, test) for folder in probes]
     assert not encodings._kept
     spent = []
     with sharing():
         for folder, expected in zip(probes, alone, strict=True):
             with metered() as meter:
-                assert np.array_equal(answers(folder, test), expected)
+                assert np.array_equal(outputs(folder, test), expected)
             spent.append((meter.tokens, meter.flops))
     assert len(encodings._kept) == 1
     assert not np.array_equal(*alone)
@@ -64,9 +64,9 @@ def test_what_was_not_counted_is_not_taken_for_free_by_what_is(
     """Predictions are not metered; a stage that reads the same texts afterwards is."""
     test = kinds["single-label"]["test"]
     with sharing():
-        answers(probes[0], test)
+        outputs(probes[0], test)
         with metered() as meter:
-            answers(probes[1], test)
+            outputs(probes[1], test)
     assert meter.flops > 0
     assert meter.tokens > 0
 
@@ -77,7 +77,7 @@ def test_other_weights_and_other_texts_have_encodings_of_their_own(
     target = TARGETS["single-label"]()
     network, tokenizer = target.open(probes[0]), load_tokenizer(probes[0])
     examples = [
-        target.examples(kinds["single-label"][s], tokenizer, reading_of(probes[0], tokenizer))
+        target.examples(kinds["single-label"][s], tokenizer, tokenizer_settings_of(probes[0], tokenizer))
         for s in ("test", "train")
     ]
     with sharing():

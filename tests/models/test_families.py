@@ -16,7 +16,7 @@ from transferline.models.heads import check_pooling
 from transferline.recipes.registry import ADAPTING, TUNING
 
 OWN_OBJECTIVE = {"xlnet": "permuted", "gpt2": "causal", "llama": "causal", "t5": None}
-SMALL = {"block": 16, "tokens": 1500, "schedule": {"batch_size": 16, "rate": 1e-3}}
+SMALL = {"block": 16, "tokens": 1500, "schedule": {"batch_size": 16, "learning_rate": 1e-3}}
 MEAN = {"bert", "roberta", "electra", "xlnet", "modernbert"}
 
 

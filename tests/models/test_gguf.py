@@ -9,7 +9,7 @@ import pytest
 from tests.kinds import CPU
 from transferline.core.stage import Work
 from transferline.models.families import family_of
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.models.weights import load_model
 from transferline.recipes.params import load_params
 from transferline.targets import TARGETS
@@ -32,6 +32,6 @@ def test_a_quantised_decoder_becomes_an_ordinary_folder_that_still_knows_things(
     said = tokenizer.decode(model.eval().generate(**ids, max_new_tokens=3, do_sample=False)[0])
     assert "Paris" in said
     target = TARGETS["generation"]()
-    examples = target.unlabelled([{"id": "1", "text": "Hello"}], tokenizer, Reading(16, "head", 8))
+    examples = target.unlabelled([{"id": "1", "text": "Hello"}], tokenizer, TokenizerSettings(16, "head", 8))
     assert isinstance(examples, Sources)
     assert isinstance(target.answer(model, examples)[0], str)

@@ -35,11 +35,11 @@ MODELS = {
 def bars(rows: int, seed: int, contrast: float = 1.0, light: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Noisy grey images (rows, 1, side, side), 0 to 255: a bright bar that lies or stands, anywhere."""
     rng = np.random.default_rng(seed)
-    truth = rng.integers(2, size=rows)
+    y_true = rng.integers(2, size=rows)
     images = rng.normal(60, 15, size=(rows, 1, SIDE, SIDE))
-    for image, stands, place in zip(images, truth, rng.integers(SIDE, size=rows), strict=True):
+    for image, stands, place in zip(images, y_true, rng.integers(SIDE, size=rows), strict=True):
         image[0][(slice(None), place) if stands else (place, slice(None))] += 120
-    return (images * contrast + light).clip(0, 255).round(), np.where(truth, "stands", "lies")
+    return (images * contrast + light).clip(0, 255).round(), np.where(y_true, "stands", "lies")
 
 
 def base_of(name: str, folder: Path) -> Path:
@@ -92,14 +92,14 @@ def test_a_model_that_does_not_say_how_large_its_images_are_is_refused(tmp_path:
 @pytest.mark.parametrize("name", MODELS)
 def test_images_are_learnt_and_a_source_in_another_light_helps(name: str, tmp_path: Path) -> None:
     """Bars in bright light teach a target of ten darker images: by borrowed and aligned images better than alone."""
-    lent = prepare_matrix(tmp_path, "bright", *bars(500, 1))
+    source_rows = prepare_matrix(tmp_path, "bright", *bars(500, 1))
     own = prepare_matrix(
         tmp_path, "dark", *bars(400, 2, contrast=0.5, light=10), limit={"train": 10, "validation": 100}
     )
-    data = {**own, "bright/train": lent["train"]}
+    data = {**own, "bright/train": source_rows["train"]}
     base, _ = build(Standardise(), own, tmp_path / "scaled", base_of(name, tmp_path / "base"))
-    quick = {**QUICK, "epochs": 200, "patience": 200, "schedule": {"batch_size": 32, "rate": 5e-3}}
-    aligned = method("deep-coral", lenders=["bright"], weight=0.1, **quick)
+    quick = {**QUICK, "epochs": 200, "patience": 200, "schedule": {"batch_size": 32, "learning_rate": 5e-3}}
+    aligned = method("deep-coral", source_tasks=["bright"], weight=0.1, **quick)
     scores = []
     for stage in (aligned, aligned.alone()):
         folder = tmp_path / str(stage.canonical()["method"])

@@ -8,14 +8,14 @@ import pytest
 
 from tests.kinds import QUICK, build, score
 from tests.project import FILLER
-from transferline.models.tokenization import FILE, Reading, encode, load_tokenizer, reading_of
+from transferline.models.tokenization import FILE, TokenizerSettings, encode, load_tokenizer, tokenizer_settings_of
 from transferline.recipes.registry import TUNING
 
 LONG = " ".join((FILLER * 3)[:40])
 
 
 def read(folder: Path, truncation: str, most: int = 12) -> list[str]:
-    reading = Reading(most, truncation)  # type: ignore[arg-type]
+    reading = TokenizerSettings(most, truncation)  # type: ignore[arg-type]
     tokenizer = load_tokenizer(folder, reading)
     return tokenizer.convert_ids_to_tokens(encode(tokenizer, [LONG], None, reading)["input_ids"][0])
 
@@ -39,13 +39,13 @@ def test_a_model_reads_as_it_was_taught_to(truncation: str, kinds, tiny: Path, t
     full = TUNING["full"].model_validate({**QUICK, "epochs": 1, "truncation": truncation, "max_tokens": 10})
     out, _ = build(full, kinds["single-label"], tmp_path / "t", tiny)
     assert (out / FILE).exists() == (truncation == "both")
-    found = reading_of(out, load_tokenizer(out))
+    found = tokenizer_settings_of(out, load_tokenizer(out))
     assert (found.max_tokens, found.truncation) == (10, truncation)
     assert 0 <= score(out, kinds["single-label"]["test"], "accuracy", tmp_path / "said") <= 1
 
 
 def test_of_a_pair_the_longer_text_is_cut(tiny: Path) -> None:
-    reading = Reading(12)
+    reading = TokenizerSettings(12)
     tokenizer = load_tokenizer(tiny, reading)
     ids = encode(tokenizer, ["dull plot"], [LONG], reading)["input_ids"][0]
     tokens = tokenizer.convert_ids_to_tokens(ids)

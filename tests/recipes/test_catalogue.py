@@ -9,10 +9,10 @@ import pytest
 
 from transferline.recipes.catalogue import entries, settings_of
 from transferline.recipes.params import load_params
-from transferline.recipes.registry import ADAPTING, BORROWING, TUNING
+from transferline.recipes.registry import ADAPTING, INSTANCES, TUNING
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = {**ADAPTING, **BORROWING, **TUNING}
+ALL = {**ADAPTING, **INSTANCES, **TUNING}
 PAGE = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `([a-z0-9-]+)` \|.*$", PAGE, re.MULTILINE)
 TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
@@ -58,7 +58,7 @@ def test_recipes_that_the_catalogue_names_are_declared() -> None:
 def test_what_can_be_set_is_told_with_its_default() -> None:
     rows = {field: default for field, default, _ in settings_of(TUNING["lora"])}
     assert rows["rank"] == "8"
-    assert rows["schedule"] == '{"batch_size": 16, "rate": 0.0005}'
+    assert rows["schedule"] == '{"batch_size": 16, "learning_rate": 0.0005}'
 
 
 def test_the_page_of_coverage_names_recipes_and_tests_that_are_there() -> None:

@@ -16,7 +16,7 @@ from transferline.methods.parameter import Distill, Full, Lora, Probe
 from transferline.models.bases import FolderBase, PackageBase
 from transferline.models.families import Family
 from transferline.recipes.chain import Chain, Pin, plan, prediction_key
-from transferline.recipes.comparison import from_lenders
+from transferline.recipes.comparison import from_source_tasks
 from transferline.recipes.params import load_params
 from transferline.recipes.recipe import Recipe
 from transferline.training.learner import Schedule
@@ -43,11 +43,11 @@ def test_keys_of_the_shipped_recipes_do_not_change_by_accident() -> None:
     """If this fails, every cache of every user forks. Raise a stage's version where that is meant."""
     params = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
     made = {}
-    lent = {f"tweet-tone/{split}": split for split in ("train", "validation")}
+    source_rows = {f"tweet-tone/{split}": split for split in ("train", "validation")}
     settings = {"tweet-tone": Setting.DOMAIN_ADAPTATION}
-    for name, recipe in from_lenders(params.recipes, ["tweet-tone"]).items():
+    for name, recipe in from_source_tasks(params.recipes, ["tweet-tone"]).items():
         spec, base = params.target("film-sentiment"), params.base(recipe.base)
-        planned = plan("film-sentiment", spec, name, recipe, base, pins(**lent), settings=settings)
+        planned = plan("film-sentiment", spec, name, recipe, base, pins(**source_rows), settings=settings)
         made[name] = keys(planned, "challenger")[0]
         made[f"{name}/scratch"] = keys(planned, "scratch")[0]
     assert made == GOLDEN
@@ -246,7 +246,7 @@ def test_a_method_without_randomness_is_built_once() -> None:
 
 
 def test_a_schedule_is_part_of_the_identity() -> None:
-    other = Recipe(base="b", adapt=(SimCSE(),), tune=Full(schedule=Schedule(batch_size=16, rate=1e-5)))
+    other = Recipe(base="b", adapt=(SimCSE(),), tune=Full(schedule=Schedule(batch_size=16, learning_rate=1e-5)))
     assert keys(chain(), "challenger") != keys(chain(other), "challenger")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.project import write_tiny_bert
 from transferline.data.prepared_files import write_jsonl
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.targets import target_of
 from transferline.targets.example_features import features_of
 from transferline.targets.target import Target
@@ -36,7 +36,7 @@ def test_a_row_is_read_once_whichever_draw_asks(tiny: Path, tmp_path: Path, kind
     write_jsonl(path, rows)
     target = target_of(path)
     model = target.load(tiny, "mean", 0).eval()
-    examples = target.examples(path, load_tokenizer(tiny), Reading(32))
+    examples = target.examples(path, load_tokenizer(tiny), TokenizerSettings(32))
     plain = target.features(model, examples)
     read: list[int] = []
     features = type(target).features

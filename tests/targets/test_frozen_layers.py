@@ -14,7 +14,7 @@ from transferline.core.cost import metered
 from transferline.core.stage import Progress, Work
 from transferline.data.prepared_files import read_jsonl, write_jsonl
 from transferline.models.weights import read_tensors
-from transferline.targets.frozen_layers import Prefix
+from transferline.targets.frozen_layers import FrozenPrefix
 
 
 def built(
@@ -33,13 +33,13 @@ def built(
 def filled(monkeypatch) -> list[int]:
     """How many examples each filling of a shelf had to compute."""
     counts: list[int] = []
-    run = Prefix._run
+    run = FrozenPrefix._run
 
     def counting(self, examples, wanted):
         counts.append(len(wanted))
         return run(self, examples, wanted)
 
-    monkeypatch.setattr(Prefix, "_run", counting)
+    monkeypatch.setattr(FrozenPrefix, "_run", counting)
     return counts
 
 

@@ -15,7 +15,7 @@ from transferline.evaluation.metrics import METRICS
 from transferline.evaluation.predictions import read_predictions
 from transferline.inference.prediction import predict
 from transferline.methods.controls.tfidf import Tfidf
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.recipes.registry import TUNING
 from transferline.targets import TARGETS, kind_of_model, target_of
 from transferline.targets.tokens import TaggedExamples, Tokens, first_pieces
@@ -71,7 +71,7 @@ class TestTokens:
     def examples(self, folder: Path, records: list[dict], most: int) -> tuple[Tokens, TaggedExamples]:
         target = Tokens(["O", "B-X", "I-X"])
         tokenizer = load_tokenizer(folder)
-        inputs = target.encode(records, tokenizer, Reading(most))
+        inputs = target.encode(records, tokenizer, TokenizerSettings(most))
         return target, TaggedExamples(records, inputs, tokenizer, target.truth_of(records))
 
     def test_the_first_piece_of_each_word_is_found(self) -> None:
@@ -148,14 +148,14 @@ class TestRegression:
         records = read_jsonl(kinds["regression"]["test"])
         with torch.inference_mode():
             said = [float(network(**tokenizer(r["text"], return_tensors="pt")).logits[0, 0]) for r in records[:20]]
-        truth = np.array([record["label"] for record in records[:20]])
-        assert np.abs(np.array(said) - truth).mean() < 0.6 * truth.std()
-        assert figures["validation_rmse"] < 0.6 * truth.std()
+        y_true = np.array([record["label"] for record in records[:20]])
+        assert np.abs(np.array(said) - y_true).mean() < 0.6 * y_true.std()
+        assert figures["validation_rmse"] < 0.6 * y_true.std()
 
     def test_settling_changes_no_answer(self, kinds, tiny: Path) -> None:
         target = target_of(kinds["regression"]["train"])
         model = target.load(tiny, "mean", 0).eval()
-        examples = target.examples(kinds["regression"]["test"], load_tokenizer(tiny), Reading(24))
+        examples = target.examples(kinds["regression"]["test"], load_tokenizer(tiny), TokenizerSettings(24))
         before = target.answer(model, examples)
         target.settle(model)
         np.testing.assert_allclose(target.answer(model, examples), before, rtol=1e-4)
@@ -169,7 +169,7 @@ def test_generation_stops_at_the_end_and_answers_alike_alone_and_in_a_batch(
         model, _ = build(full, kinds["generation"], tmp_path / family, bases(family))
         target = TARGETS["generation"]()
         network, tokenizer = target.open(model), load_tokenizer(model)
-        examples = target.examples(kinds["generation"]["test"], tokenizer, Reading(24, "head", 6))
+        examples = target.examples(kinds["generation"]["test"], tokenizer, TokenizerSettings(24, "head", 6))
         together = target.answer(network, examples)
         alone = [target.answer(network, examples.some([i]))[0] for i in range(6)]
         assert together[:6].tolist() == alone

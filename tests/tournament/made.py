@@ -40,14 +40,14 @@ def texts(rows: int) -> list[dict]:
     return [{"id": f"{i:016x}", "text": "word " * (3 + i % 20) + str(i), "label": "ab"[i % 2]} for i in range(rows)]
 
 
-def says(rng: np.random.Generator, ease: np.ndarray, skill: float, spread: float = 0.0) -> Predictions:
+def says(rng: np.random.Generator, ease: np.ndarray, skill: float, std: float = 0.0) -> Predictions:
     """A model of two labels: the ease of an example (logit), the skill of the method, the luck of a seed, noise."""
     rows = len(ease)
-    right = ease + skill + rng.normal(0, spread) + rng.normal(0, 1, rows) > 0
-    truth = np.arange(rows) % 2
-    said = np.where(right, truth, 1 - truth)
+    right = ease + skill + rng.normal(0, std) + rng.normal(0, 1, rows) > 0
+    y_true = np.arange(rows) % 2
+    said = np.where(right, y_true, 1 - y_true)
     ids = tuple(f"{i:016x}" for i in range(rows))
-    return Predictions(ids, ("a", "b"), truth, np.stack([said == 0, said == 1], axis=1) * 0.8 + 0.1)
+    return Predictions(ids, ("a", "b"), y_true, np.stack([said == 0, said == 1], axis=1) * 0.8 + 0.1)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class World:
 
     skills: Mapping[str, float]
     flops: Mapping[str, float] = field(default_factory=dict)
-    spread: float = 0.0
+    std: float = 0.0
     rows: int = 600
     seed: int = 0
     leaky: Sequence[str] = ()
@@ -72,10 +72,10 @@ class World:
             if leaf.key in test:
                 continue
             skill = self.skills[leaf.entry] - 0.5 * (len(budgets) - 1 - budgets.index(leaf.budget))
-            test[leaf.key] = says(rng, ease, skill, self.spread)
+            test[leaf.key] = says(rng, ease, skill, self.std)
             if leaf.budget == budgets[-1]:
                 chosen = self.validation_skills.get(leaf.entry, skill)
-                validation[leaf.key] = says(rng, held, chosen, self.spread)
+                validation[leaf.key] = says(rng, held, chosen, self.std)
             (folder / leaf.key).mkdir(exist_ok=True)
             seen = [int(f"{i:016x}", 16) for i in range(7)] if leaf.entry in self.leaky else []
             np.save(folder / leaf.key / SEEN, np.array(seen, dtype=np.uint64))

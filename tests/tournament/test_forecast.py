@@ -40,7 +40,7 @@ def test_a_bound_is_known_for_every_recipe_that_is_shipped(tiny: Path, tmp_path:
     from transferline.data.prepared_files import write_jsonl
     from transferline.models.bases import FolderBase
     from transferline.recipes.chain import Pin, Step
-    from transferline.recipes.comparison import from_lenders
+    from transferline.recipes.comparison import from_source_tasks
     from transferline.recipes.params import load_params
     from transferline.tournament.forecast import Forecast
     from transferline.tournament.plan import plan_tournament
@@ -60,7 +60,7 @@ def test_a_bound_is_known_for_every_recipe_that_is_shipped(tiny: Path, tmp_path:
     ground = Ground("t", spec, data, known, dict.fromkeys(known), tmp_path, (20, 40), 3, settings)
     files = {pin.md5: pin.path for pin in data.values()} | {"train": data["train"].path}
     costs = {}
-    for name, recipe in from_lenders(params.recipes, ["tweet-tone"]).items():
+    for name, recipe in from_source_tasks(params.recipes, ["tweet-tone"]).items():
         plan = plan_tournament(ground, {name: recipe}, controls=False)
         forecast = Forecast({Step("base", base).key: tiny}, files, plan.steps)
         rows = {key: step.stage.count for key, step in plan.steps.items() if hasattr(step.stage, "count")}

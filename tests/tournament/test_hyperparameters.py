@@ -62,7 +62,7 @@ def test_trials_are_named_by_what_they_change() -> None:
     assert made["full"] == Recipe(base="b", tune=Full())
     other = next(name for name in made if name != "full")
     tune = made[other].tune
-    assert other == f"full rate={tune.schedule.rate:g} epochs={tune.epochs}"  # type: ignore[attr-defined]
+    assert other == f"full rate={tune.schedule.learning_rate:g} epochs={tune.epochs}"  # type: ignore[attr-defined]
 
 
 def test_of_equals_the_first_is_chosen() -> None:

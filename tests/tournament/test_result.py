@@ -65,7 +65,7 @@ def test_flips_go_in_both_directions_and_are_a_sample_by_id() -> None:
     one, other = model(np.arange(200) != 3), model((np.arange(200) != 5) & (np.arange(200) != 8))
     won, lost = make_flips(one, other, records())
     assert [flip.id for flip in won] == [IDS[5], IDS[8]]
-    assert [(flip.id, flip.truth, flip.one, flip.other) for flip in lost] == [(IDS[3], "b", "a", "b")]
+    assert [(flip.id, flip.y_true, flip.one, flip.other) for flip in lost] == [(IDS[3], "b", "a", "b")]
 
 
 def test_a_chain_is_cut_after_each_adaptation() -> None:

@@ -17,14 +17,14 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "RESAMPLES", 120)
 
 
-def found(skill: float, spread: float, recipes: int = 3, tournaments: int = TOURNAMENTS) -> float:
+def found(skill: float, std: float, recipes: int = 3, tournaments: int = TOURNAMENTS) -> float:
     """Share of simulated tournaments in which some recipe is told apart from the first, which has this much more skill."""
     hits = 0
     for number in range(tournaments):
         rng = np.random.default_rng(number)
         ease = rng.normal(0.5, 1, ROWS)
         skills = [skill, *[0.0] * (recipes - 1)]
-        groups = {f"r{i}": [says(rng, ease, s, spread) for _ in range(SEEDS)] for i, s in enumerate(skills)}
+        groups = {f"r{i}": [says(rng, ease, s, std) for _ in range(SEEDS)] for i, s in enumerate(skills)}
         scores = Scores("accuracy", groups)
         p = holm({name: scores.difference("r0", name).p for name in groups if name != "r0"})
         hits += min(p.values()) < 0.05
@@ -32,10 +32,10 @@ def found(skill: float, spread: float, recipes: int = 3, tournaments: int = TOUR
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spread", [0.0, 0.4])
-def test_copies_of_one_recipe_are_a_tie_in_95_of_100_tournaments(spread: float) -> None:
+@pytest.mark.parametrize("std", [0.0, 0.4])
+def test_copies_of_one_recipe_are_a_tie_in_95_of_100_tournaments(std: float) -> None:
     """However much luck the seeds have; 10 of 100 would have a probability under 3 % if the size were 5 %."""
-    assert found(0.0, spread) <= 0.09
+    assert found(0.0, std) <= 0.09
 
 
 @pytest.mark.slow
@@ -69,12 +69,12 @@ def test_the_detectable_effect_is_found_about_as_often_as_it_says() -> None:
     for number in range(60):
         rng = np.random.default_rng(number)
         kind = rng.choice(3, rows, p=[1 - disagreement, (disagreement + effect) / 2, (disagreement - effect) / 2])
-        truth = np.zeros(rows, dtype=int)
+        y_true = np.zeros(rows, dtype=int)
         sides = [np.where(kind == loser, 1, 0) for loser in (2, 1)]
-        models = {str(i): [_model(ids, truth, side)] for i, side in enumerate(sides)}
+        models = {str(i): [_model(ids, y_true, side)] for i, side in enumerate(sides)}
         hits += Scores("accuracy", models).difference("0", "1").p < 0.05
     assert 0.62 < hits / 60 < 0.95
 
 
-def _model(ids: tuple[str, ...], truth: np.ndarray, said: np.ndarray) -> statistics.Predictions:
-    return statistics.Predictions(ids, ("a", "b"), truth, np.stack([said == 0, said == 1], axis=1).astype(float))
+def _model(ids: tuple[str, ...], y_true: np.ndarray, said: np.ndarray) -> statistics.Predictions:
+    return statistics.Predictions(ids, ("a", "b"), y_true, np.stack([said == 0, said == 1], axis=1).astype(float))

@@ -62,7 +62,7 @@ def fit(learner: Line, state: Path, stop_at: int | None = None, runtime: Runtime
         if stop_at is not None and progress.done >= stop_at:
             raise KeyboardInterrupt
 
-    return train(learner, Schedule(batch_size=8, rate=0.05), 40, 0, runtime, state, report, patience=patience)
+    return train(learner, Schedule(batch_size=8, learning_rate=0.05), 40, 0, runtime, state, report, patience=patience)
 
 
 def weights(learner: Line) -> torch.Tensor:
@@ -216,7 +216,7 @@ from transferline.core.stage import Work
 root = Path(sys.argv[1])
 out = root / sys.argv[2] / "out"
 out.mkdir(parents=True, exist_ok=True)
-stage = Masked(block=16, tokens=60_000, schedule={"batch_size": 16, "rate": 1e-3})
+stage = Masked(block=16, tokens=60_000, schedule={"batch_size": 16, "learning_rate": 1e-3})
 runtime = Runtime(device="cpu", precision="fp32", save_every=0.05).resolve()
 stage.build(Work({"corpus": root / "corpus.jsonl"}, 0, out, root / sys.argv[2] / "state", runtime, lambda p: None, root / "tiny"))
 print(digest_of(out))

@@ -80,7 +80,7 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
     from transferline.tasks.support.data_versions import locked_data
 
     line = open_line(target or _default(), recipe, None, "auto", "auto")
-    data = locked_data(line.target, line.params, line.lenders())
+    data = locked_data(line.target, line.params, line.source_tasks())
     line = line.settled(data)
     chain = line.plan(data)
     there = reusable(chain)

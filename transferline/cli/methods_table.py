@@ -9,7 +9,7 @@ from rich.table import Table
 
 from transferline.core.errors import InputError
 from transferline.recipes.catalogue import entries, settings_of
-from transferline.recipes.registry import ADAPTING, BORROWING, TUNING
+from transferline.recipes.registry import ADAPTING, INSTANCES, TUNING
 
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -28,7 +28,7 @@ def show_methods() -> None:
 
 def show_method(name: str) -> None:
     """One method with its fields."""
-    known = {**ADAPTING, **BORROWING, **TUNING}
+    known = {**ADAPTING, **INSTANCES, **TUNING}
     if name not in known:
         raise InputError(f"method {name!r}", "there is none of that name", f"There are {', '.join(sorted(known))}")
     entry = next(entry for entry in entries() if entry.name == name)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from transferline.core.former_names import with_former_names, with_present_names
 from transferline.core.problem import Ability, Need, TargetKind, Transfer
 from transferline.core.runtime import Runtime
 
@@ -90,6 +91,7 @@ class Stage(BaseModel):
     @classmethod
     def _complete(cls, given: Any) -> Any:
         """A nested block that is given in part keeps this method's own defaults for the rest."""
+        given = with_present_names(given)
         if not isinstance(given, dict):
             return given
         defaults = {name: field.default for name, field in cls.model_fields.items()}
@@ -101,7 +103,7 @@ class Stage(BaseModel):
 
     def canonical(self) -> dict[str, Any]:
         """What identifies this stage: method, version, and every value that differs from its default."""
-        values = self.model_dump(mode="json", exclude_defaults=True)
+        values = with_former_names(self.model_dump(mode="json", exclude_defaults=True))
         return {"method": getattr(self, "method", type(self).__name__), "version": self.version, **values}
 
     def roles(self) -> tuple[str, ...]:
@@ -112,9 +114,9 @@ class Stage(BaseModel):
         """Stages that are built on the same parent before this one, which is given them as further parents."""
         return {}
 
-    def borrows(self) -> tuple[str, ...]:
+    def source_task_names(self) -> tuple[str, ...]:
         """The source targets whose labelled examples it learns from: its `lenders`; a pair of params.yaml must lend each."""
-        return tuple(getattr(self, "lenders", ()))
+        return tuple(getattr(self, "source_tasks", ()))
 
     def alone(self) -> Stage:
         """The same method without its source targets: what it is compared with to see whether they helped."""

@@ -116,7 +116,7 @@ class PairSpec(_Declared):
     gate: Gate = Gate()
 
     @property
-    def lender(self) -> str:
+    def source_task(self) -> str:
         return self.source.split("/")[1]
 
     @property

@@ -13,27 +13,27 @@ from transferline.data.declarations import PairSpec, Split
 from transferline.data.leak_gate import GUARDED, Gatekeeper
 from transferline.data.prepared_files import content_of, read_jsonl, tell, write_json, write_jsonl
 
-LENT: tuple[Split, ...] = ("train", "validation")
+SOURCE_SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
     """Write train.jsonl, validation.jsonl and profile.json of a pair to `out`; `prepared` holds domains of targets."""
     gate: dict[str, dict[str, int]] = {}
     contaminated: set[str] = set()
-    lent = {split: read_jsonl(prepared / spec.source / f"{split}.jsonl") for split in LENT}
-    tell(f"pair {name}: {sum(map(len, lent.values())):,} rows, looking for copies of test and validation rows")
+    source_rows = {split: read_jsonl(prepared / spec.source / f"{split}.jsonl") for split in SOURCE_SPLITS}
+    tell(f"pair {name}: {sum(map(len, source_rows.values())):,} rows, looking for copies of test and validation rows")
     for guarded in GUARDED:
         keeper = Gatekeeper(prepared / spec.target / f"{guarded}.jsonl", spec.gate, f"pair {name}", guarded)
-        for split, rows in lent.items():
+        for split, rows in source_rows.items():
             texts = [content_of(row["text"], row.get("pair")) for row in rows]
-            passed = keeper.let_pass(texts, f"{split} of {spec.lender}")
+            passed = keeper.let_pass(texts, f"{split} of {spec.source_task}")
             gate[f"{split} in {guarded} of {spec.learner}"] = passed.counts
             contaminated |= passed.copied if guarded == "test" else set()
-            lent[split] = [rows[i] for i in passed.kept]
-    if not all(lent.values()):
+            source_rows[split] = [rows[i] for i in passed.kept]
+    if not all(source_rows.values()):
         raise InputError(f"pair {name}", "the gate left nothing of what is lent", "These targets hold the same texts")
     out.mkdir(parents=True, exist_ok=True)
-    for split, rows in lent.items():
+    for split, rows in source_rows.items():
         write_jsonl(out / f"{split}.jsonl", rows)
-    rows_left = {split: len(rows) for split, rows in lent.items()}
+    rows_left = {split: len(rows) for split, rows in source_rows.items()}
     write_json(out / "profile.json", {"rows": rows_left, "gate": gate, "contaminated_test_rows": sorted(contaminated)})

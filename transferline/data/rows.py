@@ -67,5 +67,5 @@ class Rows:
 
 def units(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of each column of points (n, d); a column that never varies has spread one."""
-    spread = points.std(axis=0)
-    return points.mean(axis=0), np.where(spread > 0, spread, 1.0)
+    std = points.std(axis=0)
+    return points.mean(axis=0), np.where(std > 0, std, 1.0)

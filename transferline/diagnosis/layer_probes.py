@@ -12,14 +12,14 @@ from transferline.core.cost import Gauge
 from transferline.core.problem import TargetKind
 from transferline.core.runtime import Runtime
 from transferline.methods.parameter.linear import fit_linear, scaling, score_linear
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.models.weights import load_model
 
 FOLDS = 5
 
 
 def features_of_layers(
-    folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime, size: int = 64
+    folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime, size: int = 64
 ) -> np.ndarray:
     """Mean over tokens of every hidden state, (layers + 1, texts, width), fp32; the first are the embeddings."""
     import torch
@@ -48,28 +48,28 @@ def features_of_layers(
     return made
 
 
-def folds_of(kind: TargetKind, truth: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds_of(kind: TargetKind, y_true: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """(learnt, asked) indices of each fold, the same for all that is asked of a target; label shares kept where they can be."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    strata = truth if kind == "single-label" and np.bincount(truth).min() >= FOLDS else None
+    strata = y_true if kind == "single-label" and np.bincount(y_true).min() >= FOLDS else None
     folds = (StratifiedKFold if strata is not None else KFold)(FOLDS, shuffle=True, random_state=0)
-    return list(folds.split(np.zeros(len(truth)), strata))
+    return list(folds.split(np.zeros(len(y_true)), strata))
 
 
 def cross_validated(
-    kind: TargetKind, features: np.ndarray, truth: np.ndarray, strength: float = 1.0, more: tuple[Any, ...] = ()
+    kind: TargetKind, features: np.ndarray, y_true: np.ndarray, C: float = 1.0, more: tuple[Any, ...] = ()
 ) -> tuple[float, float]:
     """(score, standard error) of a linear probe on features (n, d), by folds: accuracy, micro-F1 or R2.
 
     `more` are (features, truth) of another task's examples that learn along in every fold and are never tested on.
     """
     scores = []
-    for train, test in folds_of(kind, truth):
-        points, labels = features[train], truth[train]
+    for train, test in folds_of(kind, y_true):
+        points, labels = features[train], y_true[train]
         if more:
             points, labels = np.concatenate([points, more[0]]), np.concatenate([labels, more[1]])
         scaled = scaling(points)
-        model = fit_linear(kind, strength, scaled(points), labels)
-        scores.append(score_linear(kind, model, scaled(features[test]), truth[test]))
+        model = fit_linear(kind, C, scaled(points), labels)
+        scores.append(score_linear(kind, model, scaled(features[test]), y_true[test]))
     return float(np.mean(scores)), float(np.std(scores, ddof=1) / np.sqrt(len(scores)))

@@ -23,7 +23,7 @@ from transferline.diagnosis.transferability import expected_prediction, h_score,
 from transferline.methods.feature.coral import coral
 from transferline.methods.label_budget import nested_order
 from transferline.methods.parameter.linear import fit_linear, scaling
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 from transferline.targets import Target, target_of
 
 FILE = "diagnosis.json"
@@ -42,7 +42,7 @@ class Diagnose(Stage):
     ability: ClassVar[Ability | None] = "encode"
 
     method: Literal["diagnose"] = "diagnose"
-    lenders: tuple[str, ...] = ()
+    source_tasks: tuple[str, ...] = ()
     """source targets that are looked at"""
     corpus: bool = True
     """look at the domain's corpus"""
@@ -51,7 +51,7 @@ class Diagnose(Stage):
     max_tokens: Annotated[int, Field(ge=8)] = 64
 
     def roles(self) -> tuple[str, ...]:
-        return (*self.reads, *(("corpus",) if self.corpus else ()), *(f"{name}/train" for name in self.lenders))
+        return (*self.reads, *(("corpus",) if self.corpus else ()), *(f"{name}/train" for name in self.source_tasks))
 
     def build(self, work: Work) -> dict[str, float]:
         train = read_jsonl(work.data["train"])
@@ -64,7 +64,7 @@ class Diagnose(Stage):
             sides[role] = rows[:: max(1, -(-len(rows) // self.texts))]
         texts = {role: [content_of(row["text"], row.get("pair")) for row in rows] for role, rows in sides.items()}
         every = [text for some in texts.values() for text in some]
-        states = features_of_layers(work.needs_parent(), every, Reading(self.max_tokens), work.runtime)
+        states = features_of_layers(work.needs_parent(), every, TokenizerSettings(self.max_tokens), work.runtime)
         ends = np.cumsum([len(some) for some in texts.values()])[:-1]
         parts = dict(zip(texts, np.split(states, ends, axis=1), strict=True))
         target = target_of(work.data["train"])
@@ -80,8 +80,8 @@ class Diagnose(Stage):
             if role != "train" and len(some) >= 20
         }
         if kind in ANSWERED:
-            lent = {name: (sides[f"{name}/train"], parts[f"{name}/train"][-1]) for name in self.lenders}
-            found["sources"] = whence(target, own, parts["train"][-1], lent, work)
+            source_rows = {name: (sides[f"{name}/train"], parts[f"{name}/train"][-1]) for name in self.source_tasks}
+            found["sources"] = whence(target, own, parts["train"][-1], source_rows, work)
             for name, entry in found["sources"].items():
                 entry["rows"] = there[f"{name}/train"]
         write_json(work.out / FILE, found)
@@ -93,56 +93,56 @@ class Diagnose(Stage):
 
 def what(target: Target, rows: Sequence[dict], texts: Sequence[str], states: np.ndarray) -> dict[str, Any]:
     """What each layer knows: probes by folds, LogME and H-score; states (layers + 1, n, d). And what words alone know."""
-    truth = target.truth_of(rows)
-    curve = [cross_validated(target.name, layer, truth) for layer in states.astype(np.float64)]
+    y_true = target.truth_of(rows)
+    curve = [cross_validated(target.name, layer, y_true) for layer in states.astype(np.float64)]
     classes = len(target.labels) if target.name == "single-label" else None
     scores: dict[str, Any] = {}
     if target.name != "multi-label":
-        scores["logme"] = [logme(layer, truth, classes) for layer in states.astype(np.float64)]
+        scores["logme"] = [logme(layer, y_true, classes) for layer in states.astype(np.float64)]
     if classes:
-        scores["h_score"] = [h_score(layer, truth) for layer in states.astype(np.float64)]
+        scores["h_score"] = [h_score(layer, y_true) for layer in states.astype(np.float64)]
     return {
         "layers": [{"score": score, "error": error} for score, error in curve],
         "probe": {"score": curve[-1][0], "error": curve[-1][1]},
-        "words": words_score(target.name, texts, truth, features_of(rows[0])),
-        "majority": majority_of(target, truth),
+        "words": words_score(target.name, texts, y_true, features_of(rows[0])),
+        "majority": majority_of(target, y_true),
         **scores,
     }
 
 
-def majority_of(target: Target, truth: np.ndarray) -> float:
+def majority_of(target: Target, y_true: np.ndarray) -> float:
     """What saying the commonest label scores; nothing for other kinds."""
-    return float(np.bincount(truth).max() / len(truth)) if target.name == "single-label" else 0.0
+    return float(np.bincount(y_true).max() / len(y_true)) if target.name == "single-label" else 0.0
 
 
 def whence(
     target: Target,
     rows: Sequence[dict],
     own: np.ndarray,
-    lent: Mapping[str, tuple[Sequence[dict], np.ndarray]],
+    source_rows: Mapping[str, tuple[Sequence[dict], np.ndarray]],
     work: Work,
 ) -> dict[str, Any]:
     """What each source is worth: its examples beside the target's own, its answers, and its affinity among the sources."""
     found: dict[str, Any] = {}
     likelihoods: dict[str, np.ndarray] = {}
-    truth, points = target.truth_of(rows), own.astype(np.float64)
-    for name, (theirs, features) in lent.items():
+    y_true, points = target.truth_of(rows), own.astype(np.float64)
+    for name, (theirs, features) in source_rows.items():
         other, there = target_of(work.data[f"{name}/train"]), features.astype(np.float64)
         same = other.name == target.name and other.labels == target.labels
         entry: dict[str, Any] = {"kind": other.name, "same_labels": same}
         labels = other.truth_of(theirs)
         if same:
             for how, side in (("pooled", there), ("coral", coral(there, points, 0.1))):
-                score, error = cross_validated(target.name, points, truth, more=(side, labels))
+                score, error = cross_validated(target.name, points, y_true, more=(side, labels))
                 entry[how] = {"score": score, "error": error}
         if other.name == target.name == "single-label":
             scaled = scaling(there)
             model = fit_linear("single-label", 1.0, scaled(there), labels)
             said = model.predict_proba(scaled(points))
-            entry["leep"] = leep(said, truth)
+            entry["leep"] = leep(said, y_true)
             if same:
-                entry["zero_shot"] = float((model.classes_[said.argmax(axis=1)] == truth).mean())
-            likelihoods[name] = expected_prediction(said, truth)
+                entry["zero_shot"] = float((model.classes_[said.argmax(axis=1)] == y_true).mean())
+            likelihoods[name] = expected_prediction(said, y_true)
         found[name] = entry
     if len(likelihoods) > 1:
         for name, affinity in zip(likelihoods, affinities(list(likelihoods.values())), strict=True):

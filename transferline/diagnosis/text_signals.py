@@ -44,12 +44,12 @@ def perplexity_of(folder: Path, texts: Sequence[str], runtime: Runtime) -> float
     return float(np.exp(mean_loss(learner, blocks))) if len(blocks) else None
 
 
-def words_score(kind: TargetKind, texts: Sequence[str], truth: np.ndarray, width: int | None = None) -> float:
+def words_score(kind: TargetKind, texts: Sequence[str], y_true: np.ndarray, width: int | None = None) -> float:
     """What TF-IDF (of rows with `width` columns: the columns) and a linear model score, by the folds of the probes."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     scores = []
-    for train, test in folds_of(kind, truth):
+    for train, test in folds_of(kind, y_true):
         words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
         sides = [[texts[i] for i in part] for part in (train, test)]
         learnt, held = (
@@ -57,6 +57,6 @@ def words_score(kind: TargetKind, texts: Sequence[str], truth: np.ndarray, width
             if width is None
             else (sparse(side, width) for side in sides)
         )
-        model = fit_linear(kind, 10.0, learnt, truth[train])
-        scores.append(score_linear(kind, model, held, truth[test]))
+        model = fit_linear(kind, 10.0, learnt, y_true[train])
+        scores.append(score_linear(kind, model, held, y_true[test]))
     return float(np.mean(scores))

@@ -17,9 +17,9 @@ def calibration_error(made: Predictions) -> float | None:
     if made.kind not in ("single-label", "multi-label"):
         return None
     if made.kind == "multi-label":
-        sure, right = made.answers.ravel(), made.truth.ravel()
+        sure, right = made.outputs.ravel(), made.y_true.ravel()
     else:
-        sure, right = made.answers.max(axis=1), made.quality
+        sure, right = made.outputs.max(axis=1), made.quality
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, weights=sure - right, minlength=BINS)
     return float(np.abs(gaps).sum() / len(sure))

@@ -93,12 +93,12 @@ def proxy_a_distance(reference: np.ndarray, stream: np.ndarray) -> tuple[float, 
     rng = np.random.default_rng(0)
     size = min(len(reference), len(stream))
     sides = [side[np.sort(rng.permutation(len(side))[:size])] for side in (reference, stream)]
-    inputs, truth = np.concatenate(sides), np.repeat([0, 1], size)
+    inputs, y_true = np.concatenate(sides), np.repeat([0, 1], size)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    right = int((cross_val_predict(classifier, inputs, truth, cv=folds) == truth).sum())
-    error = 1 - right / len(truth)
-    chance = binomtest(right, len(truth), 0.5, alternative="greater").pvalue
+    right = int((cross_val_predict(classifier, inputs, y_true, cv=folds) == y_true).sum())
+    error = 1 - right / len(y_true)
+    chance = binomtest(right, len(y_true), 0.5, alternative="greater").pvalue
     return max(0.0, 2 * (1 - 2 * error)), float(chance)
 
 

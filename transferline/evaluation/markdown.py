@@ -56,17 +56,17 @@ def scores_table(report: Report) -> str:
                 role,
                 str(line.seeds),
                 *(str(interval) for interval in line.scores.values()),
-                f"{line.spread:.3f}",
+                f"{line.std:.3f}",
                 str(line.shipped[report.metric]),
                 "-" if line.calibration is None else f"{line.calibration:.3f}",
                 f"{line.latency_ms:.1f}",
                 f"{line.megabytes:.1f}",
             ]
         )
-    spread = f"sd of {report.metric}"
+    std = f"sd of {report.metric}"
     shipped = f"shipped {report.metric}"
     metrics = list(next(iter(report.lines.values())).scores)
-    header = ["model", "seeds", *metrics, spread, shipped, "calibration error", "ms a text", "MB"]
+    header = ["model", "seeds", *metrics, std, shipped, "calibration error", "ms a text", "MB"]
     return table(header, rows)
 
 

@@ -57,8 +57,8 @@ def _quality(made: Predictions) -> np.ndarray:
 
 def _cells(made: Predictions) -> np.ndarray:
     """(n, 2 x labels): for each label whether it was found, and in how many of truth and answer it is."""
-    truth, said = (_one_hot(side, len(made.labels)) for side in (made.truth, made.predicted))
-    return np.concatenate([truth & said, truth.astype(np.int8) + said], axis=1).astype(np.float32)  # counts: exact
+    y_true, said = (_one_hot(side, len(made.labels)) for side in (made.y_true, made.predicted))
+    return np.concatenate([y_true & said, y_true.astype(np.int8) + said], axis=1).astype(np.float32)  # counts: exact
 
 
 def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
@@ -79,14 +79,14 @@ def _many_f1(average: str) -> Metric:
     return _of_sums(_cells, score)
 
 
-def pearson(truth: np.ndarray, predicted: np.ndarray) -> float:
+def pearson(y_true: np.ndarray, predicted: np.ndarray) -> float:
     """Correlation of two series (n,); 0 where either is constant."""
-    return float(_correlation(_moments(truth, predicted).sum(axis=0, keepdims=True), len(truth))[0])
+    return float(_correlation(_moments(y_true, predicted).sum(axis=0, keepdims=True), len(y_true))[0])
 
 
-def _moments(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def _moments(y_true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """(n, 5): x, y, xx, yy, xy, both about their means lest the squares swallow the differences."""
-    x, y = truth - truth.mean(), predicted - predicted.mean()
+    x, y = y_true - y_true.mean(), predicted - predicted.mean()
     return np.stack([x, y, x * x, y * y, x * y], axis=1)
 
 
@@ -100,7 +100,7 @@ def _correlation(sums: np.ndarray, rows: int) -> np.ndarray:
 
 def _numbers(made: Predictions) -> np.ndarray:
     """(n, 2): truth and answer."""
-    return np.stack([made.truth, made.answers], axis=1)
+    return np.stack([made.y_true, made.outputs], axis=1)
 
 
 def _rank_correlation(pairs: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -125,8 +125,8 @@ def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _errors(made: Predictions) -> np.ndarray:
     """(n, 3): truth about its mean, its square, and the squared error."""
-    about = made.truth - made.truth.mean()
-    return np.stack([about, about * about, (made.truth - made.answers) ** 2], axis=1)
+    about = made.y_true - made.y_true.mean()
+    return np.stack([about, about * about, (made.y_true - made.outputs) ** 2], axis=1)
 
 
 def _explained(sums: np.ndarray, rows: int) -> np.ndarray:
@@ -141,7 +141,7 @@ def span_counts(made: Predictions) -> np.ndarray:
     """(n, 3): spans found exactly, spans said, spans there. The spans are nervaluate's reading of the tags."""
     from nervaluate.loaders import ListLoader
 
-    sides = [ListLoader().load([list(tags) for tags in side]) for side in (made.truth, made.predicted)]
+    sides = [ListLoader().load([list(tags) for tags in side]) for side in (made.y_true, made.predicted)]
     sets = [[{(e.label, e.start, e.end) for e in spans} for spans in side] for side in sides]
     return np.array([[len(t & s), len(s), len(t)] for t, s in zip(*sets, strict=True)], dtype=float).reshape(-1, 3)
 
@@ -152,7 +152,7 @@ def _span_f1(sums: np.ndarray, _: int) -> np.ndarray:
 
 def _tag_counts(made: Predictions) -> np.ndarray:
     """(n, 2): words with the right tag, words."""
-    pairs = zip(made.truth, made.predicted, strict=True)
+    pairs = zip(made.y_true, made.predicted, strict=True)
     return np.array([[sum(a == b for a, b in zip(t, s, strict=True)), len(t)] for t, s in pairs], dtype=float)
 
 
@@ -163,11 +163,11 @@ def _chrf_of_each(made: Predictions) -> np.ndarray:
 
 def _rouge_of_each(made: Predictions) -> np.ndarray:
     """(n, 1): ROUGE-L F of each text."""
-    return rouge_l(made.predicted, made.truth)[:, None]
+    return rouge_l(made.predicted, made.y_true)[:, None]
 
 
 def _same_text(made: Predictions) -> np.ndarray:
-    pairs = zip(made.predicted, made.truth, strict=True)
+    pairs = zip(made.predicted, made.y_true, strict=True)
     return np.array([[float(s.split() == t.split())] for s, t in pairs])
 
 
@@ -179,7 +179,7 @@ METRICS: dict[TargetKind, dict[str, Metric]] = {
         "exact_match": _mean_of(_quality),
     },
     "regression": {
-        "pearson": _of_sums(lambda made: _moments(made.truth, made.answers), _correlation),
+        "pearson": _of_sums(lambda made: _moments(made.y_true, made.outputs), _correlation),
         "spearman": Metric(_numbers, _rank_correlation),
         "r2": _of_sums(_errors, _explained),
     },
@@ -215,7 +215,7 @@ def per_class(made: Predictions) -> dict[str, dict[str, float]]:
     if not made.labels:
         return {}
     numbers = range(len(made.labels))
-    parts = precision_recall_fscore_support(made.truth, made.predicted, labels=numbers, zero_division=0)
+    parts = precision_recall_fscore_support(made.y_true, made.predicted, labels=numbers, zero_division=0)
     return {label: {n: float(p[i]) for n, p in zip(names, parts, strict=True)} for i, label in enumerate(made.labels)}
 
 
@@ -223,7 +223,7 @@ def _spans_of(made: Predictions, label: str) -> tuple[float, float, float, float
     def only(rows: np.ndarray) -> np.ndarray:
         return objects([tuple(tag if tag[2:] == label else "O" for tag in row) for row in rows])
 
-    one = type(made)(made.ids, (label,), only(made.truth), only(made.answers))
+    one = type(made)(made.ids, (label,), only(made.y_true), only(made.outputs))
     hits, said, there = span_counts(one).sum(axis=0)
     return hits / max(said, 1), hits / max(there, 1), float(_f1(hits, said + there)), float(there)
 
@@ -232,4 +232,4 @@ def confusion(predictions: Predictions) -> np.ndarray:
     """Counts, shape (labels, labels): truth in rows, predicted in columns."""
     from sklearn.metrics import confusion_matrix
 
-    return confusion_matrix(predictions.truth, predictions.predicted, labels=range(len(predictions.labels)))
+    return confusion_matrix(predictions.y_true, predictions.predicted, labels=range(len(predictions.labels)))

@@ -29,23 +29,23 @@ class Predictions:
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
-    truth: np.ndarray
-    answers: np.ndarray
+    y_true: np.ndarray
+    outputs: np.ndarray
 
     @cached_property
     def predicted(self) -> np.ndarray:
         """The model's decision for each example, in the form of the truth."""
-        return self.answers.argmax(axis=1)
+        return self.outputs.argmax(axis=1)
 
     @property
     def probabilities(self) -> np.ndarray:
         """Shape (n, labels)."""
-        return self.answers
+        return self.outputs
 
     @property
     def quality(self) -> np.ndarray:
         """How good each answer is, (n,): what two models are compared by, example by example."""
-        return (self.predicted == self.truth).astype(float)
+        return (self.predicted == self.y_true).astype(float)
 
     @cached_property
     def evidence(self) -> dict[str, np.ndarray]:
@@ -54,22 +54,22 @@ class Predictions:
 
     def rows(self, keep: np.ndarray) -> Predictions:
         """The same predictions on some of the examples (a boolean mask)."""
-        return type(self)(tuple(np.array(self.ids)[keep]), self.labels, self.truth[keep], self.answers[keep])
+        return type(self)(tuple(np.array(self.ids)[keep]), self.labels, self.y_true[keep], self.outputs[keep])
 
     def columns(self) -> dict[str, Any]:
         """Label, predicted and, where there are some, probabilities: the columns of the table."""
         names = np.array(self.labels)
-        return {"label": names[self.truth], "predicted": names[self.predicted], **self._probabilities()}
+        return {"label": names[self.y_true], "predicted": names[self.predicted], **self._probabilities()}
 
     def _probabilities(self) -> dict[str, Any]:
-        return {f"p:{label}": self.answers[:, i].astype(np.float32) for i, label in enumerate(self.labels)}
+        return {f"p:{label}": self.outputs[:, i].astype(np.float32) for i, label in enumerate(self.labels)}
 
     @classmethod
     def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
         """The predictions of a table that `columns` made."""
         index = {label: i for i, label in enumerate(labels)}
-        truth = np.array([index[label] for label in table["label"]])
-        return cls(tuple(table["id"]), labels, truth, _floats(table, labels))
+        y_true = np.array([index[label] for label in table["label"]])
+        return cls(tuple(table["id"]), labels, y_true, _floats(table, labels))
 
 
 class ManyLabels(Predictions):
@@ -79,23 +79,23 @@ class ManyLabels(Predictions):
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        return self.answers >= 0.5
+        return self.outputs >= 0.5
 
     @property
     def quality(self) -> np.ndarray:
-        return (self.predicted == self.truth).all(axis=1).astype(float)
+        return (self.predicted == self.y_true).all(axis=1).astype(float)
 
     def columns(self) -> dict[str, Any]:
         named = {
             name: [[self.labels[i] for i in np.flatnonzero(row)] for row in rows]
-            for name, rows in (("label", self.truth), ("predicted", self.predicted))
+            for name, rows in (("label", self.y_true), ("predicted", self.predicted))
         }
         return {**named, **self._probabilities()}
 
     @classmethod
     def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
-        truth = np.array([[label in row for label in labels] for row in table["label"]], dtype=bool)
-        return cls(tuple(table["id"]), labels, truth.reshape(-1, len(labels)), _floats(table, labels))
+        y_true = np.array([[label in row for label in labels] for row in table["label"]], dtype=bool)
+        return cls(tuple(table["id"]), labels, y_true.reshape(-1, len(labels)), _floats(table, labels))
 
 
 class Numbers(Predictions):
@@ -105,14 +105,14 @@ class Numbers(Predictions):
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        return self.answers
+        return self.outputs
 
     @property
     def quality(self) -> np.ndarray:
-        return -np.abs(self.answers - self.truth)
+        return -np.abs(self.outputs - self.y_true)
 
     def columns(self) -> dict[str, Any]:
-        return {"label": self.truth, "predicted": self.answers}
+        return {"label": self.y_true, "predicted": self.outputs}
 
     @classmethod
     def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
@@ -126,20 +126,20 @@ class Tags(Predictions):
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        return self.answers
+        return self.outputs
 
     @property
     def quality(self) -> np.ndarray:
-        return np.array([said == true for said, true in zip(self.answers, self.truth, strict=True)], dtype=float)
+        return np.array([said == true for said, true in zip(self.outputs, self.y_true, strict=True)], dtype=float)
 
     def columns(self) -> dict[str, Any]:
-        return {"label": [list(row) for row in self.truth], "predicted": [list(row) for row in self.answers]}
+        return {"label": [list(row) for row in self.y_true], "predicted": [list(row) for row in self.outputs]}
 
     @classmethod
     def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:
-        truth, said = (objects([tuple(row) for row in table[column]]) for column in ("label", "predicted"))
-        types = sorted({tag[2:] for row in truth for tag in row if tag != "O"})
-        return cls(tuple(table["id"]), tuple(types), truth, said)
+        y_true, said = (objects([tuple(row) for row in table[column]]) for column in ("label", "predicted"))
+        types = sorted({tag[2:] for row in y_true for tag in row if tag != "O"})
+        return cls(tuple(table["id"]), tuple(types), y_true, said)
 
 
 class Texts(Predictions):
@@ -149,14 +149,14 @@ class Texts(Predictions):
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        return self.answers
+        return self.outputs
 
     @cached_property
     def quality(self) -> np.ndarray:
-        return chrf(self.predicted, self.truth)
+        return chrf(self.predicted, self.y_true)
 
     def columns(self) -> dict[str, Any]:
-        return {"label": list(self.truth), "predicted": list(self.answers)}
+        return {"label": list(self.y_true), "predicted": list(self.outputs)}
 
     @classmethod
     def from_table(cls, table: Any, labels: tuple[str, ...]) -> Predictions:

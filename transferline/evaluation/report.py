@@ -14,7 +14,7 @@ from transferline.data.fingerprints import unseen
 from transferline.evaluation.calibration import calibration_error
 from transferline.evaluation.metrics import METRICS, measure, per_class
 from transferline.evaluation.predictions import Predictions
-from transferline.evaluation.significance import Comparison, Interval, compare, score
+from transferline.evaluation.significance import Interval, PairedComparison, compare, score
 from transferline.evaluation.verdict import CHAMPION, Candidate
 
 CONTROLS = ("unadapted", "scratch", "tfidf")
@@ -45,7 +45,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Line:
+class ModelScores:
     """One row of the table: a role's scores over its seeds, and the shipped model's calibration, speed and size."""
 
     role: str
@@ -53,7 +53,7 @@ class Line:
     seeds: int
     scores: Mapping[str, Interval]
     shipped: Mapping[str, Interval]
-    spread: float  # standard deviation of the target's metric over the seeds
+    std: float  # standard deviation of the target's metric over the seeds
     calibration: float | None
     latency_ms: float
     megabytes: float
@@ -65,7 +65,7 @@ class Report:
 
     metric: str
     rows: int
-    lines: Mapping[str, Line]
+    lines: Mapping[str, ModelScores]
     candidates: tuple[Candidate, ...]
     classes: Mapping[str, Mapping[str, float]]
     looks: int
@@ -139,18 +139,18 @@ def _examples(shipped: Predictions, some: int = 8) -> tuple[tuple[str, str], ...
     if shipped.kind != "generation":
         return ()
     step = max(1, len(shipped.ids) // some)
-    pairs = list(zip(shipped.truth, shipped.predicted, strict=True))[::step][:some]
-    return tuple((_cell(truth), _cell(said)) for truth, said in pairs)
+    pairs = list(zip(shipped.y_true, shipped.predicted, strict=True))[::step][:some]
+    return tuple((_cell(y_true), _cell(said)) for y_true, said in pairs)
 
 
 def _cell(text: str) -> str:
     return " ".join(text.split())[:200].replace("|", "/")
 
 
-def _line(metric: str, group: Group) -> Line:
+def _line(metric: str, group: Group) -> ModelScores:
     shipped = group.predictions[group.shipped]
     per_seed = [measure(metric, p) for p in group.predictions]
-    return Line(
+    return ModelScores(
         group.role,
         group.key,
         len(group.keys),
@@ -175,7 +175,7 @@ def _candidate(
     return Candidate(role, group.key, tuple(comparisons))
 
 
-def _compare(metric: str, name: str, one: Group, other: Group) -> Comparison:
+def _compare(metric: str, name: str, one: Group, other: Group) -> PairedComparison:
     return compare(metric, name, one.predictions, other.predictions, (one.shipped, other.shipped))
 
 

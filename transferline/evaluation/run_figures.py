@@ -61,7 +61,7 @@ def confusion_matrix(predictions: Predictions, title: str) -> Any:
 def reliability(predictions: Predictions, title: str, bins: int = 10) -> Any:
     """Accuracy over confidence, with the number of examples behind each point as its size."""
     confidence = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.truth
+    right = predictions.predicted == predictions.y_true
     figure, axes = _axes()
     axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1, label="perfectly calibrated")
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -76,10 +76,10 @@ def reliability(predictions: Predictions, title: str, bins: int = 10) -> Any:
 def agreement(predictions: Predictions, title: str) -> Any:
     """Predicted numbers over true ones; on the diagonal they agree."""
     figure, axes = _axes()
-    truth, said = predictions.truth, predictions.predicted
-    ends = [float(min(truth.min(), said.min())), float(max(truth.max(), said.max()))]
+    y_true, said = predictions.y_true, predictions.predicted
+    ends = [float(min(y_true.min(), said.min())), float(max(y_true.max(), said.max()))]
     axes.plot(ends, ends, "--", color="grey", linewidth=1)
-    axes.scatter(truth, said, s=6, alpha=0.4)
+    axes.scatter(y_true, said, s=6, alpha=0.4)
     axes.set(xlabel="truth", ylabel="predicted", title=title)
     return figure
 

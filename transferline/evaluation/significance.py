@@ -43,7 +43,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """Candidate minus other on one metric, paired. wins, losses: examples on which one of the shipped two is better."""
 
     other: str
@@ -62,7 +62,7 @@ def score(metric: str, group: Sequence[Predictions], seed: int = 0) -> Interval:
 
 def compare(
     metric: str, name: str, candidate: Sequence[Predictions], other: Sequence[Predictions], shipped: tuple[int, int]
-) -> Comparison:
+) -> PairedComparison:
     """Compare two groups over the same examples; `shipped` are the indices of the models that would ship.
 
     Raises ValueError where the examples differ: a comparison over different tests means nothing.
@@ -76,7 +76,7 @@ def compare(
     mine, theirs = candidate[shipped[0]].quality, other[shipped[1]].quality
     wins, losses = int((mine > theirs).sum()), int((mine < theirs).sum())
     test = "McNemar" if candidate[0].kind == "single-label" else "sign test"
-    return Comparison(name, difference, wins, losses, mcnemar(wins, losses), len(mine), test)
+    return PairedComparison(name, difference, wins, losses, mcnemar(wins, losses), len(mine), test)
 
 
 def scores_of(metric: str, group: Sequence[Predictions]) -> np.ndarray:
@@ -96,9 +96,9 @@ def combine(per_seed: np.ndarray, resampled: np.ndarray) -> Interval:
     value = float(per_seed.mean())
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    spread = seeds_error(per_seed) * student(len(per_seed), 1 - tail)
+    std = seeds_error(per_seed) * student(len(per_seed), 1 - tail)
     down, up = max(0.0, value - float(low)), max(0.0, float(high) - value)
-    return Interval(value, value - float(np.hypot(down, spread)), value + float(np.hypot(up, spread)))
+    return Interval(value, value - float(np.hypot(down, std)), value + float(np.hypot(up, std)))
 
 
 def within(interval: Interval) -> Interval:
@@ -137,7 +137,7 @@ def resample(metric: str, models: Sequence[Predictions], seed: int = 0, resample
     evidence = [evidence_of(metric, p) for p in models]
     parts = [
         np.stack([of_resample(one, counts) for one in evidence], axis=1)
-        for counts in _draws(len(models[0].truth), seed, resamples)
+        for counts in _draws(len(models[0].y_true), seed, resamples)
     ]
     return np.concatenate(parts)
 

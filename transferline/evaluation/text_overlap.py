@@ -11,8 +11,8 @@ def chrf(predicted: Iterable[object], labels: Iterable[object]) -> np.ndarray:
     """(n,): character n-gram F of each text, 0 to 1 (Popovic 2015; torchmetrics)."""
     from torchmetrics.functional.text import chrf_score
 
-    answers, references = [str(text) or " " for text in predicted], [[str(text)] for text in labels]
-    _, each = chrf_score(answers, references, n_word_order=0, return_sentence_level_score=True)
+    outputs, references = [str(text) or " " for text in predicted], [[str(text)] for text in labels]
+    _, each = chrf_score(outputs, references, n_word_order=0, return_sentence_level_score=True)
     return each.numpy().astype(float).reshape(-1)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferline.evaluation.significance import Comparison
+from transferline.evaluation.significance import PairedComparison
 
 Outcome = Literal["superior", "not inferior", "worse", "not proven"]
 Decision = Literal["promote", "hold", "unchanged"]
@@ -31,7 +31,7 @@ class Candidate:
 
     role: str
     key: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PairedComparison, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Verdict:
         return f"{what} (challenger: {self.challenger})"
 
 
-def outcome(comparison: Comparison, margin: float) -> Outcome:
+def outcome(comparison: PairedComparison, margin: float) -> Outcome:
     """What one comparison says, at the 95 % level."""
     interval = comparison.difference
     if interval.low > 0:

@@ -18,7 +18,7 @@ from transferline.evaluation.bias import mean_of
 from transferline.evaluation.significance import Interval
 from transferline.methods.parameter.linear import fit_linear, scaling
 from transferline.models.embeddings import embed
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 from transferline.targets import target_of
 
 MOST = 600  # rows of either side that are asked: the third digit of a score is not worth more
@@ -50,7 +50,7 @@ def _right(train: Path, held_out: Path, model: Path, runtime: Runtime) -> np.nda
     points, truths = [], []
     for path in (train, held_out):
         rows = slice(0, None, max(1, -(-len(read_jsonl(path)) // MOST)))
-        points.append(embed(model, read_texts(path)[rows], Reading(64), runtime).astype(np.float64))
+        points.append(embed(model, read_texts(path)[rows], TokenizerSettings(64), runtime).astype(np.float64))
         truths.append(target.truth_of(read_jsonl(path)[rows]))
     scaled = scaling(points[0])
     probe = fit_linear(target.name, 1.0, scaled(points[0]), truths[0])

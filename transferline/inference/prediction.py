@@ -16,7 +16,7 @@ from transferline.evaluation.predictions import Predictions, write_predictions
 from transferline.methods.controls.saved import MODEL
 from transferline.methods.controls.tfidf import answer_tfidf
 from transferline.models.encodings import sharing
-from transferline.models.tokenization import load_tokenizer, reading_of
+from transferline.models.tokenization import load_tokenizer, tokenizer_settings_of
 from transferline.targets import TARGETS
 
 LATENCY_CALLS = 20
@@ -56,7 +56,7 @@ def _network(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, fl
     target = TARGETS[kind_of(test)]()
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
-    examples = target.examples(test, tokenizer, reading_of(model, tokenizer))
+    examples = target.examples(test, tokenizer, tokenizer_settings_of(model, tokenizer))
     with sharing():
         made = target.predictions(examples, target.answer(network, examples))
     calls = LATENCY_CALLS_GENERATING if target.generates else LATENCY_CALLS

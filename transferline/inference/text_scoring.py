@@ -14,7 +14,7 @@ from transferline.core.problem import TargetKind
 from transferline.core.runtime import Runtime, exactly
 from transferline.data.rows import Rows
 from transferline.evaluation.predictions import PREDICTIONS, Predictions
-from transferline.models.tokenization import Reading, load_tokenizer, reading_of
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer, tokenizer_settings_of
 from transferline.targets import TARGETS, kind_of_model
 from transferline.targets.target import Examples
 
@@ -25,18 +25,18 @@ class Scored:
 
     kind: TargetKind
     labels: tuple[str, ...]
-    answers: np.ndarray
+    outputs: np.ndarray
     features: np.ndarray
 
     @property
     def probabilities(self) -> np.ndarray:
         """Shape (n, labels); only kinds with labels have them."""
-        return self.answers
+        return self.outputs
 
     @cached_property
     def _made(self) -> Predictions:
-        ids = tuple(str(i) for i in range(len(self.answers)))
-        return PREDICTIONS[self.kind](ids, self.labels, self.answers, self.answers)
+        ids = tuple(str(i) for i in range(len(self.outputs)))
+        return PREDICTIONS[self.kind](ids, self.labels, self.outputs, self.outputs)
 
     @property
     def predicted(self) -> list[Any]:
@@ -51,7 +51,7 @@ class Scored:
     def columns(self) -> dict[str, np.ndarray]:
         """A probability for each label, where there are labels."""
         named = self.kind in ("single-label", "multi-label")
-        return {f"p:{label}": self.answers[:, i] for i, label in enumerate(self.labels)} if named else {}
+        return {f"p:{label}": self.outputs[:, i] for i, label in enumerate(self.labels)} if named else {}
 
     def shares(self, part: slice) -> np.ndarray:
         """How often each label was said in a part of the texts; one count of all where a kind has no labels."""
@@ -59,7 +59,7 @@ class Scored:
             return np.bincount(self._made.predicted[part], minlength=len(self.labels))
         if self.kind == "multi-label":
             return self._made.predicted[part].sum(axis=0)
-        return np.array([len(self.answers[part])])
+        return np.array([len(self.outputs[part])])
 
 
 def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime, look: bool = True) -> Scored:
@@ -71,13 +71,13 @@ def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime
     target = TARGETS[kind]()
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
-    reading = reading_of(model, tokenizer)
+    reading = tokenizer_settings_of(model, tokenizer)
     wanted = [_complete(kind, record, tokenizer) for record in records]
     with exactly():
         examples = target.unlabelled(wanted, tokenizer, reading)
-        answers = target.answer(network, examples)
+        outputs = target.answer(network, examples)
         features = _features(target, network, examples, model, reading, runtime) if look else np.zeros((0, 1))
-    return Scored(kind, tuple(target.labels), answers, features)
+    return Scored(kind, tuple(target.labels), outputs, features)
 
 
 def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[
 
 
 def _features(
-    target: Any, network: Any, examples: Examples, model: Path, reading: Reading, runtime: Runtime
+    target: Any, network: Any, examples: Examples, model: Path, reading: TokenizerSettings, runtime: Runtime
 ) -> np.ndarray:
     """What the head receives for each text; where that is one thing a token, the mean over tokens of the last layer."""
     if target.name not in ("tokens", "generation"):

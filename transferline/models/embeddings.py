@@ -19,14 +19,14 @@ from transferline.core.checkpoint import known_digest
 from transferline.core.cost import Gauge
 from transferline.core.runtime import Runtime
 from transferline.core.stage import make_key
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.models.weights import load_config, load_model
 
 SIZE = 64  # texts a batch
 
 
 def embed(
-    folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime, cache: Path | None = None
+    folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime, cache: Path | None = None
 ) -> np.ndarray:
     """The points of texts, (texts, width), fp32; kept under `cache`, where that is given."""
     if cache is None or not texts:
@@ -44,7 +44,7 @@ def embed(
     return np.concatenate([shelf.row(name) for name in names])
 
 
-def _computed(folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime) -> np.ndarray:
+def _computed(folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime) -> np.ndarray:
     import torch
 
     from transferline.models.networks.pooling import mean_of_tokens

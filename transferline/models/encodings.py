@@ -23,14 +23,14 @@ MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
-class Kept:
+class SharedEncoding:
     """Features of some examples in their order, (n, width), and what they had cost."""
 
     features: np.ndarray
     spent: Spent
 
 
-_kept: OrderedDict[str, Kept] = OrderedDict()
+_kept: OrderedDict[str, SharedEncoding] = OrderedDict()
 _sharing: ContextVar[bool] = ContextVar("sharing", default=False)
 
 
@@ -108,7 +108,7 @@ class Memo:
         if not np.array_equal(self._logits(features, output_layer(self.model).forward), logits):
             return
         after = spent_so_far()
-        _kept[self.key] = Kept(features, {name: after[name] - value for name, value in self.before.items()})
+        _kept[self.key] = SharedEncoding(features, {name: after[name] - value for name, value in self.before.items()})
         while sum(one.features.nbytes for one in _kept.values()) > MOST_BYTES:
             _kept.popitem(last=False)
 

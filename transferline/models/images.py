@@ -39,13 +39,13 @@ def make_image_base(source: Path, out: Path) -> None:
     model = FeaturesModel(config)
     model.looks.load_state_dict(looks.state_dict())
     scale = how.get("rescale_factor", 1 / 255) if how.get("do_rescale", bool(how)) else 1.0
-    mean, spread = (
+    mean, std = (
         torch.tensor(how[name]) if how.get("do_normalize") and name in how else torch.full((shape[0],), default)
         for name, default in (("image_mean", 0.0), ("image_std", 1.0))
     )
     places = shape[1] * shape[2]
     model.middle.copy_((mean / scale).repeat_interleave(places))
-    model.spread.copy_((spread / scale).repeat_interleave(places))
+    model.spread.copy_((std / scale).repeat_interleave(places))
     model.save_pretrained(out)
     Rows(width).save_pretrained(out)
 

@@ -23,7 +23,7 @@ HEAD_SHARE = 0.25  # of the room, where both ends are kept: 128 of 510 tokens in
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenizerSettings:
     """Tokens of a text at most (special tokens counted), which of a longer one, and tokens of a text to generate."""
 
     max_tokens: int = 128
@@ -36,14 +36,14 @@ class Reading:
             (out / FILE).write_text(json.dumps(asdict(self), sort_keys=True) + "\n", encoding="utf-8")
 
 
-def reading_of(folder: Path, tokenizer: Any) -> Reading:
+def tokenizer_settings_of(folder: Path, tokenizer: Any) -> TokenizerSettings:
     """How the model of a folder reads."""
     if (folder / FILE).exists():
-        return Reading(**json.loads((folder / FILE).read_text(encoding="utf-8")))
-    return Reading(tokenizer.model_max_length, "tail" if tokenizer.truncation_side == "left" else "head")
+        return TokenizerSettings(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+    return TokenizerSettings(tokenizer.model_max_length, "tail" if tokenizer.truncation_side == "left" else "head")
 
 
-def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) -> Any:
+def load_tokenizer(folder: Path, reading: TokenizerSettings | None = None, **more: Any) -> Any:
     """A folder's tokenizer, which pads and, given a reading, truncates as it says; of a base for features what reads rows."""
     if (folder / ROWS).exists():
         return Rows.from_pretrained(folder)
@@ -59,7 +59,9 @@ def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) ->
     return tokenizer
 
 
-def encode(tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, reading: Reading) -> dict[str, list]:
+def encode(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, reading: TokenizerSettings
+) -> dict[str, list]:
     """Input lists of texts (or pairs of texts: the longer is cut first), special tokens set, no padding."""
     if reading.truncation == "both" and pairs is None and not isinstance(tokenizer, Rows):
         return _both_ends(tokenizer, texts, reading.max_tokens)

@@ -35,10 +35,10 @@ def check_recipe(
     for stage in declared.stages:
         method = name_of(type(stage))
         who = f"recipe {name!r}, method {method!r}"
-        if not stage.borrows():
+        if not stage.source_task_names():
             setting.admit(stage.needs, who)
-        for lender in stage.borrows():
-            (settings or {}).get(lender, Setting.UNKNOWN).admit(stage.needs, f"{who}, source {lender!r}")
+        for source_task in stage.source_task_names():
+            (settings or {}).get(source_task, Setting.UNKNOWN).admit(stage.needs, f"{who}, source {source_task!r}")
         if SELECTED in stage.roles() and not chosen:
             raise InputError(who, "reads selected text, and no stage before it selects any", "Put `nearest` before it")
         chosen = chosen or stage.kind == "select"

@@ -98,17 +98,20 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
         best = max(seen["layers"][layer]["score"] for layer in recipe.tune.layers)
         gain = beyond_noise(best - own, seen["probe"]["error"])
         return own + gain, f"the best of its layers answers {best:.3f}{WITHIN if not gain else ''}"
-    lenders = recipe.instances.borrows() if recipe.instances else recipe.tune.borrows()
+    source_tasks = recipe.instances.source_task_names() if recipe.instances else recipe.tune.source_task_names()
     how = "coral" if method == "coral" else "pooled"
-    for lender in lenders:
-        entry = seen.get("sources", {}).get(lender, {})
+    for source_task in source_tasks:
+        entry = seen.get("sources", {}).get(source_task, {})
         if how in entry:
             gain = beyond_noise(entry[how]["score"] - own, seen["probe"]["error"])
             kept = gain if recipe.instances or method == "coral" else gain / 2
             told = "" if gain else WITHIN
-            return own + kept, f"a probe answers {own:.3f}, with {lender} beside it {entry[how]['score']:.3f}{told}"
+            return (
+                own + kept,
+                f"a probe answers {own:.3f}, with {source_task} beside it {entry[how]['score']:.3f}{told}",
+            )
         differs = "other labels" if entry else "other columns"
-        return own, f"a probe answers {own:.3f}; {lender} has {differs}, and what it adds is not known"
+        return own, f"a probe answers {own:.3f}; {source_task} has {differs}, and what it adds is not known"
     return own, f"a probe answers {own:.3f}"
 
 
@@ -119,10 +122,10 @@ def beyond_noise(gain: float, error: float) -> float:
 
 def per_label(recipe: Recipe, seen: Mapping[str, Any]) -> float:
     """Examples a label that the tuning learns from: the target's own, and those borrowed that have its labels."""
-    lenders = recipe.instances.borrows() if recipe.instances else ()
-    entries = [seen.get("sources", {}).get(lender, {}) for lender in lenders]
-    borrowed = sum(entry.get("rows", 0) for entry in entries if entry.get("same_labels"))
-    return float(seen["per_label"] + borrowed / max(1, seen.get("labels", 1)))
+    source_tasks = recipe.instances.source_task_names() if recipe.instances else ()
+    entries = [seen.get("sources", {}).get(source_task, {}) for source_task in source_tasks]
+    source_examples = sum(entry.get("rows", 0) for entry in entries if entry.get("same_labels"))
+    return float(seen["per_label"] + source_examples / max(1, seen.get("labels", 1)))
 
 
 def _lift(examples: float) -> tuple[float, str]:
@@ -138,12 +141,12 @@ def _lift(examples: float) -> tuple[float, str]:
 def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:
     """What a stage before the tuning may change."""
     method = name_of(type(stage))
-    for lender in stage.borrows():
-        entry = seen.get("sources", {}).get(lender, {})
+    for source_task in stage.source_task_names():
+        entry = seen.get("sources", {}).get(source_task, {})
         if "zero_shot" in entry:
             gain = beyond_noise(entry["pooled"]["score"] - seen["probe"]["score"], seen["probe"]["error"])
-            return max(0.0, gain) / 2, f"{lender} alone answers {entry['zero_shot']:.3f} here"
-        return 0.0, f"what {lender} teaches is not known"
+            return max(0.0, gain) / 2, f"{source_task} alone answers {entry['zero_shot']:.3f} here"
+        return 0.0, f"what {source_task} teaches is not known"
     if stage.kind == "select":
         return 0.0, "of the corpus what is nearest"
     if method in ("masked", "next-sentence") and seen["perplexity"] is None:

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from transferline.core.problem import Setting, TargetKind
 from transferline.core.stage import Stage, name_of
 from transferline.models.families import EXAMPLES
-from transferline.recipes.registry import ADAPTING, BORROWING, TUNING
+from transferline.recipes.registry import ADAPTING, INSTANCES, TUNING
 
 
 @dataclass(frozen=True)
-class Entry:
+class MethodEntry:
     """One method: where a recipe names it, what it does, whence it comes, and what it suits."""
 
     place: str
@@ -28,19 +28,19 @@ class Entry:
     settings: str
 
 
-def entries() -> list[Entry]:
+def entries() -> list[MethodEntry]:
     """Every method of `adapt`, `instances` and `tune`, in the order of their names."""
-    rooms = {"adapt": ADAPTING, "instances": BORROWING, "tune": TUNING}
+    rooms = {"adapt": ADAPTING, "instances": INSTANCES, "tune": TUNING}
     return [_entry(place, room[name]) for place, room in rooms.items() for name in sorted(room)]
 
 
-def _entry(place: str, method: type[Stage]) -> Entry:
+def _entry(place: str, method: type[Stage]) -> MethodEntry:
     about = (inspect.getdoc(method) or "").splitlines()[0]
     base = EXAMPLES[method.ability] if method.ability else "any"
     targets = "any" if set(method.tasks) == set(get_args(TargetKind)) else ", ".join(method.tasks)
     admitted = [setting.value for setting in Setting if setting.admits(method.needs)]
     settings = "any" if len(admitted) == len(Setting) else ", ".join(admitted)
-    return Entry(place, name_of(method), about, method.source, base, targets, settings)
+    return MethodEntry(place, name_of(method), about, method.source, base, targets, settings)
 
 
 def settings_of(method: type[Stage]) -> list[tuple[str, str, str]]:

@@ -181,19 +181,22 @@ def student_of(tune: Stage, others: Mapping[str, Stage] | None) -> list[Step]:
 
 def branch(recipe: Recipe, parent: str, data: Data, seed: int, role: str, student: Sequence[Step] = ()) -> list[Step]:
     """What it takes to tune one model of one seed on a parent: borrowed examples, helpers (a teacher), and the model last."""
-    tune, borrowed = recipe.tune, borrow(recipe, parent, data)
-    if borrowed:
-        data = {**data, "train": Pin(Path(borrowed[0].key), borrowed[0].key)}  # named by the step that makes it
+    tune, source_examples = recipe.tune, source_example_steps(recipe, parent, data)
+    if source_examples:
+        data = {
+            **data,
+            "train": Pin(Path(source_examples[0].key), source_examples[0].key),
+        }  # named by the step that makes it
     helpers = [
         Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
         for name, stage in tune.helpers().items()
     ]
     start = tuple(step.key for step in student) or (parent,)
-    parents = (*start, *(step.key for step in (*helpers, *borrowed)))
-    return [*borrowed, *helpers, Step("tune", tune, parents, _read(tune, data), seed, role)]
+    parents = (*start, *(step.key for step in (*helpers, *source_examples)))
+    return [*source_examples, *helpers, Step("tune", tune, parents, _read(tune, data), seed, role)]
 
 
-def borrow(recipe: Recipe, parent: str, data: Data) -> list[Step]:
+def source_example_steps(recipe: Recipe, parent: str, data: Data) -> list[Step]:
     """The step that weighs source examples, where a recipe has one."""
     stage = recipe.instances
     return [Step("select", stage, (parent,), _read(stage, data), None, "borrowed examples")] if stage else []

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from transferline.core.errors import InputError
+from transferline.core.former_names import present_name, with_present_names
 from transferline.recipes.recipe import OTHER, Recipe
 
 Budget = Annotated[float, Field(gt=0)]
@@ -29,7 +30,7 @@ class Comparison(BaseModel):
     """label budgets beside all labels: counts, or shares below 1"""
     labels: Annotated[int, Field(ge=1)] | None = None
     """what "all labels" means here, if the target is to be taken for one that has no more; what it lends others stays whole"""
-    lenders: tuple[str, ...] = ()
+    source_tasks: tuple[str, ...] = ()
     """source targets that stand, each in a recipe of its own, where a recipe says `other`; empty: all that a pair lends"""
     seeds: Annotated[int, Field(ge=3)] = 3
     trials: Annotated[int, Field(ge=1)] = 1
@@ -42,6 +43,11 @@ class Comparison(BaseModel):
     """stop before what would exceed this time"""
     flops: Annotated[float, Field(gt=0)] | None = None
     """stop before what would exceed this much training"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present(cls, given: Any) -> Any:
+        return with_present_names(given)
 
     @field_validator("halving")
     @classmethod
@@ -80,27 +86,29 @@ def variants(recipes: Mapping[str, Recipe], vary: Mapping[str, tuple[Any, ...]])
     return made
 
 
-def from_lenders(recipes: Mapping[str, Recipe], lenders: Sequence[str]) -> dict[str, Recipe]:
+def from_source_tasks(recipes: Mapping[str, Recipe], source_tasks: Sequence[str]) -> dict[str, Recipe]:
     """Every recipe that says `other` once with each lender in its place, as `NAME from LENDER`; the rest as they are."""
     made = {}
     for name, recipe in recipes.items():
-        if OTHER not in recipe.borrows():
+        if OTHER not in recipe.source_task_names():
             made[name] = recipe
             continue
-        for lender in lenders:
-            made[f"{name}{FROM}{lender}"] = Recipe.model_validate(_replaced(recipe.model_dump(mode="json"), lender))
+        for source_task in source_tasks:
+            made[f"{name}{FROM}{source_task}"] = Recipe.model_validate(
+                _replaced(recipe.model_dump(mode="json"), source_task)
+            )
     return made
 
 
-def _replaced(value: Any, lender: str) -> Any:
+def _replaced(value: Any, source_task: str) -> Any:
     """A recipe as plain values with a lender for `other`, wherever lenders are named."""
     if not isinstance(value, dict):
-        return [_replaced(one, lender) for one in value] if isinstance(value, list) else value
-    named = {"lender": lender, "lenders": [lender]}
+        return [_replaced(one, source_task) for one in value] if isinstance(value, list) else value
+    named = {"source_task": source_task, "source_tasks": [source_task]}
     return {
         key: named[key]
         if key in named and OTHER in (one if isinstance(one, list) else [one])
-        else _replaced(one, lender)
+        else _replaced(one, source_task)
         for key, one in value.items()
     }
 
@@ -109,7 +117,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], who: str) -> Recipe:
     """A recipe with other values at some paths. Raises InputError where there is no such path or value."""
     whole = recipe.model_dump(mode="json")
     for path, value in changes.items():
-        *parents, last = path.split(".")
+        *parents, last = present_name(path).split(".")
         place: Any = whole
         for part in parents:
             place = _into(place, part, who, path)

@@ -77,21 +77,21 @@ class Params(BaseModel):
     def target(self, name: str) -> TargetSpec:
         return _named(self.targets, name, "target")
 
-    def pair(self, lender: str, target: str) -> str:
+    def pair(self, source_task: str, target: str) -> str:
         """The name of the pair in which a target lends to another. Raises InputError where none is declared."""
-        if lender == OTHER:
+        if source_task == OTHER:
             mend = "Ask for it by `transferline compare` or `matrix`, or name a target in the recipe"
             raise InputError(f"target {target!r}", "the recipe says `other` and means no target of its own", mend)
         for name, pair in self.pairs.items():
-            if (pair.lender, pair.learner) == (lender, target):
+            if (pair.source_task, pair.learner) == (source_task, target):
                 return name
-        places = [f"{self.target(name).domain}/{name}" for name in (lender, target)]
+        places = [f"{self.target(name).domain}/{name}" for name in (source_task, target)]
         mend = f"Declare it under `pairs` in params.yaml: {{source: {places[0]}, target: {places[1]}}}"
-        raise InputError(f"target {target!r}", f"no pair lets it learn from {lender!r}", mend)
+        raise InputError(f"target {target!r}", f"no pair lets it learn from {source_task!r}", mend)
 
-    def lenders(self, target: str, alike: bool = False) -> list[str]:
+    def source_tasks(self, target: str, alike: bool = False) -> list[str]:
         """The targets that pairs lend to a target, each once; `alike`: those with its own input space."""
-        found = dict.fromkeys(pair.lender for pair in self.pairs.values() if pair.learner == target)
+        found = dict.fromkeys(pair.source_task for pair in self.pairs.values() if pair.learner == target)
         space = self.target(target).space
         return [name for name in found if not alike or self.target(name).space == space]
 
@@ -149,9 +149,9 @@ def _check_references(path: Path, params: Params) -> None:
     for name, recipe in params.recipes.items():
         if recipe.base not in params.bases:
             _refuse(path, f"recipes.{name}.base", recipe.base, params.bases)
-        for lender in recipe.borrows():
-            if lender not in (OTHER, *params.targets):
-                _refuse(path, f"recipes.{name}, source", lender, params.targets)
+        for source_task in recipe.source_task_names():
+            if source_task not in (OTHER, *params.targets):
+                _refuse(path, f"recipes.{name}, source", source_task, params.targets)
     for name, comparison in params.comparisons.items():
         for recipe_name in comparison.recipes:
             if recipe_name not in params.recipes:

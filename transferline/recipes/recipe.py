@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from transferline.core.problem import Setting
 from transferline.core.stage import Stage
-from transferline.recipes.registry import Adaptation, Borrowing, Tuning
+from transferline.recipes.registry import Adaptation, Instances, Tuning
 
 OTHER = "other"  # as a lender: whichever source target a comparison puts there
 
@@ -20,7 +20,7 @@ class Recipe(BaseModel):
     """name of a base in params.yaml"""
     adapt: tuple[Adaptation, ...] = ()
     """stages on the domain's text, the task's own, or other tasks' labelled examples, in order"""
-    instances: Borrowing | None = None
+    instances: Instances | None = None
     """source examples that learn beside the target's own, weighed; any method of `tune` takes them"""
     tune: Tuning
     """how the model learns the target"""
@@ -33,9 +33,9 @@ class Recipe(BaseModel):
         """Everything after the base, in order."""
         return (*self.adapt, *((self.instances,) if self.instances else ()), self.tune)
 
-    def borrows(self) -> tuple[str, ...]:
+    def source_task_names(self) -> tuple[str, ...]:
         """The source targets that its stages learn from, each once."""
-        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.borrows()))
+        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.source_task_names()))
 
     def alone(self) -> Recipe:
         """The same tuning without adaptation and without source examples: what transfer is compared with."""

@@ -27,7 +27,7 @@ ADAPTING: dict[str, type[Stage]] = {
     **multitask.ADAPTING,
     **feature.ADAPTING,
 }
-BORROWING: dict[str, type[Stage]] = instance.BORROWING
+INSTANCES: dict[str, type[Stage]] = instance.INSTANCES
 TUNING: dict[str, type[Stage]] = {**parameter.METHODS, **feature.TUNING, **multitask.TUNING}
 
 BASES: tuple[type[FetchedBase], ...] = (
@@ -43,19 +43,19 @@ BASES: tuple[type[FetchedBase], ...] = (
 if TYPE_CHECKING:
     Base = FetchedBase
     Adaptation = Stage
-    Borrowing = Stage
+    Instances = Stage
     Tuning = Stage
 else:
     # unions made at run time: pydantic then says which field of which method is wrong
     Base = Annotated[reduce(or_, BASES), Field(discriminator="method")]
     Adaptation = Annotated[reduce(or_, ADAPTING.values()), Field(discriminator="method")]
-    Borrowing = Annotated[reduce(or_, BORROWING.values()), Field(discriminator="method")]
+    Instances = Annotated[reduce(or_, INSTANCES.values()), Field(discriminator="method")]
     Tuning = Annotated[reduce(or_, TUNING.values()), Field(discriminator="method")]
 
 _CHOICES: Mapping[StageKind, Any] = {
     "base": Base,
     "select": Annotated[
-        reduce(or_, [*ADAPTING.values(), *BORROWING.values(), Labels, Diagnose]), Field(discriminator="method")
+        reduce(or_, [*ADAPTING.values(), *INSTANCES.values(), Labels, Diagnose]), Field(discriminator="method")
     ],
     "adapt": Adaptation,
     "tune": Tuning,

@@ -40,7 +40,7 @@ def stand_still(model: Any) -> None:
             module.train = types.MethodType(lambda self, mode=True: self, module)
 
 
-class Prefix:
+class FrozenPrefix:
     """The embeddings and the lowest layers of a model, and the shelf of what they make of texts."""
 
     def __init__(self, model: Any, layers: int, work: Work) -> None:
@@ -54,7 +54,7 @@ class Prefix:
         self.shelf = Shelf(work.cache / make_key("prefix", made_from), width, kind)
 
     @classmethod
-    def of(cls, model: Any, work: Work) -> Prefix | None:
+    def of(cls, model: Any, work: Work) -> FrozenPrefix | None:
         """The prefix of a model: all that is frozen from the bottom. None where its outputs cannot be kept: a family of another
         make, nothing frozen, or no place for them."""
         base = model.base_model
@@ -65,11 +65,11 @@ class Prefix:
         learns = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in base.encoder.layer]
         return cls(model, [*learns, True].index(True), work)
 
-    def examples(self, examples: Examples) -> Kept:
+    def examples(self, examples: Examples) -> CachedOutputs:
         """The same examples as what comes out of the prefix; what is not on the shelf yet is computed now."""
         names = [examples.name(i) for i in range(len(examples))]
         self.shelf.fill(names, examples.lengths, lambda wanted: self._run(examples, wanted))
-        return Kept(examples, self.shelf, names)
+        return CachedOutputs(examples, self.shelf, names)
 
     def take_off(self) -> Any:
         """The model without its prefix: it reads what comes out of it."""
@@ -117,11 +117,11 @@ class Prefix:
         return (row.bfloat16().view(torch.int16) if self.half else row.float()).cpu().numpy()
 
 
-class Kept(Examples):
+class CachedOutputs(Examples):
     """Examples of which the prefix's output is read instead of the tokens."""
 
     def __init__(self, examples: Examples, shelf: Shelf, names: Sequence[str]) -> None:
-        super().__init__(examples.records, examples.inputs, examples.tokenizer, examples.truth)
+        super().__init__(examples.records, examples.inputs, examples.tokenizer, examples.y_true)
         self.shelf, self.names = shelf, names
 
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:

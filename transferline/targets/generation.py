@@ -17,7 +17,7 @@ from transferline.data.blocks import padded
 from transferline.evaluation.predictions import Predictions, Texts, objects
 from transferline.models.families import family_of
 from transferline.models.heads import Pooling
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 from transferline.models.weights import load_headed, open_tuned
 from transferline.targets.target import Examples, Target
 
@@ -51,11 +51,11 @@ class Generation(Target):
     def truth_of(self, records: Sequence[dict]) -> np.ndarray:
         return objects([record.get("target", "") for record in records])
 
-    def examples(self, path: Path, tokenizer: Any, reading: Reading) -> Examples:
+    def examples(self, path: Path, tokenizer: Any, reading: TokenizerSettings) -> Examples:
         made = super().examples(path, tokenizer, reading)
-        return Sources(made.records, made.inputs, tokenizer, made.truth, reading, self.two_sided)
+        return Sources(made.records, made.inputs, tokenizer, made.y_true, reading, self.two_sided)
 
-    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> Examples:
+    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> Examples:
         made = super().unlabelled(records, tokenizer, reading)
         return Sources(made.records, made.inputs, tokenizer, self.truth_of(records), reading, self.two_sided)
 
@@ -67,7 +67,7 @@ class Generation(Target):
         import torch
 
         assert isinstance(examples, Sources)
-        answers = [""] * len(examples)
+        outputs = [""] * len(examples)
         tokenizer = examples.tokenizer
         with torch.inference_mode():
             for chosen in examples.by_length(SIZE):
@@ -82,11 +82,11 @@ class Generation(Target):
                 )
                 new = said if examples.two_sided else said[:, batch["input_ids"].shape[1] :]
                 for i, text in zip(chosen, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True):
-                    answers[i] = " ".join(text.split())
-        return objects(answers)
+                    outputs[i] = " ".join(text.split())
+        return objects(outputs)
 
-    def predictions(self, examples: Examples, answers: np.ndarray) -> Predictions:
-        return Texts(tuple(record["id"] for record in examples.records), (), examples.truth, answers)
+    def predictions(self, examples: Examples, outputs: np.ndarray) -> Predictions:
+        return Texts(tuple(record["id"] for record in examples.records), (), examples.y_true, outputs)
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
         """Mean loss a token of the targets; `score` is its negative: generating at every validation would cost too much."""
@@ -110,12 +110,12 @@ class Sources(Examples):
         records: Sequence[dict],
         inputs: dict[str, list],
         tokenizer: Any,
-        truth: Any,
-        reading: Reading,
+        y_true: Any,
+        reading: TokenizerSettings,
         two_sided: bool,
     ) -> None:
         self.reading, self.two_sided = reading, two_sided
-        texts = list(truth)
+        texts = list(y_true)
         bare = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=reading.target_tokens - 1)
         self.targets = [[*row, tokenizer.eos_token_id] for row in bare["input_ids"]]
         if not self.two_sided:
@@ -127,7 +127,7 @@ class Sources(Examples):
                 max_length=reading.max_tokens - len(newline),
             )["input_ids"]
             inputs = {"input_ids": [[*row, *newline] for row in sources]}
-        super().__init__(records, inputs, tokenizer, truth)
+        super().__init__(records, inputs, tokenizer, y_true)
 
     def some(self, indices: Sequence[int]) -> Examples:
         part = super().some(indices)

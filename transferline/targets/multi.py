@@ -28,7 +28,7 @@ class MultiLabel(SequenceTarget):
         return np.array(cells, dtype=bool).reshape(-1, len(self.labels))
 
     def wanted(self, examples: Examples) -> np.ndarray:
-        return examples.truth.astype(np.float32)
+        return examples.y_true.astype(np.float32)
 
     def from_logits(self, logits: np.ndarray) -> np.ndarray:
         return sigmoid(logits)
@@ -36,10 +36,10 @@ class MultiLabel(SequenceTarget):
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
         """Micro-F1 and binary cross entropy; `score` ranks by F1 and breaks ties by the loss."""
         logits = forward(model, examples).astype(np.float64)
-        truth = examples.truth
-        loss = float((np.logaddexp(0, logits) - logits * truth).mean())
+        y_true = examples.y_true
+        loss = float((np.logaddexp(0, logits) - logits * y_true).mean())
         said = logits >= 0
-        f1 = 2 * float((said & truth).sum()) / max(1, int(said.sum() + truth.sum()))
+        f1 = 2 * float((said & y_true).sum()) / max(1, int(said.sum() + y_true.sum()))
         return {"micro_f1": f1, "loss": loss, "score": f1 - 1e-6 * min(loss, 1e3)}
 
 

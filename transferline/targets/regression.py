@@ -27,9 +27,9 @@ class Regression(SequenceTarget):
     name = "regression"
     problem = "regression"
 
-    def __init__(self, labels: Sequence[str] = (LABEL,), middle: float = 0.0, spread: float = 1.0) -> None:
+    def __init__(self, labels: Sequence[str] = (LABEL,), middle: float = 0.0, std: float = 1.0) -> None:
         super().__init__(labels)
-        self.middle, self.spread = middle, spread
+        self.middle, self.std = middle, std
 
     @classmethod
     def learn(cls, train: Path) -> Regression:
@@ -46,17 +46,17 @@ class Regression(SequenceTarget):
         return np.array([record["label"] for record in records], dtype=float)
 
     def wanted(self, examples: Examples) -> np.ndarray:
-        return ((examples.truth - self.middle) / self.spread).astype(np.float32)
+        return ((examples.y_true - self.middle) / self.std).astype(np.float32)
 
     def from_logits(self, logits: np.ndarray) -> np.ndarray:
-        return logits[:, 0].astype(np.float64) * self.spread + self.middle
+        return logits[:, 0].astype(np.float64) * self.std + self.middle
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
         """Pearson's correlation, root mean squared error (in the label's units) and R2, by which `score` ranks."""
         said = self.from_logits(forward(model, examples))
-        error = float(((said - examples.truth) ** 2).mean())
-        r2 = 1 - error / max(float(examples.truth.var()), 1e-12)
-        return {"pearson": pearson(examples.truth, said), "rmse": error**0.5, "r2": r2, "score": r2}
+        error = float(((said - examples.y_true) ** 2).mean())
+        r2 = 1 - error / max(float(examples.y_true.var()), 1e-12)
+        return {"pearson": pearson(examples.y_true, said), "rmse": error**0.5, "r2": r2, "score": r2}
 
     def settle(self, model: Any) -> None:
         """Put the units into the last layer; from now on the model answers in them."""
@@ -64,7 +64,7 @@ class Regression(SequenceTarget):
 
         layer = output_layer(model)
         with torch.no_grad():
-            layer.weight.mul_(self.spread)
+            layer.weight.mul_(self.std)
             if layer.bias is not None:
-                layer.bias.mul_(self.spread).add_(self.middle)
-        self.middle, self.spread = 0.0, 1.0
+                layer.bias.mul_(self.std).add_(self.middle)
+        self.middle, self.std = 0.0, 1.0

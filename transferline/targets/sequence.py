@@ -40,9 +40,9 @@ class SequenceTarget(Target):
     def from_logits(self, logits: np.ndarray) -> np.ndarray:
         """Answers of logits, shape (n, labels)."""
 
-    def predictions(self, examples: Examples, answers: np.ndarray) -> Predictions:
+    def predictions(self, examples: Examples, outputs: np.ndarray) -> Predictions:
         ids = tuple(record["id"] for record in examples.records)
-        return PREDICTIONS[self.name](ids, tuple(self.labels), np.asarray(examples.truth), answers)
+        return PREDICTIONS[self.name](ids, tuple(self.labels), np.asarray(examples.y_true), outputs)
 
     def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         import torch
@@ -51,4 +51,4 @@ class SequenceTarget(Target):
 
     def wanted(self, examples: Examples) -> np.ndarray:
         """The truth in the form that the loss takes, (n,) or (n, labels)."""
-        return examples.truth
+        return examples.y_true

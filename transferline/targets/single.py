@@ -35,8 +35,8 @@ class SingleLabel(SequenceTarget):
         logits = forward(model, examples)
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        loss = float(-log_p[np.arange(len(log_p)), examples.truth].mean())
-        accuracy = float((logits.argmax(axis=1) == examples.truth).mean())
+        loss = float(-log_p[np.arange(len(log_p)), examples.y_true].mean())
+        accuracy = float((logits.argmax(axis=1) == examples.y_true).mean())
         return {"accuracy": accuracy, "loss": loss, "score": accuracy - 1e-6 * min(loss, 1e3)}
 
 

@@ -19,7 +19,7 @@ from transferline.data.rows import Rows
 from transferline.evaluation.predictions import Predictions
 from transferline.models.encodings import Memo, content
 from transferline.models.heads import Pooling, output_layer
-from transferline.models.tokenization import Reading, encode
+from transferline.models.tokenization import TokenizerSettings, encode
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Examples:
     """Tokenised examples of a prepared split; `truth` is what the kind's labels are turned into."""
 
-    def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, truth: Any) -> None:
-        self.records, self.inputs, self.tokenizer, self.truth = records, inputs, tokenizer, truth
+    def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, y_true: Any) -> None:
+        self.records, self.inputs, self.tokenizer, self.y_true = records, inputs, tokenizer, y_true
         self.lengths: list[int] = [len(ids) for ids in inputs["input_ids"]]
 
     def __len__(self) -> int:
@@ -51,8 +51,8 @@ class Examples:
         """Some examples by themselves."""
         part = copy.copy(self)
         part.records = [self.records[i] for i in indices]
-        part.truth = (
-            self.truth[list(indices)] if isinstance(self.truth, np.ndarray) else [self.truth[i] for i in indices]
+        part.y_true = (
+            self.y_true[list(indices)] if isinstance(self.y_true, np.ndarray) else [self.y_true[i] for i in indices]
         )
         part.inputs = {name: [values[i] for i in indices] for name, values in self.inputs.items()}
         part.lengths = [self.lengths[i] for i in indices]
@@ -103,7 +103,7 @@ class Target(ABC):
         """The model's answers, in the order of the examples, as this kind's predictions hold them."""
 
     @abstractmethod
-    def predictions(self, examples: Examples, answers: np.ndarray) -> Predictions:
+    def predictions(self, examples: Examples, outputs: np.ndarray) -> Predictions:
         """Answers beside the truth."""
 
     @abstractmethod
@@ -114,16 +114,16 @@ class Target(ABC):
     def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """A batch with `labels`, from which the model works out its own loss."""
 
-    def examples(self, path: Path, tokenizer: Any, reading: Reading) -> Examples:
+    def examples(self, path: Path, tokenizer: Any, reading: TokenizerSettings) -> Examples:
         """The examples of a prepared split."""
         records = read_jsonl(path)
         return Examples(records, self.encode(records, tokenizer, reading), tokenizer, self.truth_of(records))
 
-    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> Examples:
+    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> Examples:
         """Examples without truth: to be answered only."""
         return Examples(records, self.encode(records, tokenizer, reading), tokenizer, np.zeros(len(records)))
 
-    def encode(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> dict[str, list]:
+    def encode(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> dict[str, list]:
         """Input lists of records."""
         check_space(records, tokenizer)
         pairs = [r["pair"] for r in records] if records and "pair" in records[0] else None

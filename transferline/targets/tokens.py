@@ -17,7 +17,7 @@ from transferline.data.prepared_files import read_jsonl
 from transferline.evaluation.metrics import measure
 from transferline.evaluation.predictions import Predictions, Tags, objects
 from transferline.models.heads import Pooling
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 from transferline.models.weights import load_headed, open_tuned
 from transferline.targets.target import SIZE, Examples, Target, caught_features
 
@@ -49,19 +49,19 @@ class Tokens(Target):
     def truth_of(self, records: Sequence[dict]) -> np.ndarray:
         return objects([tuple(record.get("label", ())) for record in records])
 
-    def encode(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> dict[str, list]:
+    def encode(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> dict[str, list]:
         words = [record["words"] for record in records]
         encoded = tokenizer(words, is_split_into_words=True, truncation=True, max_length=reading.max_tokens)
         places = [first_pieces(encoded.word_ids(i), len(row)) for i, row in enumerate(words)]
         return {**dict(encoded), "places": places}
 
-    def examples(self, path: Path, tokenizer: Any, reading: Reading) -> Examples:
+    def examples(self, path: Path, tokenizer: Any, reading: TokenizerSettings) -> Examples:
         made = super().examples(path, tokenizer, reading)
-        return TaggedExamples(made.records, made.inputs, made.tokenizer, made.truth)
+        return TaggedExamples(made.records, made.inputs, made.tokenizer, made.y_true)
 
-    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: Reading) -> Examples:
+    def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> Examples:
         made = super().unlabelled(records, tokenizer, reading)
-        return TaggedExamples(made.records, made.inputs, made.tokenizer, made.truth)
+        return TaggedExamples(made.records, made.inputs, made.tokenizer, made.y_true)
 
     def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         import torch
@@ -70,7 +70,7 @@ class Tokens(Target):
         labels = torch.full(batch["input_ids"].shape, IGNORED_LABEL)
         number = {label: i for i, label in enumerate(self.labels)}
         for row, i in enumerate(indices):
-            for place, tag in zip(_places(examples)[i], examples.truth[i], strict=True):
+            for place, tag in zip(_places(examples)[i], examples.y_true[i], strict=True):
                 if place >= 0:
                     labels[row, place] = number[tag]
         return {**batch, "labels": labels}
@@ -78,19 +78,19 @@ class Tokens(Target):
     def answer(self, model: Any, examples: Examples) -> np.ndarray:
         import torch
 
-        answers: list[tuple[str, ...]] = [()] * len(examples)
+        outputs: list[tuple[str, ...]] = [()] * len(examples)
         with torch.inference_mode():
             for chosen in examples.by_length(SIZE):
                 batch = {name: value.to(model.device) for name, value in examples.batch(chosen).items()}
                 best = model(**batch).logits.argmax(dim=-1).cpu().tolist()
                 for i, row in zip(chosen, best, strict=True):
                     places = _places(examples)[i]
-                    answers[i] = tuple(self.labels[row[place]] if place >= 0 else OUTSIDE for place in places)
-        return objects(answers)
+                    outputs[i] = tuple(self.labels[row[place]] if place >= 0 else OUTSIDE for place in places)
+        return objects(outputs)
 
-    def predictions(self, examples: Examples, answers: np.ndarray) -> Predictions:
+    def predictions(self, examples: Examples, outputs: np.ndarray) -> Predictions:
         types = sorted({label[2:] for label in self.labels if label != OUTSIDE})
-        return Tags(tuple(record["id"] for record in examples.records), tuple(types), examples.truth, answers)
+        return Tags(tuple(record["id"] for record in examples.records), tuple(types), examples.y_true, outputs)
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
         """F1 of exact spans; `score` breaks its ties by the share of right tags."""
@@ -117,16 +117,16 @@ class Tokens(Target):
     def tags_of_words(self, examples: Examples) -> np.ndarray:
         """The tag number of each word that is not cut off, in the order of `features`."""
         number = {label: i for i, label in enumerate(self.labels)}
-        pairs = [zip(_places(examples)[i], examples.truth[i], strict=True) for i in range(len(examples))]
+        pairs = [zip(_places(examples)[i], examples.y_true[i], strict=True) for i in range(len(examples))]
         return np.array([number[tag] for pair in pairs for place, tag in pair if place >= 0])
 
 
 class TaggedExamples(Examples):
     """Examples whose inputs carry, beside the tokens, the place of each word's first piece."""
 
-    def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, truth: Any) -> None:
+    def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, y_true: Any) -> None:
         self.places: list[list[int]] = inputs["places"]
-        super().__init__(records, {n: v for n, v in inputs.items() if n != "places"}, tokenizer, truth)
+        super().__init__(records, {n: v for n, v in inputs.items() if n != "places"}, tokenizer, y_true)
 
     def name(self, index: int) -> str:
         """Of one row of tokens, split into words in one way."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transferline.tournament.leaderboard import NO_TRANSFER, Row
+from transferline.tournament.leaderboard import NO_TRANSFER, BoardRow
 from transferline.tournament.result import Result
 
 BEST, PLAIN, FAINT, HURT, INK = "#0b7a75", "#4c6a92", "#b6bec9", "#b3372f", "#222831"
@@ -38,7 +38,7 @@ def _axes(height: float, xlabel: str = "", ylabel: str = "") -> tuple[Any, Any]:
     return figure, axes
 
 
-def colour(row: Row, winner: str, hurt: Sequence[str]) -> str:
+def colour(row: BoardRow, winner: str, hurt: Sequence[str]) -> str:
     """Green the winner, red what transfer hurt, grey the controls."""
     if row.entry == winner:
         return BEST

@@ -13,7 +13,7 @@ from typing import Any
 from transferline.recipes.recipe import Recipe
 from transferline.tournament.costs import Cost
 from transferline.tournament.curves import Ratio, Slope, label_ratio, slope
-from transferline.tournament.leaderboard import LEVEL, NO_TRANSFER, Board, Row
+from transferline.tournament.leaderboard import LEVEL, NO_TRANSFER, Board, BoardRow
 from transferline.tournament.plan import SCRATCH, TFIDF
 
 SURE = 0.9  # probability from which advice is given without "perhaps"
@@ -63,7 +63,7 @@ def _best_adapted(board: Board, twins: Mapping[str, str]) -> tuple[str, str] | N
     return (there[0], twins[there[0]]) if there else None
 
 
-def _why(board: Board, best: Row, control: Row, metric: str, proven: bool) -> list[str]:
+def _why(board: Board, best: BoardRow, control: BoardRow, metric: str, proven: bool) -> list[str]:
     said = [f"{best.entry} is best on validation ({metric} {best.validation:.3f}); on the test it scores {best.score}"]
     against = best.against_control
     if against is not None:
@@ -79,7 +79,7 @@ def _why(board: Board, best: Row, control: Row, metric: str, proven: bool) -> li
     return said
 
 
-def _sure(board: Board, best: Row, metric: str) -> list[str]:
+def _sure(board: Board, best: BoardRow, metric: str) -> list[str]:
     recipes = {n: row for n, row in board.rows.items() if n not in NO_TRANSFER and row.finding != "leaked"}
     ties = [name for name, row in recipes.items() if row.finding == "tie"]
     worse = [name for name, row in recipes.items() if row.finding == "worse"]
@@ -95,7 +95,7 @@ def _sure(board: Board, best: Row, metric: str) -> list[str]:
     return said
 
 
-def _cost(board: Board, best: Row, margin: float, metric: str) -> list[str]:
+def _cost(board: Board, best: BoardRow, margin: float, metric: str) -> list[str]:
     said = [f"{describe(best.cost)} for one model; {best.latency_ms:.1f} ms a text, {best.megabytes:.0f} MB served"]
     for control, (flops, seconds) in best.sooner.items():
         if control == SCRATCH:
@@ -110,7 +110,9 @@ def _cost(board: Board, best: Row, margin: float, metric: str) -> list[str]:
     return said
 
 
-def _next(board: Board, best: Row, slopes: Slope | None, adapted: tuple[str, str] | None, metric: str) -> list[str]:
+def _next(
+    board: Board, best: BoardRow, slopes: Slope | None, adapted: tuple[str, str] | None, metric: str
+) -> list[str]:
     said = []
     against = best.against_control
     if against is not None and not against.better and against.difference.value > 0:

@@ -47,7 +47,7 @@ class Forecast:
             return 0.0
         size, most = self._size(base), getattr(stage, "max_tokens", 10**6)
         tune = getattr(stage, "tune", stage)  # the control from scratch wraps a method
-        if step.kind == "adapt" and hasattr(stage, "lender"):
+        if step.kind == "adapt" and hasattr(stage, "source_task"):
             train, held = (self.tokens(base, name, tune.max_tokens) for _, name in step.data)
             return PADDING * size.forward(tune.max_tokens) * tune.restarts * tune.epochs * (3 * train + held)
         if step.kind == "adapt" and hasattr(stage, "inner"):
@@ -62,19 +62,19 @@ class Forecast:
         if step.kind == "select":
             names = [name for _, name in step.data] if getattr(stage, "method", "") != "labels" else []
             return PADDING * sum(self.tokens(base, n, most, rows) for n in names) * size.forward(128)
-        if not any(hasattr(tune, name) for name in ("epochs", "strengths", "trees")):
+        if not any(hasattr(tune, name) for name in ("epochs", "Cs", "trees")):
             return 0.0
         most = getattr(tune, "max_tokens", 128)
         train = self.tokens(base, dict(step.data)["train"], most, rows)
         held = self.tokens(base, validation, most)
         forward = PADDING * size.forward(most, head=hasattr(tune, "block")) * columns_of(tune)
-        lent = self._lent(base, step, tune, most, rows)
+        source_rows = self._source_tokens(base, step, tune, most, rows)
         if not hasattr(tune, "epochs"):
-            return forward * (train + lent + 2 * held) if "encoder" in size.kind else 0.0
+            return forward * (train + source_rows + 2 * held) if "encoder" in size.kind else 0.0
         runs = getattr(tune, "restarts", 1) * tune.epochs
-        return forward * (runs * (3 * (train + lent) + held) + train + 2 * held)
+        return forward * (runs * (3 * (train + source_rows) + held) + train + 2 * held)
 
-    def _lent(self, base: str, step: Step, stage: Any, most: int, rows: Mapping[str, int]) -> float:
+    def _source_tokens(self, base: str, step: Step, stage: Any, most: int, rows: Mapping[str, int]) -> float:
         """Tokens of other tasks that a method reads in an epoch: as many of their examples as it draws."""
         names = {role: name for role, name in step.data if "/" in role or role == "corpus"}
         own = self.rows(dict(step.data)["train"], rows)
@@ -92,14 +92,14 @@ class Forecast:
     def rows(self, name: str, subsets: Mapping[str, int]) -> int:
         """Examples behind a name: of a file, a label subset, or of what was borrowed."""
         step = self.steps.get(name)
-        if step is not None and hasattr(step.stage, "lenders"):
+        if step is not None and hasattr(step.stage, "source_tasks"):
             return sum(self.rows(part, subsets) for _, part in step.data)
         return subsets[name] if name in subsets else len(read_texts(self.files[name]))
 
     def tokens(self, base: str, name: str, most: int, rows: Mapping[str, int] | None = None) -> float:
         """Tokens of a file, each text cut at `most`; of a label subset, those of as many of the longest texts."""
         step = self.steps.get(name)
-        if step is not None and hasattr(step.stage, "lenders"):
+        if step is not None and hasattr(step.stage, "source_tasks"):
             return sum(self.tokens(base, part, most, rows) for _, part in step.data)
         subset = (rows or {}).get(name)
         lengths = np.minimum(self._of(base, "train" if subset is not None else name), most)
@@ -124,7 +124,7 @@ class Forecast:
 
 def columns_of(stage: Any) -> int:
     """How many encoders every example of a method passes through."""
-    return 1 + len(stage.lenders) if hasattr(stage, "stitch_rate") else 1
+    return 1 + len(stage.source_tasks) if hasattr(stage, "stitch_learning_rate") else 1
 
 
 @dataclass(frozen=True)

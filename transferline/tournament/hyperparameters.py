@@ -15,7 +15,7 @@ from transferline.data.split import fingerprint
 from transferline.recipes.comparison import changed
 from transferline.recipes.recipe import Recipe
 
-RATE, EPOCHS = "tune.schedule.rate", "tune.epochs"
+RATE, EPOCHS = "tune.schedule.learning_rate", "tune.epochs"
 RATES_FACTOR = 10  # the rate is sought from a tenth to ten times the declared one
 EPOCHS_FACTOR = 2  # at most so many times the declared epochs
 
@@ -25,7 +25,7 @@ def settings(recipe: Recipe, trials: int, who: str) -> list[dict[str, Any]]:
     tune: Any = recipe.tune
     if trials <= 1 or not hasattr(tune, "epochs"):
         return [{}]
-    optuna, rate = _optuna(), tune.schedule.rate
+    optuna, rate = _optuna(), tune.schedule.learning_rate
     space = {
         RATE: optuna.distributions.FloatDistribution(rate / RATES_FACTOR, rate * RATES_FACTOR, log=True),
         EPOCHS: optuna.distributions.IntDistribution(1, EPOCHS_FACTOR * tune.epochs),

@@ -48,7 +48,7 @@ class Against:
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One entry with all labels."""
 
     entry: str
@@ -137,7 +137,7 @@ class Evidence:
 class Board:
     """The leaderboard, best on validation first, and who is who on it."""
 
-    rows: Mapping[str, Row]
+    rows: Mapping[str, BoardRow]
     winner: str
     control: str
     """the strongest control without transfer, by validation"""
@@ -147,7 +147,7 @@ class Board:
     """the smallest difference that this test and these seeds show: the median over all pairs with the winner"""
 
     @property
-    def best(self) -> Row:
+    def best(self) -> BoardRow:
         return self.rows[self.winner]
 
     def negative(self) -> dict[str, str]:
@@ -206,7 +206,7 @@ def make_board(evidence: Evidence) -> Board:
         elif name in others and (others[name].better or others[name].worse):
             finding = "better" if others[name].better else "worse"
         recipe = entries[name].recipe
-        rows[name] = Row(
+        rows[name] = BoardRow(
             name,
             recipe.about if recipe else _ABOUT[name],
             entries[name].control,

@@ -10,7 +10,7 @@ from transferline.evaluation.markdown import table
 from transferline.evaluation.metrics import measure
 from transferline.tournament.costs import chain_cost
 from transferline.tournament.decision import number, p_text
-from transferline.tournament.leaderboard import Against, Evidence, Row
+from transferline.tournament.leaderboard import Against, BoardRow, Evidence
 from transferline.tournament.result import Result
 
 HEADER = [
@@ -36,7 +36,7 @@ def header_of(result: Result) -> list[str]:
     return [title.format(control=result.board.control) for title in HEADER]
 
 
-def _row(row: Row) -> list[str]:
+def _row(row: BoardRow) -> list[str]:
     mark = {"winner": " (chosen)", "leaked": " (leaked)"}.get(row.finding, "")
     against = {"winner": "-", "leaked": "has seen the test"}.get(row.finding) or told(row.against_winner)
     if row.as_good_and_cheaper:

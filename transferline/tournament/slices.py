@@ -33,7 +33,7 @@ class Flip:
 
     id: str
     text: str
-    truth: str
+    y_true: str
     one: str
     other: str
 
@@ -65,13 +65,13 @@ def _parts(made: Predictions, records: Sequence[Mapping]) -> Iterator[tuple[str,
     """by what, which, and the rows (boolean mask) of every slice."""
     if made.kind == "single-label":
         for number, label in enumerate(made.labels):
-            yield "label", label, np.array(made.truth) == number
+            yield "label", label, np.array(made.y_true) == number
     if made.kind == "multi-label":
         for number, label in enumerate(made.labels):
-            yield "label", label, np.array(made.truth)[:, number]
+            yield "label", label, np.array(made.y_true)[:, number]
     if made.kind == "tokens":
         for label in made.labels:
-            yield "with", label, np.array([any(tag[2:] == label for tag in row) for row in made.truth], dtype=bool)
+            yield "with", label, np.array([any(tag[2:] == label for tag in row) for row in made.y_true], dtype=bool)
     lengths = np.array([len(content_of(r["text"], r.get("pair")).split()) for r in records])
     low, high = np.quantile(lengths, [1 / 3, 2 / 3])
     yield "length", f"up to {low:.0f} words", lengths <= low
@@ -100,7 +100,7 @@ def _flip(one: Predictions, other: Predictions, i: int, records: Mapping[str, Ma
     record = records[one.ids[i]]
     text = content_of(record["text"], record.get("pair"))
     said = [_say(p, p.predicted[i]) for p in (one, other)]
-    return Flip(one.ids[i], text[:240], _say(one, one.truth[i]), *said)
+    return Flip(one.ids[i], text[:240], _say(one, one.y_true[i]), *said)
 
 
 def _say(made: Predictions, value: object) -> str:

@@ -67,8 +67,8 @@ class Difference:
         def gap(log_level: float) -> float:
             tail = np.exp(log_level) / 2
             normal = norm.isf(tail) * self.examples_error
-            spread = t.isf(tail, max(1, self.seeds - 1)) * self.seeds_error
-            return float(np.hypot(normal, spread) - abs(distance))
+            std = t.isf(tail, max(1, self.seeds - 1)) * self.seeds_error
+            return float(np.hypot(normal, std) - abs(distance))
 
         least = np.log(1e-12)
         if gap(least) < 0:

@@ -22,7 +22,7 @@ class Schedule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     batch_size: Annotated[int, Field(ge=1)] = 32
-    rate: Annotated[float, Field(gt=0)] = 5e-5
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     """peak learning rate"""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """share of the steps over which the rate rises; it then falls in a line"""

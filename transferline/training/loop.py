@@ -23,7 +23,7 @@ from transferline.core.throughput import Clock
 from transferline.training.gradients import agreed, common, open_accelerator
 from transferline.training.learner import Learner, Schedule
 from transferline.training.saved_state import Saved, best_path, load_best, newest, save, save_best
-from transferline.training.sharding import Held
+from transferline.training.sharding import HeldModel
 
 BUCKET = 16  # batches whose examples are sorted by length together: little padding, still random
 
@@ -59,8 +59,10 @@ def train(
 
     accelerator = open_accelerator(runtime)
     model = runtime.place(learner.model)
-    held = Held(learner, schedule.rate, accelerator, runtime)
-    optimizer = torch.optim.AdamW(held.groups, lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
+    held = HeldModel(learner, schedule.learning_rate, accelerator, runtime)
+    optimizer = torch.optim.AdamW(
+        held.groups, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
+    )
     peaks = [group["lr"] for group in optimizer.param_groups]
     history = History()
     clock = Clock(runtime.save_every)
@@ -133,7 +135,7 @@ def _validate(
     state: Path,
     tell: Callable[[dict[str, float]], None],
     before: Spent,
-    held: Held,
+    held: HeldModel,
 ) -> None:
     """Measure on held-out data, remember the best weights, and say so."""
     learner.model.eval()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6  # as torch's own clipping has it
 
 
-class Held:
+class HeldModel:
     """The parameters that a learner trains, in groups for the optimiser and in the order in which states are saved."""
 
     def __init__(self, learner: Learner, rate: float, accelerator: Any, runtime: Runtime) -> None:

@@ -35,8 +35,8 @@ def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recip
     families = {name: family_known(base) for name, base in bases.items()}
     records = read_jsonl(data["train"].path)
     rows, fewest = len(records), count_labels(records)
-    lenders = dict.fromkeys(name for recipe in recipes for name in recipe.borrows())
-    settings = settings_of(params, target, data, lenders)
+    source_tasks = dict.fromkeys(name for recipe in recipes for name in recipe.source_task_names())
+    settings = settings_of(params, target, data, source_tasks)
     return Ground(
         target, params.target(target), data, bases, families, store(), budgets(rows, fewest), seeds, settings, rows
     )

@@ -15,7 +15,7 @@ from transferline.evaluation.predictions import Predictions
 from transferline.flows.support.comparison.contest import Contest
 from transferline.flows.support.comparison.leaves import open_ground
 from transferline.recipes.chain import Data, predict_step
-from transferline.recipes.comparison import FROM, Comparison, from_lenders, variants
+from transferline.recipes.comparison import FROM, Comparison, from_source_tasks, variants
 from transferline.recipes.params import Params
 from transferline.recipes.recipe import Recipe
 from transferline.tasks.support.progress import console
@@ -39,7 +39,7 @@ def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparis
 def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[str, Recipe]:
     """The recipes of a question, by name. Of those that nobody named, and of lenders that nobody named, what the target admits."""
     known = asked(params, target, question)
-    unnamed = {n: r for n, r in known.items() if not question.recipes or (FROM in n and not question.lenders)}
+    unnamed = {n: r for n, r in known.items() if not question.recipes or (FROM in n and not question.source_tasks)}
     if not unnamed:
         return known
     ground = open_ground(params, target, data, list(unnamed.values()), lambda rows, _: (rows,), question.seeds)
@@ -52,17 +52,17 @@ def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[s
 
 def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:
     """The recipes that a question names; where it names none, all whose source targets may lend to this one."""
-    lending = params.lenders(target)
+    lending = params.source_tasks(target)
     named = names_of(question.recipes or tuple(params.recipes), params.recipes)
-    known = from_lenders(named, question.lenders or lending)
+    known = from_source_tasks(named, question.source_tasks or lending)
     if not question.recipes:
-        known = {name: recipe for name, recipe in known.items() if set(lending).issuperset(recipe.borrows())}
+        known = {name: recipe for name, recipe in known.items() if set(lending).issuperset(recipe.source_task_names())}
     return variants(known, question.vary)
 
 
-def lenders_of(params: Params, target: str, question: Comparison) -> list[str]:
+def source_tasks_of(params: Params, target: str, question: Comparison) -> list[str]:
     """The source targets that the recipes of a question learn from."""
-    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.borrows()))
+    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.source_task_names()))
 
 
 def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> None:

@@ -56,19 +56,19 @@ class TestReversal:
         """Source and target differ in one direction that the labels do not need: it is given up, and the labels are kept."""
         torch.manual_seed(0)
         rng = np.random.default_rng(0)
-        truth = torch.from_numpy(rng.integers(0, 2, 800))
+        y_true = torch.from_numpy(rng.integers(0, 2, 800))
         points = torch.from_numpy(rng.normal(size=(800, 2)).astype(np.float32)) * 0.3
-        points[:, 0] += 2.0 * truth - 1.0
+        points[:, 0] += 2.0 * y_true - 1.0
         domain = torch.arange(800) % 2
         points[:, 1] += 2.0 * domain - 1.0
         network, head = torch.nn.Linear(2, 1), torch.nn.Linear(1, 2)
-        stage = Dann(lenders=("plays",), hidden=16)
+        stage = Dann(source_tasks=("plays",), hidden=16)
         extra = stage.extra(1)
         parameters = [*network.parameters(), *head.parameters(), *extra.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=1e-2)
         for step in range(1500):
             features = network(points)
-            loss = torch.nn.functional.cross_entropy(head(features), truth)
+            loss = torch.nn.functional.cross_entropy(head(features), y_true)
             loss = loss + stage.distance(features[domain == 0], features[domain == 1], extra, step / 1500)
             optimizer.zero_grad()
             loss.backward()
@@ -80,7 +80,7 @@ class TestReversal:
         after, _ = proxy_a_distance(features[domain == 0], features[domain == 1])
         assert before > 1.9
         assert after < 0.4
-        assert (head(network(points)).argmax(dim=1) == truth).float().mean() > 0.97
+        assert (head(network(points)).argmax(dim=1) == y_true).float().mean() > 0.97
 
 
 class TestFineTuning:
@@ -88,7 +88,7 @@ class TestFineTuning:
     def test_a_source_helps_a_target_without_labels(self, name: str, kinds, tiny: Path, tmp_path: Path) -> None:
         """Only the source's labels are learnt from; the target's texts are aligned with."""
         data = {**kinds["single-label"], "plays/train": kinds["single-label"]["train"]}
-        stage = method(name, lenders=["plays"], target_labels=False, weight=0.1)
+        stage = method(name, source_tasks=["plays"], target_labels=False, weight=0.1)
         assert stage.alone() == method("full")
         out, _ = build(stage, data, tmp_path / "t", tiny)
         assert score(out, data["test"], "accuracy", tmp_path / "p") > 0.8
@@ -98,7 +98,7 @@ class TestFineTuning:
         from transferline.models.weights import read_tensors
 
         data = {**kinds["single-label"], "plays/train": kinds["single-label"]["train"]}
-        dann, _ = build(method("dann", lenders=["plays"], epochs=1), data, tmp_path / "dann", tiny)
+        dann, _ = build(method("dann", source_tasks=["plays"], epochs=1), data, tmp_path / "dann", tiny)
         plain, _ = build(method("full", epochs=1), data, tmp_path / "full", tiny)
         assert read_tensors(dann).keys() == read_tensors(plain).keys()
 
@@ -120,6 +120,6 @@ class TestFineTuning:
                 else CPU.model_copy(update={"micro_batch": micro})
             )
             work = Work(data, 0, folder, folder / "state", runtime, lambda _: None, tiny, "t", (tiny,))
-            method("deep-coral", lenders=["plays"], epochs=1).build(work)
+            method("deep-coral", source_tasks=["plays"], epochs=1).build(work)
             found.append(read_tensors(folder))
         assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

@@ -38,16 +38,16 @@ def test_a_task_behind_a_linear_shift_is_solved_again() -> None:
     from sklearn.linear_model import LogisticRegression
 
     target, stretched = points(600, 4), points(600, 5)
-    truth, said = target[:, 0] > 0, stretched[:, 0] > 0
+    y_true, said = target[:, 0] > 0, stretched[:, 0] > 0
     source = stretched * np.array([0.1, 5.0, 1.0, 1.0]) + np.array([4.0, 0, 0, 0])
-    plain = LogisticRegression(max_iter=5000).fit(source, said).score(target, truth)
-    aligned = LogisticRegression(max_iter=5000).fit(coral(source, target, 1e-6), said).score(target, truth)
+    plain = LogisticRegression(max_iter=5000).fit(source, said).score(target, y_true)
+    aligned = LogisticRegression(max_iter=5000).fit(coral(source, target, 1e-6), said).score(target, y_true)
     assert aligned > 0.95 > 0.7 > plain
 
 
 def test_a_source_that_is_the_target_gives_the_plain_probe(kinds, tiny: Path, tmp_path: Path) -> None:
     data = {**kinds["single-label"], "plays/train": kinds["single-label"]["train"]}
-    aligned = method("coral", lenders=["plays"], target_labels=False)
+    aligned = method("coral", source_tasks=["plays"], target_labels=False)
     assert aligned.alone() == method("probe")
     out, figures = build(aligned, data, tmp_path / "coral", tiny)
     plain, _ = build(method("probe"), data, tmp_path / "probe", tiny)

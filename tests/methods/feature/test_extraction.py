@@ -13,7 +13,7 @@ from tests.kinds import build, score
 from transferline.core.errors import InputError
 from transferline.methods.feature import Extraction
 from transferline.models.gguf import make_static
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.models.weights import load_model, read_tensors
 from transferline.targets import TARGETS
 
@@ -22,7 +22,7 @@ def test_the_features_are_the_pooled_layers_side_by_side(kinds, tiny: Path, tmp_
     out, _ = build(Extraction(layers=(0, -1), max_tokens=24), kinds["single-label"], tmp_path / "t", tiny)
     target = TARGETS["single-label"]()
     model, tokenizer = target.open(out), load_tokenizer(out)
-    examples = target.examples(kinds["single-label"]["test"], tokenizer, Reading(24))
+    examples = target.examples(kinds["single-label"]["test"], tokenizer, TokenizerSettings(24))
     features = target.features(model, examples)
     encoder, _ = load_model("AutoModel", tiny, 0)
     encoder.eval()

@@ -11,7 +11,7 @@ from tests.kinds import build
 from transferline.data.prepared_files import read_texts, write_jsonl
 from transferline.recipes.registry import ADAPTING
 
-SMALL = {"tokens": 12_000, "schedule": {"batch_size": 16, "rate": 3e-3}}
+SMALL = {"tokens": 12_000, "schedule": {"batch_size": 16, "learning_rate": 3e-3}}
 
 
 class TestNearest:

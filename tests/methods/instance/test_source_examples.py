@@ -19,7 +19,7 @@ from transferline.methods.label_budget import FILE
 from transferline.models.weights import read_tensors
 from transferline.recipes.chain import Pin, plan
 from transferline.recipes.recipe import Recipe
-from transferline.recipes.registry import BORROWING, TUNING
+from transferline.recipes.registry import INSTANCES, TUNING
 from transferline.targets import target_of
 from transferline.targets.example_weights import WEIGHT, weights_of
 
@@ -27,7 +27,7 @@ ALL = {"pooled": {}, "similar": {"k": 2}, "density-ratio": {}, "tradaboost": {"r
 
 
 @pytest.fixture(scope="module")
-def lent(kinds, tmp_path_factory) -> dict[str, Path]:
+def source_rows(kinds, tmp_path_factory) -> dict[str, Path]:
     """A single-label target that may borrow from another one, "plays"."""
     folder = tmp_path_factory.mktemp("lent")
     rows = [{**row, "slices": {"year": str(i % 3)}} for i, row in enumerate(read_jsonl(kinds["single-label"]["train"]))]
@@ -36,11 +36,11 @@ def lent(kinds, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_targets_own_rows_come_first_and_weigh_one(name: str, lent, tiny: Path, tmp_path: Path) -> None:
-    stage = BORROWING[name].model_validate({"lenders": ["plays"], **ALL[name]})
+def test_the_targets_own_rows_come_first_and_weigh_one(name: str, source_rows, tiny: Path, tmp_path: Path) -> None:
+    stage = INSTANCES[name].model_validate({"source_tasks": ["plays"], **ALL[name]})
     assert stage.roles() == ("train", "plays/train")
-    out, figures = build(stage, lent, tmp_path / "t", tiny)
-    rows, own = read_jsonl(out / FILE), read_jsonl(lent["train"])
+    out, figures = build(stage, source_rows, tmp_path / "t", tiny)
+    rows, own = read_jsonl(out / FILE), read_jsonl(source_rows["train"])
     assert [row["id"] for row in rows[: len(own)]] == [row["id"] for row in own]
     assert {row[WEIGHT] for row in rows[: len(own)]} == {1.0}
     assert len(rows) == len(own) + figures["borrowed"]
@@ -48,22 +48,22 @@ def test_the_targets_own_rows_come_first_and_weigh_one(name: str, lent, tiny: Pa
     assert all(row[WEIGHT] > 0 for row in rows)
 
 
-def test_a_slice_is_all_that_is_taken(lent, tiny: Path, tmp_path: Path) -> None:
-    stage = BORROWING["similar"].model_validate({"lenders": ["plays"], "k": None, "slices": {"year": ["1"]}})
-    out, figures = build(stage, lent, tmp_path / "t", tiny)
+def test_a_slice_is_all_that_is_taken(source_rows, tiny: Path, tmp_path: Path) -> None:
+    stage = INSTANCES["similar"].model_validate({"source_tasks": ["plays"], "k": None, "slices": {"year": ["1"]}})
+    out, figures = build(stage, source_rows, tmp_path / "t", tiny)
     taken = read_jsonl(out / FILE)[int(figures["own"]) :]
     assert len(taken) == 20
     assert {row["slices"]["year"] for row in taken} == {"1"}
     for wrong, said in (({"month": ["1"]}, "no slice 'month'"), ({"year": ["9"]}, "no row of plays")):
-        stage = BORROWING["similar"].model_validate({"lenders": ["plays"], "k": None, "slices": wrong})
+        stage = INSTANCES["similar"].model_validate({"source_tasks": ["plays"], "k": None, "slices": wrong})
         with pytest.raises(InputError, match=said):
-            build(stage, lent, tmp_path / said, tiny)
+            build(stage, source_rows, tmp_path / said, tiny)
 
 
-def test_examples_of_another_kind_are_refused(lent, kinds, tiny: Path, tmp_path: Path) -> None:
-    data = {**lent, "plays/train": kinds["regression"]["train"]}
+def test_examples_of_another_kind_are_refused(source_rows, kinds, tiny: Path, tmp_path: Path) -> None:
+    data = {**source_rows, "plays/train": kinds["regression"]["train"]}
     with pytest.raises(InputError, match="other kinds"):
-        build(BORROWING["pooled"].model_validate({"lenders": ["plays"]}), data, tmp_path / "t", tiny)
+        build(INSTANCES["pooled"].model_validate({"source_tasks": ["plays"]}), data, tmp_path / "t", tiny)
 
 
 def test_effective_size_is_the_number_of_equal_weights() -> None:
@@ -87,7 +87,7 @@ def test_equal_weights_are_none_and_others_have_mean_one() -> None:
 @pytest.mark.parametrize("kind", ["single-label", "pairs", "multi-label", "regression", "tokens", "generation"])
 def test_unit_weights_leave_every_kinds_loss_as_it_is(kind: str, kinds, bases, tmp_path: Path) -> None:
     """The weighted loss with ones is the model's own."""
-    from transferline.models.tokenization import Reading
+    from transferline.models.tokenization import TokenizerSettings
     from transferline.targets.example_weights import supervised
 
     for family in ("gpt2", "t5") if kind == "generation" else ("bert",):
@@ -95,7 +95,7 @@ def test_unit_weights_leave_every_kinds_loss_as_it_is(kind: str, kinds, bases, t
         model = target.load(bases(family), "mean" if family == "bert" else "first", 0).eval()
         from transferline.methods.parameter.tuning import open_tokenizer
 
-        reading = Reading(24, "head", 6)
+        reading = TokenizerSettings(24, "head", 6)
         examples = target.examples(kinds[kind]["train"], open_tokenizer(target, bases(family), reading), reading)
         batch = target.labelled(examples, range(8))
         with torch.no_grad():
@@ -104,7 +104,7 @@ def test_unit_weights_leave_every_kinds_loss_as_it_is(kind: str, kinds, bases, t
         assert float(ones) == pytest.approx(float(plain), rel=1e-5), family
 
 
-SINGLE = [name for name in sorted(TUNING) if "lenders" not in TUNING[name].model_fields]
+SINGLE = [name for name in sorted(TUNING) if "source_tasks" not in TUNING[name].model_fields]
 
 
 @pytest.mark.parametrize("name", [name for name in SINGLE if name not in ("extraction", "auxiliary")])
@@ -143,23 +143,23 @@ def test_the_plan_hands_borrowed_examples_to_the_tuning_and_not_to_the_controls(
     data = {role: Pin(Path(f"{role}.jsonl"), f"md5 of {role}") for role in roles}
     spec = TargetSpec(domain="d", data="x")
     base = FolderBase(method="folder", path="b", sha256="0" * 64)
-    borrowing = recipe(instances={"method": "pooled", "lenders": ["plays"]})
+    with_sources = recipe(instances={"method": "pooled", "source_tasks": ["plays"]})
     settings = {"plays": Setting.DOMAIN_ADAPTATION}
-    chain = plan("t", spec, "r", borrowing, base, data, settings=settings)
-    [borrowed] = [step for step in chain if step.role == "borrowed examples"]
+    chain = plan("t", spec, "r", with_sources, base, data, settings=settings)
+    [source_examples] = [step for step in chain if step.role == "borrowed examples"]
     for role, keys in chain.roles.items():
         for key in keys:
             step = chain.step(key)
             reads = dict(step.data)["train"]
-            assert (reads == borrowed.key) == (role == "challenger"), role
-            assert (borrowed.key in step.parents) == (role == "challenger"), role
+            assert (reads == source_examples.key) == (role == "challenger"), role
+            assert (source_examples.key in step.parents) == (role == "challenger"), role
     plain = plan("t", spec, "r", recipe(), base, data)
     assert chain.roles["unadapted"] == plain.roles["challenger"]
     for setting, said in ((Setting.INDUCTIVE, "same labels"), (Setting.UNKNOWN, "nothing is known")):
         with pytest.raises(InputError, match=said):
-            plan("t", spec, "r", borrowing, base, data, settings={"plays": setting})
+            plan("t", spec, "r", with_sources, base, data, settings={"plays": setting})
     with pytest.raises(InputError, match="plays/train is not among the data"):
-        plan("t", spec, "r", borrowing, base, {k: v for k, v in data.items() if "/" not in k}, settings=settings)
+        plan("t", spec, "r", with_sources, base, {k: v for k, v in data.items() if "/" not in k}, settings=settings)
 
 
 def test_rows_for_other_tests_stay_what_they_are(tmp_path: Path) -> None:

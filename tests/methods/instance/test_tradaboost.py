@@ -11,9 +11,9 @@ from transferline.methods.instance.tradaboost import boost, linear
 def blobs(rows: int, seed: int, flipped: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Two overlapping classes; a share of the labels is flipped."""
     rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 2, rows)
-    points = rng.normal(size=(rows, 4)) + 1.2 * truth[:, None]
-    return points, np.where(rng.random(rows) < flipped, 1 - truth, truth)
+    y_true = rng.integers(0, 2, rows)
+    points = rng.normal(size=(rows, 4)) + 1.2 * y_true[:, None]
+    return points, np.where(rng.random(rows) < flipped, 1 - y_true, y_true)
 
 
 def stump() -> object:
@@ -29,9 +29,9 @@ def test_without_a_source_it_is_adaboost() -> None:
     """The errors of all rounds are those of scikit-learn's AdaBoost."""
     from sklearn.ensemble import AdaBoostClassifier
 
-    points, truth = blobs(200, 0)
-    ours = boost(NOTHING, (points, truth), 12, stump)
-    theirs = AdaBoostClassifier(stump(), n_estimators=12, random_state=0).fit(points, truth)
+    points, y_true = blobs(200, 0)
+    ours = boost(NOTHING, (points, y_true), 12, stump)
+    theirs = AdaBoostClassifier(stump(), n_estimators=12, random_state=0).fit(points, y_true)
     assert ours.errors == pytest.approx(list(theirs.estimator_errors_), abs=1e-9)
     assert len(ours.source_weights) == 0
 
@@ -45,9 +45,9 @@ def test_flipped_source_labels_end_with_next_to_no_weight() -> None:
 
 
 def test_the_flipped_ones_among_honest_source_examples_are_found() -> None:
-    points, truth = blobs(600, 3)
+    points, y_true = blobs(600, 3)
     flipped = np.arange(600) % 5 == 0
-    made = boost((points, np.where(flipped, 1 - truth, truth)), blobs(150, 4), 20, lambda: linear(1.0))
+    made = boost((points, np.where(flipped, 1 - y_true, y_true)), blobs(150, 4), 20, lambda: linear(1.0))
     assert np.median(made.source_weights[flipped]) < 0.05 < np.median(made.source_weights[~flipped])
 
 
@@ -68,7 +68,7 @@ def test_a_good_source_helps_a_small_target_and_a_bad_one_is_mostly_undone() -> 
 
 def test_three_labels() -> None:
     rng = np.random.default_rng(7)
-    truth = rng.integers(0, 3, 400)
-    points = rng.normal(size=(400, 3)) + 4 * np.eye(3)[truth]
-    made = boost((points[:300], truth[:300]), (points[300:], truth[300:]), 10, lambda: linear(1.0))
-    assert (made.predict(points) == truth).mean() > 0.75
+    y_true = rng.integers(0, 3, 400)
+    points = rng.normal(size=(400, 3)) + 4 * np.eye(3)[y_true]
+    made = boost((points[:300], y_true[:300]), (points[300:], y_true[300:]), 10, lambda: linear(1.0))
+    assert (made.predict(points) == y_true).mean() > 0.75

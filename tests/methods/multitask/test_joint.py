@@ -21,10 +21,10 @@ OTHERS = ("regression", "multi-label", "tokens")
 @pytest.fixture(scope="module")
 def data(kinds) -> dict[str, Path]:
     """A single-label target beside targets of every other kind, under their kinds' names."""
-    lent = {
+    source_rows = {
         f"{kind}/{split}": kinds[kind][split] for kind in (*OTHERS, "single-label") for split in ("train", "validation")
     }
-    return {**kinds["single-label"], **lent}
+    return {**kinds["single-label"], **source_rows}
 
 
 def same(one: Path, two: Path) -> bool:
@@ -41,27 +41,27 @@ def test_one_task_is_plain_tuning(name: str, data, tiny: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["hard-sharing", "soft-sharing", "cross-stitch", "auxiliary"])
 def test_without_its_sources_it_is_full_fine_tuning(name: str) -> None:
-    more = {} if name == "auxiliary" else {"lenders": ["regression"]}
+    more = {} if name == "auxiliary" else {"source_tasks": ["regression"]}
     assert method(name, **more).alone() == method("full")
 
 
 @pytest.mark.parametrize("weighting", ["fixed", "uncertainty", "gradnorm", "surgery"])
 def test_tasks_of_every_kind_are_learnt_beside_a_target(weighting: str, data, tiny: Path, tmp_path: Path) -> None:
-    stage = method("hard-sharing", lenders=OTHERS, weighting={"method": weighting}, epochs=10, patience=10)
+    stage = method("hard-sharing", source_tasks=OTHERS, weighting={"method": weighting}, epochs=10, patience=10)
     out, _ = build(stage, data, tmp_path / "t", tiny)
     assert score(out, data["test"], "accuracy", tmp_path / "p") > 0.8
 
 
 def test_all_tasks_move_one_encoder(data, tiny: Path, tmp_path: Path) -> None:
     """With the target's own loss out of the way the encoder still moves: the other task moves it."""
-    stage = method("hard-sharing", lenders=["regression"])
+    stage = method("hard-sharing", source_tasks=["regression"])
     work = Work(data, 0, tmp_path, tmp_path, CPU, lambda _: None, tiny, "t", (tiny,))
     learner = learner_of(stage, work)
     own, other = (part.model for part in learner.parts)
     shared = {id(p) for p in own.base_model.parameters()} & {id(p) for p in other.base_model.parameters()}
     assert len(shared) == len(list(own.base_model.parameters()))
     assert not {id(p) for p in own.classifier.parameters()} & {id(p) for p in other.classifier.parameters()}
-    soft = learner_of(method("soft-sharing", lenders=["regression"]), work)
+    soft = learner_of(method("soft-sharing", source_tasks=["regression"]), work)
     own, other = (part.model for part in soft.parts)
     assert not {id(p) for p in own.parameters()} & {id(p) for p in other.parameters()}
 
@@ -85,7 +85,7 @@ def test_temperature_decides_how_much_of_a_task_is_drawn(kinds, data, tiny: Path
     work = Work(many, 0, tmp_path, tmp_path, CPU, lambda _: None, tiny, "t", (tiny,))
     counts = {}
     for temperature in (1.0, 2.0, 1e6):
-        learner = learner_of(method("hard-sharing", lenders=["regression"], temperature=temperature), work)
+        learner = learner_of(method("hard-sharing", source_tasks=["regression"], temperature=temperature), work)
         drawn = []
         for step in range(40):
             learner.before_step(step, 40)
@@ -99,13 +99,13 @@ def test_temperature_decides_how_much_of_a_task_is_drawn(kinds, data, tiny: Path
 
 
 def test_no_pull_leaves_a_task_alone_and_a_huge_one_makes_the_encoders_one(data, tiny: Path, tmp_path: Path) -> None:
-    free, _ = build(method("soft-sharing", lenders=["regression"], pull=0.0), data, tmp_path / "free", tiny)
+    free, _ = build(method("soft-sharing", source_tasks=["regression"], pull=0.0), data, tmp_path / "free", tiny)
     plain, _ = build(method("full"), data, tmp_path / "full", tiny)
     left, right = read_tensors(free), read_tensors(plain)
     # the other task's gradients count in the norm that is clipped, so equal up to that
     assert all(torch.allclose(left[name], right[name], atol=0.1) for name in left)
     learner = learner_of(
-        method("soft-sharing", lenders=["regression"], pull=1e9),
+        method("soft-sharing", source_tasks=["regression"], pull=1e9),
         Work(data, 0, tmp_path, tmp_path, CPU, lambda _: None, tiny, "t", (tiny,)),
     )
     own, other = (part.model.base_model for part in learner.parts)
@@ -123,7 +123,7 @@ def test_no_pull_leaves_a_task_alone_and_a_huge_one_makes_the_encoders_one(data,
 class TestCrossStitch:
     def test_at_identity_the_columns_are_strangers(self, data, tiny: Path, tmp_path: Path) -> None:
         """Logits are those of the target's own column and head, whatever the other column holds."""
-        stage = method("cross-stitch", lenders=["regression"], kept=1.0)
+        stage = method("cross-stitch", source_tasks=["regression"], kept=1.0)
         work = Work(data, 0, tmp_path, tmp_path, CPU, lambda _: None, tiny, "t", (tiny,))
         target = target_of(data["train"])
         model = stage.load(target, work, True).eval()
@@ -144,7 +144,7 @@ class TestCrossStitch:
             assert not torch.allclose(model(**batch).logits, wanted, atol=1e-3)
 
     def test_two_columns_learn_a_target_and_stitch(self, data, tiny: Path, tmp_path: Path) -> None:
-        out, _ = build(method("cross-stitch", lenders=["regression", "multi-label"]), data, tmp_path / "t", tiny)
+        out, _ = build(method("cross-stitch", source_tasks=["regression", "multi-label"]), data, tmp_path / "t", tiny)
         assert score(out, data["test"], "accuracy", tmp_path / "p") > 0.8
         stitches = read_tensors(out)["stitches"]
         assert stitches.shape == (2, 3, 3)
@@ -152,9 +152,9 @@ class TestCrossStitch:
 
     def test_what_cannot_be_stitched_is_refused(self, data, tiny: Path, bases, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="answers a text as a whole"):
-            build(method("cross-stitch", lenders=["tokens"]), data, tmp_path / "a", tiny)
+            build(method("cross-stitch", source_tasks=["tokens"]), data, tmp_path / "a", tiny)
         with pytest.raises(InputError, match="no layers to stitch"):
-            build(method("cross-stitch", lenders=["regression"]), data, tmp_path / "b", bases("distilbert"))
+            build(method("cross-stitch", source_tasks=["regression"]), data, tmp_path / "b", bases("distilbert"))
 
 
 class TestAuxiliary:
@@ -176,15 +176,18 @@ class TestIntermediate:
     def test_a_base_comes_out_that_has_learnt_the_source(self, data, tiny: Path, tmp_path: Path) -> None:
         """Frozen features of the new base know the source's labels, and those of the old one do not know them as well."""
         stage = ADAPTING["intermediate"].model_validate(
-            {"lender": "single-label", "tune": {"epochs": 4, "max_tokens": 24, "schedule": {"rate": 3e-3}}}
+            {
+                "source_task": "single-label",
+                "tune": {"epochs": 4, "max_tokens": 24, "schedule": {"learning_rate": 3e-3}},
+            }
         )
-        assert stage.borrows() == ("single-label",)
+        assert stage.source_task_names() == ("single-label",)
         out, figures = build(stage, data, tmp_path / "t", tiny)
         assert figures["source_validation_accuracy"] > 0.8
         assert read_tensors(out).keys() >= {f"bert.{name}" for name in read_tensors(tiny)}
         scores = []
         for name, base in (("old", tiny), ("new", out)):
-            probe, _ = build(method("probe", strengths=[0.01]), data, tmp_path / name, base)
+            probe, _ = build(method("probe", Cs=[0.01]), data, tmp_path / name, base)
             scores.append(score(probe, data["test"], "accuracy", tmp_path / f"{name} p"))
         assert scores[1] > 0.9
         assert scores[1] >= scores[0]
@@ -193,7 +196,7 @@ class TestIntermediate:
         base = tiny
         for kind in OTHERS:
             quick = {"epochs": 1, "max_tokens": 24}
-            stage = ADAPTING["intermediate"].model_validate({"lender": kind, "tune": quick})
+            stage = ADAPTING["intermediate"].model_validate({"source_task": kind, "tune": quick})
             base, _ = build(stage, data, tmp_path / kind, base)
         out, _ = build(method("full"), data, tmp_path / "t", base)
         assert score(out, data["test"], "accuracy", tmp_path / "p") > 0.8

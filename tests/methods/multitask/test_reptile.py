@@ -14,7 +14,7 @@ from transferline.methods.multitask.reptile import Reptile
 from transferline.models.weights import read_tensors
 from transferline.recipes.registry import ADAPTING
 
-QUICK = {"rounds": 6, "inner": 3, "max_tokens": 24, "schedule": {"rate": 3e-3, "batch_size": 16}}
+QUICK = {"rounds": 6, "inner": 3, "max_tokens": 24, "schedule": {"learning_rate": 3e-3, "batch_size": 16}}
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def data(kinds) -> dict[str, Path]:
     }
 
 
-def stage(*lenders: str, **changes: object) -> Reptile:
-    return Reptile.model_validate({"lenders": lenders, **QUICK, **changes})
+def stage(*source_tasks: str, **changes: object) -> Reptile:
+    return Reptile.model_validate({"source_tasks": source_tasks, **QUICK, **changes})
 
 
 def work(data: dict[str, Path], tiny: Path, folder: Path) -> Work:
@@ -75,5 +75,5 @@ def test_the_base_that_comes_out_learns_a_task_of_the_family(data, tiny: Path, t
     assert ADAPTING["reptile"] is Reptile
     out, figures = build(stage("single-label", "regression", rounds=40, outer=1.0), data, tmp_path / "t", tiny)
     assert figures["tasks"] == 2
-    probe, _ = build(method("probe", strengths=[0.01]), data, tmp_path / "p", out)
+    probe, _ = build(method("probe", Cs=[0.01]), data, tmp_path / "p", out)
     assert score(probe, data["test"], "accuracy", tmp_path / "s") > 0.9

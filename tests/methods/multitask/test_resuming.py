@@ -15,16 +15,18 @@ from transferline.models.weights import read_tensors
 
 STAGES: dict[str, Stage] = {
     **{
-        f"hard-sharing {name}": method("hard-sharing", lenders=["regression"], weighting={"method": name}, epochs=2)
+        f"hard-sharing {name}": method(
+            "hard-sharing", source_tasks=["regression"], weighting={"method": name}, epochs=2
+        )
         for name in ("fixed", "uncertainty", "gradnorm", "surgery")
     },
     **{
-        name: method(name, lenders=["single-label"], epochs=2)
+        name: method(name, source_tasks=["single-label"], epochs=2)
         for name in ("soft-sharing", "cross-stitch", "deep-coral", "dann")
     },
     "auxiliary": method("auxiliary", block=16, epochs=2),
     "reptile": Reptile.model_validate(
-        {"lenders": ["single-label", "regression"], "rounds": 5, "inner": 3, "max_tokens": 24}
+        {"source_tasks": ["single-label", "regression"], "rounds": 5, "inner": 3, "max_tokens": 24}
     ),
 }
 

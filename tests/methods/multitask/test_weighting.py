@@ -49,12 +49,12 @@ def test_the_variance_that_is_learnt_is_the_tasks_loss() -> None:
     """At rest exp(-s) L = 1/2, so exp(s) is twice the loss: tasks 1 and 4 apart, which nothing can lessen."""
     bowls = Bowls([[0.0]], [1.0])
     bowls.task = lambda number, scale: [0.5, 2.0][number]  # type: ignore[method-assign]
-    state = bowls.learn(Uncertainty(method="uncertainty", rate=0.05), TWO, 3000)
+    state = bowls.learn(Uncertainty(method="uncertainty", learning_rate=0.05), TWO, 3000)
     assert torch.exp(state["log_variance"]).tolist() == pytest.approx([1.0, 4.0], rel=0.01)
 
 
 def test_gradnorm_gives_the_steeper_task_less_weight() -> None:
-    state = Bowls([[1.0, 0.0], [-1.0, 0.0]], [4.0, 1.0]).learn(GradNorm(method="gradnorm", rate=0.02), TWO, 200)
+    state = Bowls([[1.0, 0.0], [-1.0, 0.0]], [4.0, 1.0]).learn(GradNorm(method="gradnorm", learning_rate=0.02), TWO, 200)
     assert float(state["weights"].sum()) == pytest.approx(2.0, rel=1e-4)
     assert float(state["weights"][0]) < 0.8 < 1.2 < float(state["weights"][1])
 
@@ -88,6 +88,6 @@ def test_each_weighting_is_another_model() -> None:
     keys = set()
     for name in ("fixed", "uncertainty", "gradnorm", "surgery"):
         TypeAdapter(Weighting).validate_python({"method": name})
-        stage = method("hard-sharing", lenders=["x"], weighting={"method": name})
+        stage = method("hard-sharing", source_tasks=["x"], weighting={"method": name})
         keys.add(make_key("tune", stage.canonical()))
     assert len(keys) == 4

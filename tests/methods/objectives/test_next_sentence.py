@@ -48,6 +48,6 @@ class TestNextSentence:
         words = ["film", "story"]
         rows = [{"text": f"{w} {w}. {w} {w}."} for i in range(150) for w in words]
         write_jsonl(tmp_path / "corpus.jsonl", rows)
-        stage = NextSentence(tokens=150_000, masked=False, schedule={"batch_size": 32, "rate": 2e-3})
+        stage = NextSentence(tokens=150_000, masked=False, schedule={"batch_size": 32, "learning_rate": 2e-3})
         _, figures = build(stage, {"corpus": tmp_path / "corpus.jsonl"}, tmp_path / "t", tiny)
         assert figures["next_sentence_accuracy"] > 0.65  # a quarter cannot be told: another film is a film

@@ -12,7 +12,7 @@ from transferline.data.prepared_files import read_texts
 from transferline.recipes.registry import ADAPTING
 
 Base = Callable[[str], Path]
-SMALL = {"tokens": 12_000, "schedule": {"batch_size": 16, "rate": 3e-3}}
+SMALL = {"tokens": 12_000, "schedule": {"batch_size": 16, "learning_rate": 3e-3}}
 
 
 @pytest.mark.parametrize(

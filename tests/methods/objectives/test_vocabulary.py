@@ -14,7 +14,7 @@ from transferline.models.tokenization import load_tokenizer
 from transferline.models.weights import read_tensors
 from transferline.recipes.registry import ADAPTING
 
-SMALL = {"tokens": 12_000, "schedule": {"batch_size": 16, "rate": 3e-3}}
+SMALL = {"tokens": 12_000, "schedule": {"batch_size": 16, "learning_rate": 3e-3}}
 
 
 class TestVocabulary:

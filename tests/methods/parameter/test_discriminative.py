@@ -25,7 +25,7 @@ def test_rates_fall_by_the_decay_from_layer_to_layer(kinds, tiny: Path, tmp_path
     _, _, _, learner, _ = setting(kinds, tiny, tmp_path, method("discriminative", decay=0.5))
     rates = [group["lr"] for group in learner.groups(1.0)]
     assert rates[:3] == [0.25, 0.5, 1.0]
-    assert rates[3] == learner.method.head_rate
+    assert rates[3] == learner.method.head_learning_rate
 
 
 def test_the_slanted_triangle_rises_falls_and_ends_at_a_32nd() -> None:

@@ -28,9 +28,9 @@ def numbered(rows: int, seed: int, apart: float = 2.0) -> tuple[np.ndarray, np.n
 
 
 def test_the_network_says_what_scikit_learn_says() -> None:
-    points, truth = numbered(300, 0)
+    points, y_true = numbered(300, 0)
     rows = points.astype(np.float32)
-    forest = RandomForestClassifier(8, max_depth=5, random_state=0).fit(rows, truth)
+    forest = RandomForestClassifier(8, max_depth=5, random_state=0).fit(rows, y_true)
     trees = trees_of(forest, 3)
     nodes, depth = max(len(tree.feature) for tree in trees), max(tree.depth() for tree in trees)
     encoder = FeaturesConfig(width=WIDTH, hidden_size=WIDTH).to_dict()
@@ -54,10 +54,10 @@ def test_thresholds_in_fp32_send_every_row_the_same_way() -> None:
 
 def test_refitting_on_the_same_examples_changes_no_answer() -> None:
     """One tree without bootstrap, refitted on what it was grown on: the cuts fall where they were."""
-    points, truth = numbered(200, 3, 0.8)
+    points, y_true = numbered(200, 3, 0.8)
     forest = RandomForestClassifier(1, bootstrap=False, max_depth=4, random_state=0)
-    tree = trees_of(forest.fit(points.astype(np.float32), truth), 3)[0]
-    again = refit(tree, points, truth)
+    tree = trees_of(forest.fit(points.astype(np.float32), y_true), 3)[0]
+    again = refit(tree, points, y_true)
     assert np.allclose(again.threshold, tree.threshold, atol=1e-6)
     assert np.array_equal(again.below, tree.below)
     assert np.allclose(again.shares, tree.shares, atol=1e-6)
@@ -87,16 +87,16 @@ def test_divergence_is_zero_between_equals_and_one_between_strangers() -> None:
 
 def test_a_structure_survives_a_shift_of_its_features(tmp_path: Path) -> None:
     """The target's columns are those of the source, stretched and moved: thresholds are wrong there, questions are not."""
-    points, truth = blobs(600, WIDTH, 4, 0, 1.2)
+    points, y_true = blobs(600, WIDTH, 4, 0, 1.2)
     moved, mine = blobs(600, WIDTH, 4, 1, 1.2)
-    lent = prepare_matrix(tmp_path, "source", points, truth)
+    source_rows = prepare_matrix(tmp_path, "source", points, y_true)
     own = prepare_matrix(tmp_path, "target", moved * 3 + 10, mine, limit={"train": 24})
-    data = {**own, "source/train": lent["train"]}
+    data = {**own, "source/train": source_rows["train"]}
     base, _ = build(FeaturesBase(method="features", width=WIDTH), {}, tmp_path / "base", Path())
-    refitted = method("refitted-forest", lenders=["source"])
+    refitted = method("refitted-forest", source_tasks=["source"])
     assert refitted.alone() == method("forest")
     scores = {}
-    stages = (("refitted", refitted, data), ("as it was", method("forest"), {**data, "train": lent["train"]}))
+    stages = (("refitted", refitted, data), ("as it was", method("forest"), {**data, "train": source_rows["train"]}))
     for name, stage, roles in stages:
         out, _ = build(stage, roles, tmp_path / name, base, seed=1)
         scores[name] = score(out, data["test"], "accuracy", tmp_path / f"p-{name}")
@@ -105,7 +105,7 @@ def test_a_structure_survives_a_shift_of_its_features(tmp_path: Path) -> None:
 
 def test_a_forest_on_an_encoder_is_saved_and_opened(kinds, tiny: Path, tmp_path: Path) -> None:
     data = {**kinds["single-label"], "plays/train": kinds["single-label"]["train"]}
-    out, figures = build(method("refitted-forest", lenders=["plays"], trees=20), data, tmp_path / "m", tiny)
+    out, figures = build(method("refitted-forest", source_tasks=["plays"], trees=20), data, tmp_path / "m", tiny)
     assert figures["nodes"] > 20
     assert open_tuned("AutoModelForSequenceClassification", out).config.trees == 20
     assert score(out, data["test"], "accuracy", tmp_path / "p") > 0.65

@@ -21,11 +21,11 @@ def test_the_first_phase_of_lp_ft_is_the_probe(kinds, tiny: Path, tmp_path: Path
 
 
 def test_lp_ft_of_numbers_starts_at_the_probes_answers(kinds, tiny: Path, tmp_path: Path) -> None:
-    stage = method("lp-ft", epochs=1, patience=1, schedule={"rate": 1e-12}, head_rate=1e-12)
+    stage = method("lp-ft", epochs=1, patience=1, schedule={"learning_rate": 1e-12}, head_learning_rate=1e-12)
     probe, _ = build(method("probe"), kinds["regression"], tmp_path / "probe", tiny)
     tuned, _ = build(stage, kinds["regression"], tmp_path / "tuned", tiny)
     test = kinds["regression"]["test"]
     for folder in (probe, tuned):
         score(folder, test, "pearson", tmp_path / f"said-{folder.parent.name}")
-    one, two = (read_predictions(tmp_path / f"said-{name}").answers for name in ("probe", "tuned"))
+    one, two = (read_predictions(tmp_path / f"said-{name}").outputs for name in ("probe", "tuned"))
     np.testing.assert_allclose(one, two, rtol=1e-2, atol=0.3)

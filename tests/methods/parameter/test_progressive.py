@@ -14,7 +14,7 @@ from transferline.targets import TARGETS
 
 
 def test_the_source_column_reaches_the_new_one_and_stays_as_it_was(kinds, tiny: Path, tmp_path: Path) -> None:
-    stage = method("progressive", epochs=8, patience=8, schedule={"batch_size": 16, "rate": 5e-3})
+    stage = method("progressive", epochs=8, patience=8, schedule={"batch_size": 16, "learning_rate": 5e-3})
     out, _ = build(stage, kinds["single-label"], tmp_path / "t", tiny)
     after, before = read_tensors(out), read_tensors(tiny)
     assert all(torch.equal(after["source." + name], tensor) for name, tensor in before.items())

@@ -13,7 +13,9 @@ from transferline.models.weights import read_tensors
 
 
 def test_prompts_stand_before_every_text_and_only_their_rows_move(kinds, tiny: Path, tmp_path: Path) -> None:
-    out, _ = build(method("prompt", tokens=3, schedule={"rate": 0.05}), kinds["single-label"], tmp_path / "t", tiny)
+    out, _ = build(
+        method("prompt", tokens=3, schedule={"learning_rate": 0.05}), kinds["single-label"], tmp_path / "t", tiny
+    )
     tokenizer = load_tokenizer(out)
     plain = load_tokenizer(tiny)
     ids = tokenizer("the film")["input_ids"]

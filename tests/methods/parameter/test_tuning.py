@@ -18,12 +18,12 @@ from transferline.methods.controls.scratch import Scratch
 from transferline.methods.controls.tfidf import Tfidf, answer_tfidf
 from transferline.methods.parameter import Full, Probe
 from transferline.models.heads import load_classifier
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 from transferline.models.weights import read_tensors
 from transferline.targets.single import SingleLabel
 from transferline.training.learner import Schedule
 
-QUICK = Full(epochs=4, patience=4, max_tokens=16, schedule=Schedule(batch_size=16, rate=3e-3))
+QUICK = Full(epochs=4, patience=4, max_tokens=16, schedule=Schedule(batch_size=16, learning_rate=3e-3))
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +66,14 @@ def test_the_probe_written_into_the_head_is_the_logistic_regression(data, tiny: 
     from sklearn.linear_model import LogisticRegression
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    strength = build(Probe(max_tokens=16), data, tiny, tmp_path)["strength"]
+    C = build(Probe(max_tokens=16), data, tiny, tmp_path)["C"]
     model = load_classifier(tiny, ["bad", "good"], "mean", 0).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     target = SingleLabel(["bad", "good"])
-    train, test = (target.examples(data[s], tokenizer, Reading(16)) for s in ("train", "test"))
+    train, test = (target.examples(data[s], tokenizer, TokenizerSettings(16)) for s in ("train", "test"))
     features = target.features(model, train)
     mean, scale = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
-    regression = LogisticRegression(C=strength, max_iter=5000).fit((features - mean) / scale, train.truth)
+    regression = LogisticRegression(C=C, max_iter=5000).fit((features - mean) / scale, train.y_true)
     expected = regression.predict_proba((target.features(model, test) - mean) / scale)
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
     got = target.answer(saved, test)
@@ -85,7 +85,7 @@ def test_features_come_in_the_order_of_the_examples(data, tiny: Path) -> None:
 
     model = load_classifier(tiny, ["bad", "good"], "mean", 0).eval()
     target = SingleLabel(["bad", "good"])
-    examples = target.examples(data["test"], AutoTokenizer.from_pretrained(tiny), Reading(16))
+    examples = target.examples(data["test"], AutoTokenizer.from_pretrained(tiny), TokenizerSettings(16))
     together = target.features(model, examples)
     examples.lengths = list(reversed(range(len(examples.lengths))))  # another order inside, the same one outside
     np.testing.assert_allclose(target.features(model, examples), together, atol=1e-5)
@@ -96,7 +96,7 @@ def test_early_stopping_keeps_the_best_epoch(data, tiny: Path, tmp_path: Path) -
     reports: list[float] = []
     out = tmp_path / "out"
     out.mkdir()
-    wild = Full(epochs=8, patience=8, max_tokens=16, schedule=Schedule(batch_size=16, rate=0.05, warmup=0.5))
+    wild = Full(epochs=8, patience=8, max_tokens=16, schedule=Schedule(batch_size=16, learning_rate=0.05, warmup=0.5))
 
     def listen(progress) -> None:
         if "validation_score" in progress.metrics:

@@ -160,7 +160,7 @@ def test_ulmfits_recipe_on_a_base_of_random_weights(family: str, kinds, wheel, m
     base = RandomBase.model_validate({"method": "random", "config": config, "tokenizer": tokenizer})
     tip, _ = build(base, {}, tmp_path / "base", Path())
     assert family_of(tip).name == family
-    settings = {"block": 16, "tokens": 80_000, "schedule": {"batch_size": 16, "rate": 1e-2}}
+    settings = {"block": 16, "tokens": 80_000, "schedule": {"batch_size": 16, "learning_rate": 1e-2}}
     rng = random.Random(0)
     starts = [(rng.randrange(19), rng.randint(6, 30)) for _ in range(200)]
     rounds = [{"text": " ".join(FILLER[(start + i) % 19] for i in range(length))} for start, length in starts]
@@ -168,7 +168,7 @@ def test_ulmfits_recipe_on_a_base_of_random_weights(family: str, kinds, wheel, m
     data = {**kinds["single-label"], "corpus": tmp_path / "corpus.jsonl"}
     tip, figures = build(ADAPTING["causal"].model_validate(settings), data, tmp_path / "domain", tip)
     assert figures["heldout_loss"] < 1.5 < 2.9 < figures["heldout_loss_before"]
-    quick = {**QUICK, "epochs": 8, "patience": 8, "schedule": {"batch_size": 16, "rate": 1e-2}}
+    quick = {**QUICK, "epochs": 8, "patience": 8, "schedule": {"batch_size": 16, "learning_rate": 1e-2}}
     for name, pooling in (("gradual", "first"), ("discriminative", "mean")):
         stage = TUNING[name].model_validate({**quick, "pooling": pooling})
         out, _ = build(stage, data, tmp_path / name, tip)

@@ -11,12 +11,12 @@ from tests.project import SOURCE
 from transferline.core.problem import Setting
 from transferline.core.runtime import Runtime
 from transferline.recipes.chain import Chain, Pin, plan
-from transferline.recipes.comparison import from_lenders
+from transferline.recipes.comparison import from_source_tasks
 from transferline.recipes.params import load_params
 from transferline.tasks.support.build_request import Request
 
 PARAMS = load_params(SOURCE / "params.yaml")
-RECIPES = from_lenders(PARAMS.recipes, ["tweet-tone"])
+RECIPES = from_source_tasks(PARAMS.recipes, ["tweet-tone"])
 
 
 def chain_of(recipe: str) -> Chain:

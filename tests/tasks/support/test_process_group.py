@@ -30,14 +30,14 @@ from transferline.tasks.support.checkpoint_building import build_checkpoint
 
 ONE = Runtime(device="cpu", precision="fp32", save_every=1e9)
 TWO = ONE.model_copy(update={"processes": 2})
-SMALL = {"max_tokens": 24, "epochs": 3, "patience": 3, "schedule": {"batch_size": 16, "rate": 3e-3}}
+SMALL = {"max_tokens": 24, "epochs": 3, "patience": 3, "schedule": {"batch_size": 16, "learning_rate": 3e-3}}
 STAGES: dict[str, Stage] = {
     "full": TUNING["full"].model_validate(SMALL),
     "lora": TUNING["lora"].model_validate({**SMALL, "dropout": 0.0}),
     "bitfit": TUNING["bitfit"].model_validate(SMALL),
     "adapter": TUNING["adapter"].model_validate(SMALL),
     "freeze": TUNING["freeze"].model_validate({**SMALL, "lowest": 1}),
-    "a loss over the whole batch": TUNING["deep-coral"].model_validate({**SMALL, "lenders": ["plays"]}),
+    "a loss over the whole batch": TUNING["deep-coral"].model_validate({**SMALL, "source_tasks": ["plays"]}),
     "masked": ADAPTING["masked"].model_validate({"block": 16, "tokens": 3000, "schedule": {"batch_size": 16}}),
     "causal": ADAPTING["causal"].model_validate({"block": 16, "tokens": 3000, "schedule": {"batch_size": 16}}),
 }
@@ -141,7 +141,7 @@ def test_compiled_layers_train_the_model_of_written_ones(runtime: Runtime, build
 @pytest.mark.parametrize("sharded", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build, sharded: bool) -> None:
     stage = TUNING["full"].model_validate(
-        {**SMALL, "epochs": 8, "patience": 8, "schedule": {"batch_size": 8, "rate": 1e-4}}
+        {**SMALL, "epochs": 8, "patience": 8, "schedule": {"batch_size": 8, "learning_rate": 1e-4}}
     )
     killed: list[int] = []
 

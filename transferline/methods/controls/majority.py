@@ -41,27 +41,27 @@ class Majority(Stage):
         else:
             target = target_of(work.data["train"])
             saved["labels"] = target.labels
-            truth, held_out = target.truth_of(train), target.truth_of(validation)
-            answer = _constant(kind, truth, len(target.labels))
+            y_true, held_out = target.truth_of(train), target.truth_of(validation)
+            answer = _constant(kind, y_true, len(target.labels))
             hits = _hits(kind, answer, held_out)
         save_control(work.out, saved, {"answer": answer})
         return {"score": hits}
 
 
-def _constant(kind: str, truth: np.ndarray, labels: int) -> np.ndarray:
+def _constant(kind: str, y_true: np.ndarray, labels: int) -> np.ndarray:
     if kind == "regression":
-        return np.array([truth.mean()])
+        return np.array([y_true.mean()])
     if kind == "multi-label":
-        return truth.mean(axis=0)
-    return np.bincount(truth, minlength=labels) / len(truth)
+        return y_true.mean(axis=0)
+    return np.bincount(y_true, minlength=labels) / len(y_true)
 
 
-def _hits(kind: str, answer: np.ndarray, truth: np.ndarray) -> float:
+def _hits(kind: str, answer: np.ndarray, y_true: np.ndarray) -> float:
     if kind == "regression":
         return 0.0  # the mean explains nothing of the variance
     if kind == "multi-label":
-        return float(((answer >= 0.5) == truth).all(axis=1).mean())
-    return float((truth == answer.argmax()).mean())
+        return float(((answer >= 0.5) == y_true).all(axis=1).mean())
+    return float((y_true == answer.argmax()).mean())
 
 
 def answer_constant(saved: dict[str, Any], answer: np.ndarray, records: list[dict]) -> np.ndarray:

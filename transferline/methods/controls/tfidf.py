@@ -37,7 +37,7 @@ class Tfidf(Stage):
     random: ClassVar[bool] = False
 
     method: Literal["tfidf"] = "tfidf"
-    strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
+    Cs: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0)
 
     def build(self, work: Work) -> dict[str, float]:
         rows = {name: read_jsonl(work.data[name]) for name in self.reads}
@@ -45,21 +45,21 @@ class Tfidf(Stage):
         if kind == "generation":
             return fit_nearest(rows["train"], work.out)
         if kind == "tokens":
-            return fit_windows(rows["train"], rows["validation"], self.strengths, work)
+            return fit_windows(rows["train"], rows["validation"], self.Cs, work)
         return self._fit(kind, rows, work)
 
     def _fit(self, kind: TargetKind, rows: dict[str, list[dict]], work: Work) -> dict[str, float]:
         target = target_of(work.data["train"])
-        truth = {name: target.truth_of(some) for name, some in rows.items()}
+        y_true = {name: target.truth_of(some) for name, some in rows.items()}
         vectorizer = _fitted(rows["train"])
         features = {name: _features(vectorizer, some) for name, some in rows.items()}
         best: tuple[float, float, Any] | None = None
-        for number, strength in enumerate(sorted(self.strengths), start=1):
-            model = fit_linear(kind, strength, features["train"], truth["train"])
-            score = score_linear(kind, model, features["validation"], truth["validation"])
+        for number, C in enumerate(sorted(self.Cs), start=1):
+            model = fit_linear(kind, C, features["train"], y_true["train"])
+            score = score_linear(kind, model, features["validation"], y_true["validation"])
             if best is None or score > best[0]:
-                best = (score, strength, model)
-            work.report(Progress(work.name, number, len(self.strengths), "fits", 0.0, {"validation_accuracy": score}))
+                best = (score, C, model)
+            work.report(Progress(work.name, number, len(self.Cs), "fits", 0.0, {"validation_accuracy": score}))
         assert best is not None
         weights, bias = coefficients(best[2], len(target.labels))
         saved: dict[str, Any] = {"kind": kind, "labels": target.labels}
@@ -70,7 +70,7 @@ class Tfidf(Stage):
             saved["vocabulary"] = {word: int(index) for word, index in vectorizer.vocabulary_.items()}
             arrays["idf"] = vectorizer.idf_
         save_control(work.out, saved, arrays)
-        return {"validation_accuracy": best[0], "score": best[0], "strength": best[1]}
+        return {"validation_accuracy": best[0], "score": best[0], "C": best[1]}
 
 
 def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
@@ -80,15 +80,15 @@ def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
     ids = tuple(record["id"] for record in records)
     if kind in ("tokens", "generation"):
         field = "label" if kind == "tokens" else "target"
-        truth = objects([tuple(r[field]) if kind == "tokens" else r[field] for r in records])
+        y_true = objects([tuple(r[field]) if kind == "tokens" else r[field] for r in records])
         said = _answers(saved, arrays, records)
         types = sorted({label[2:] for label in saved.get("labels", []) if label != "O"})
-        return PREDICTIONS[kind](ids, tuple(types), truth, objects(said))
+        return PREDICTIONS[kind](ids, tuple(types), y_true, objects(said))
     target = TARGETS[kind](saved["labels"])
     assert isinstance(target, SequenceTarget)
     if saved.get("constant"):
-        answers = answer_constant(saved, arrays["answer"], list(records))
-        return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), answers)
+        outputs = answer_constant(saved, arrays["answer"], list(records))
+        return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), outputs)
     if "units" in arrays:
         vectorizer: Any = Columns(arrays["units"])
     else:

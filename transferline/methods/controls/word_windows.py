@@ -14,26 +14,24 @@ from transferline.methods.parameter.linear import coefficients, fit_linear
 OUTSIDE = "O"
 
 
-def fit_windows(
-    train: Sequence[dict], validation: Sequence[dict], strengths: Iterable[float], work: Work
-) -> dict[str, float]:
+def fit_windows(train: Sequence[dict], validation: Sequence[dict], Cs: Iterable[float], work: Work) -> dict[str, float]:
     """Fit and save; the strength is chosen by the share of right tags on validation."""
     from sklearn.feature_extraction import DictVectorizer
 
     types = sorted({tag[2:] for row in train for tag in row["label"] if tag != OUTSIDE})
     labels = [OUTSIDE, *(f"{place}-{kind}" for kind in types for place in "BI")]
     number = {label: i for i, label in enumerate(labels)}
-    truth = [np.array([number.get(tag, 0) for row in rows for tag in row["label"]]) for rows in (train, validation)]
+    y_true = [np.array([number.get(tag, 0) for row in rows for tag in row["label"]]) for rows in (train, validation)]
     vectorizer = DictVectorizer()
     learnt = vectorizer.fit_transform(_windows(train))
     held_out = vectorizer.transform(_windows(validation))
     best: tuple[float, float, Any] | None = None
-    tried = sorted(strengths)
-    for count, strength in enumerate(tried, start=1):
-        model = fit_linear("single-label", strength, learnt, truth[0])
-        score = float(model.score(held_out, truth[1]))
+    tried = sorted(Cs)
+    for count, C in enumerate(tried, start=1):
+        model = fit_linear("single-label", C, learnt, y_true[0])
+        score = float(model.score(held_out, y_true[1]))
         if best is None or score > best[0]:
-            best = (score, strength, model)
+            best = (score, C, model)
         work.report(Progress(work.name, count, len(tried), "fits", 0.0, {"validation_accuracy": score}))
     assert best is not None
     weights, bias = coefficients(best[2], len(labels))
@@ -41,7 +39,7 @@ def fit_windows(
     save_control(
         work.out, {"kind": "tokens", "labels": labels, "vocabulary": vocabulary}, {"weights": weights, "bias": bias}
     )
-    return {"validation_accuracy": best[0], "score": best[0], "strength": best[1]}
+    return {"validation_accuracy": best[0], "score": best[0], "C": best[1]}
 
 
 def tag_windows(saved: dict[str, Any], arrays: dict[str, np.ndarray], records: Sequence[dict]) -> list[tuple[str, ...]]:

@@ -27,7 +27,7 @@ from transferline.training.gradients import accumulate
 if TYPE_CHECKING:
     import torch
 
-LENT = "lent_"  # begins the names of a batch's source part
+SOURCE_SPLITS = "lent_"  # begins the names of a batch's source part
 
 
 class Aligned(FineTuning):
@@ -37,7 +37,7 @@ class Aligned(FineTuning):
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
 
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """targets of params.yaml whose examples are learnt beside this one's"""
     weight: Annotated[float, Field(ge=0)] = 1.0
     """of the distance between source and target features in the loss"""
@@ -45,7 +45,7 @@ class Aligned(FineTuning):
     """off: the target's training labels are not learnt from, its texts only aligned with (unsupervised adaptation)"""
 
     def roles(self) -> tuple[str, ...]:
-        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+        return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
 
     def alone(self) -> Stage:
         """Plain fine-tuning with the same settings."""
@@ -62,8 +62,8 @@ class Aligned(FineTuning):
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         reading = self.reading()
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
-        lent = [target.examples(work.data[f"{name}/train"], tokenizer, reading) for name in self.lenders]
-        return AlignedLearner(self, target, model, train, validation, lent, work.seed)
+        source_rows = [target.examples(work.data[f"{name}/train"], tokenizer, reading) for name in self.source_tasks]
+        return AlignedLearner(self, target, model, train, validation, source_rows, work.seed)
 
     def finish(self, model: Any) -> Any:
         return model.network
@@ -82,14 +82,14 @@ class AlignedLearner(TuningLearner):
         model: Any,
         train: Examples,
         validation: Examples,
-        lent: Sequence[Examples],
+        source_rows: Sequence[Examples],
         seed: int,
     ) -> None:
         import torch
 
         super().__init__(method, target, model, train, validation)
-        self.network, self.lent = model, lent
-        self.rows = [(number, i) for number, part in enumerate(lent) for i in range(len(part))]
+        self.network, self.source_rows = model, source_rows
+        self.rows = [(number, i) for number, part in enumerate(source_rows) for i in range(len(part))]
         self.order = Endless(len(self.rows), (seed,))
         extra, whole = method.extra(output_layer(model).in_features), torch.nn.Module()
         whole.network, whole.extra = model, extra
@@ -103,7 +103,7 @@ class AlignedLearner(TuningLearner):
         self.drawn = [self.rows[i] for i in self.order.take(step * size, (step + 1) * size)]
 
     def tokens(self, indices: Sequence[int]) -> int:
-        return super().tokens(indices) + sum(self.lent[number].lengths[i] for number, i in self.drawn)
+        return super().tokens(indices) + sum(self.source_rows[number].lengths[i] for number, i in self.drawn)
 
     def accumulate_gradients(
         self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None
@@ -112,24 +112,24 @@ class AlignedLearner(TuningLearner):
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         batch = super().collate(indices, epoch)
-        for number, part in enumerate(self.lent):
-            chosen = [i for lender, i in self.drawn if lender == number]
+        for number, part in enumerate(self.source_rows):
+            chosen = [i for source_task, i in self.drawn if source_task == number]
             if chosen:
-                lent = self.target.labelled(part, chosen)
-                batch |= {f"{LENT}{number}_{name}": value for name, value in lent.items()}
+                source_rows = self.target.labelled(part, chosen)
+                batch |= {f"{SOURCE_SPLITS}{number}_{name}": value for name, value in source_rows.items()}
         return batch
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         import torch
 
-        own = {name: value for name, value in batch.items() if not name.startswith(LENT)}
+        own = {name: value for name, value in batch.items() if not name.startswith(SOURCE_SPLITS)}
         mine, loss = self._read(own)
         parts, losses = [], []
-        for number in range(len(self.lent)):
-            start = f"{LENT}{number}_"
-            lent = {name.removeprefix(start): value for name, value in batch.items() if name.startswith(start)}
-            if lent:
-                features, one = self._read(lent)
+        for number in range(len(self.source_rows)):
+            start = f"{SOURCE_SPLITS}{number}_"
+            source_rows = {name.removeprefix(start): value for name, value in batch.items() if name.startswith(start)}
+            if source_rows:
+                features, one = self._read(source_rows)
                 parts.append(features)
                 losses.append(one * len(features))
         source = torch.cat(parts)

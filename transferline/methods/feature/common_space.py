@@ -19,9 +19,9 @@ from transferline.core.stage import Work
 from transferline.data.feature_matrix import sparse
 from transferline.data.prepared_files import features_of, read_jsonl
 from transferline.data.rows import Rows
-from transferline.methods.feature.source_features import Lending, Meeting, Space
-from transferline.methods.parameter.linear import spread
-from transferline.models.tokenization import Reading
+from transferline.methods.feature.source_features import Meeting, SourceFeatures, Space
+from transferline.methods.parameter.linear import std
+from transferline.models.tokenization import TokenizerSettings
 from transferline.targets import Target
 
 
@@ -44,40 +44,44 @@ class CommonSpace(Meeting):
     """how much neighbours are to stay neighbours, beside the labels' pull"""
     neighbours: Annotated[int, Field(ge=1)] = 5
 
-    def lent(self, model: Any, target: Target, tokenizer: Any, reading: Reading, work: Work) -> list[Lending]:
-        return [self._lending(model, target, tokenizer, reading, work, name) for name in self.lenders]
+    def source_rows(
+        self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work
+    ) -> list[SourceFeatures]:
+        return [self._lending(model, target, tokenizer, reading, work, name) for name in self.source_tasks]
 
-    def _lending(self, model: Any, target: Target, tokenizer: Any, reading: Reading, work: Work, name: str) -> Lending:
+    def _lending(
+        self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work, name: str
+    ) -> SourceFeatures:
         path = work.data[f"{name}/train"]
         records = read_jsonl(path)
         width = features_of(records[0])
         if width == (tokenizer.width if isinstance(tokenizer, Rows) else None):  # what the base reads, it reads
             part = target.examples(path, tokenizer, reading)
-            return Lending(target.features(model, part), part.truth)
+            return SourceFeatures(target.features(model, part), part.y_true)
         if width is None:
             mend = "Let the matrix be the source and the texts the target"
             raise InputError(f"method 'common-space', source {name!r}", "its texts have no features of their own", mend)
         rows = sparse([record["text"] for record in records], width).toarray().astype(np.float64)
-        return Lending(rows, np.asarray(target.truth_of(records)))
+        return SourceFeatures(rows, np.asarray(target.truth_of(records)))
 
-    def spaces(self, lent: Sequence[Lending], own: Lending) -> Iterator[Space]:
-        labels = len({int(label) for one in (own, *lent) for label in one.truth})
+    def spaces(self, source_rows: Sequence[SourceFeatures], own: SourceFeatures) -> Iterator[Space]:
+        labels = len({int(label) for one in (own, *source_rows) for label in one.y_true})
         for k in sorted({min(k, max(1, labels - 1)) for k in self.dimensions}):
-            sides = common_space([own, *lent], k, self.components, self.ridge, self.topology, self.neighbours)
+            sides = common_space([own, *source_rows], k, self.components, self.ridge, self.topology, self.neighbours)
             (middle, mapping), *others = sides
-            points = [(one.features - m) @ p for one, (m, p) in zip(lent, others, strict=True)]
+            points = [(one.features - m) @ p for one, (m, p) in zip(source_rows, others, strict=True)]
             yield Space(points, mapping, middle)
 
 
 def common_space(
-    sides: Sequence[Lending], dimensions: int, components: int, ridge: float, topology: float, neighbours: int
+    sides: Sequence[SourceFeatures], dimensions: int, components: int, ridge: float, topology: float, neighbours: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each side its middle (width,) and its map (width, k) to the common space; every side counts the same in total."""
     from scipy.linalg import block_diag, eigh
 
     started = [_components(side.features, components) for side in sides]
     reduced = [(side.features - middle) @ axes for side, (middle, axes) in zip(sides, started, strict=True)]
-    same, other = _scatter(reduced, [side.truth for side in sides])
+    same, other = _scatter(reduced, [side.y_true for side in sides])
     kept = block_diag(*(_neighbourhood(points, neighbours) for points in reduced))
     pull = same + topology * np.trace(same) / max(np.trace(kept), 1e-12) * kept
     ridges = [ridge * np.trace(matrix) / len(matrix) * np.eye(len(matrix)) for matrix in (pull, other)]
@@ -86,7 +90,7 @@ def common_space(
     ends = np.cumsum([points.shape[1] for points in reduced])[:-1]
     parts = zip(started, np.split(vectors, ends), strict=True)
     maps = [(middle, axes @ part) for (middle, axes), part in parts]
-    scale = spread(np.concatenate([(s.features - m) @ p for s, (m, p) in zip(sides, maps, strict=True)]))
+    scale = std(np.concatenate([(s.features - m) @ p for s, (m, p) in zip(sides, maps, strict=True)]))
     return [(middle, mapping / scale) for middle, mapping in maps]
 
 
@@ -95,7 +99,7 @@ def _components(points: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     middle = points.mean(axis=0)
     _, values, axes = np.linalg.svd(points - middle, full_matrices=False)
     k = max(1, min(most, int((values > 1e-6 * values[0]).sum()) if len(values) else 1))
-    return middle, axes[:k].T / spread(points)
+    return middle, axes[:k].T / std(points)
 
 
 def _scatter(sides: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -105,13 +109,13 @@ def _scatter(sides: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tuple
     """
     starts = np.cumsum([0, *(points.shape[1] for points in sides)])
     width = int(starts[-1])
-    labels = sorted({int(label) for truth in truths for label in truth})
+    labels = sorted({int(label) for y_true in truths for label in y_true})
     mass, sums = dict.fromkeys(labels, 0.0), {label: np.zeros(width) for label in labels}
     squares = {label: np.zeros((width, width)) for label in labels}
-    for points, truth, start in zip(sides, truths, starts, strict=False):
+    for points, y_true, start in zip(sides, truths, starts, strict=False):
         place = slice(int(start), int(start) + points.shape[1])
         for label in labels:
-            chosen = points[truth == label]
+            chosen = points[y_true == label]
             mass[label] += len(chosen) / len(points)
             sums[label][place] += chosen.sum(axis=0) / len(points)
             squares[label][place, place] += chosen.T @ chosen / len(points)

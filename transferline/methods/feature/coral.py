@@ -14,8 +14,8 @@ from pydantic import Field
 
 from transferline.core.problem import ALIGNING, Need, TargetKind
 from transferline.core.stage import Work
-from transferline.methods.feature.source_features import Lending, Meeting, Space
-from transferline.models.tokenization import Reading
+from transferline.methods.feature.source_features import Meeting, SourceFeatures, Space
+from transferline.models.tokenization import TokenizerSettings
 from transferline.targets import Target
 
 
@@ -32,15 +32,17 @@ class Coral(Meeting):
     align: Literal["covariance", "nothing"] = "covariance"
     """nothing: the sources' features as they are, which is what the paper calls no adaptation"""
 
-    def lent(self, model: Any, target: Target, tokenizer: Any, reading: Reading, work: Work) -> list[Lending]:
+    def source_rows(
+        self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work
+    ) -> list[SourceFeatures]:
         roles = self.roles()[len(self.reads) :]
         parts = [target.examples(work.data[role], tokenizer, reading) for role in roles]
-        return [Lending(target.features(model, part), part.truth) for part in parts]
+        return [SourceFeatures(target.features(model, part), part.y_true) for part in parts]
 
-    def spaces(self, lent: Sequence[Lending], own: Lending) -> list[Space]:
+    def spaces(self, source_rows: Sequence[SourceFeatures], own: SourceFeatures) -> list[Space]:
         if self.align == "nothing":
-            return [Space([one.features for one in lent])]
-        return [Space([coral(one.features, own.features, self.ridge) for one in lent])]
+            return [Space([one.features for one in source_rows])]
+        return [Space([coral(one.features, own.features, self.ridge) for one in source_rows])]
 
 
 def coral(source: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:

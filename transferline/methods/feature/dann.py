@@ -47,6 +47,6 @@ def reversal(done: float) -> float:
     return 2 / (1 + math.exp(-10 * done)) - 1
 
 
-def reversed_gradient(features: torch.Tensor, strength: float) -> torch.Tensor:
+def reversed_gradient(features: torch.Tensor, C: float) -> torch.Tensor:
     """The features as they are; their gradient comes back times -strength."""
-    return features.detach() * (1 + strength) - features * strength
+    return features.detach() * (1 + C) - features * C

@@ -10,5 +10,5 @@ from transferline.methods.instance.tradaboost import TrAdaBoost
 METHODS = methods_in(__name__)
 SELECTING = {name: method for name, method in METHODS.items() if method is Nearest}
 """raw text of the domain, in `adapt`"""
-BORROWING = {name: method for name, method in METHODS.items() if method is not Nearest}
+INSTANCES = {name: method for name, method in METHODS.items() if method is not Nearest}
 """labelled examples of other targets, in `instances`"""

@@ -31,8 +31,8 @@ class DensityRatio(ByFeatures):
     most: Annotated[float, Field(gt=0)] = 10.0
     """no weight is larger: a few examples would stand for all"""
 
-    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
-        mine, theirs = self.features(work, own, lent)
+    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
+        mine, theirs = self.features(work, own, source_rows)
         return np.minimum(density_ratio(theirs, mine, self.estimator), self.most)
 
 
@@ -55,9 +55,9 @@ def _by_classifier(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     points, domain = np.concatenate([source, target]), np.repeat([0, 1], [len(source), len(target)])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    strengths = np.logspace(-6, 1, 8)
+    Cs = np.logspace(-6, 1, 8)
     chooser = LogisticRegressionCV(
-        Cs=strengths, cv=folds, scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False, max_iter=2000
+        Cs=Cs, cv=folds, scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False, max_iter=2000
     )
     odds = cross_val_predict(chooser, points, domain, cv=folds, method="predict_proba")
     odds = np.clip(odds, 1e-6, 1 - 1e-6)

@@ -17,7 +17,7 @@ from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.data.prepared_files import read_texts, write_jsonl
 from transferline.methods.objectives.objective import SELECTED_FILE
 from transferline.models.embeddings import embed
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 
 
 class Nearest(Stage):
@@ -37,7 +37,7 @@ class Nearest(Stage):
 
     def build(self, work: Work) -> dict[str, float]:
         corpus, task = (read_texts(work.data[role]) for role in self.reads)
-        reading = Reading(self.max_tokens)
+        reading = TokenizerSettings(self.max_tokens)
         parts = [embed(work.needs_parent(), texts, reading, work.runtime, work.cache) for texts in (corpus, task)]
         chosen, distance = nearest(parts[0], parts[1], self.k)
         figures = {"chosen": float(len(chosen)), "mean_distance": distance, "corpus": float(len(corpus))}

@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.stage import Work
-from transferline.methods.instance.source_examples import Borrowing
+from transferline.methods.instance.source_examples import Instances
 
 
-class Pooled(Borrowing):
+class Pooled(Instances):
     """Take every example of the sources, each with the same weight."""
 
     source: ClassVar[str] = "Daume III 2007, section 2"
@@ -24,5 +24,5 @@ class Pooled(Borrowing):
     weight: Annotated[float, Field(gt=0)] = 1.0
     """of a source example; a target's own weighs 1"""
 
-    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
-        return np.full(len(lent), self.weight)
+    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
+        return np.full(len(source_rows), self.weight)

@@ -31,14 +31,14 @@ class Similar(ByFeatures):
     dimensions: Annotated[int, Field(ge=1)] | None = None
     """principal components that are looked at; empty: all of the features"""
 
-    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
-        weights = np.array([float(self._wanted(row)) for row in lent])
+    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
+        weights = np.array([float(self._wanted(row)) for row in source_rows])
         if not weights.any():
-            what = f"no row of {', '.join(self.lenders)} lies in the slices {self.slices}"
+            what = f"no row of {', '.join(self.source_tasks)} lies in the slices {self.slices}"
             raise InputError("method 'similar'", what, "Choose other values")
         if self.k is not None:
             inside = np.flatnonzero(weights).tolist()
-            mine, theirs = self.features(work, own, [lent[i] for i in inside])
+            mine, theirs = self.features(work, own, [source_rows[i] for i in inside])
             chosen, _ = nearest(theirs, mine, self.k)
             weights[:] = 0.0
             weights[[inside[i] for i in chosen]] = 1.0

@@ -19,13 +19,13 @@ from transferline.core.stage import Progress, Stage, StageKind, Work, name_of
 from transferline.data.prepared_files import content_of, kind_of, read_jsonl, write_jsonl
 from transferline.methods.label_budget import FILE
 from transferline.models.embeddings import embed
-from transferline.models.tokenization import Reading
+from transferline.models.tokenization import TokenizerSettings
 from transferline.targets.example_weights import WEIGHT
 
 LEAST = 1e-6  # a weight below it is none: the row is left out
 
 
-class Borrowing(Stage):
+class Instances(Stage):
     """Base of the methods that give weights to the examples of other targets."""
 
     kind: ClassVar[StageKind] = "select"
@@ -34,39 +34,39 @@ class Borrowing(Stage):
     transfer: ClassVar[Transfer] = "instance"
     needs: ClassVar[tuple[Need, ...]] = WEIGHING
 
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """targets of params.yaml whose training examples are borrowed"""
 
     def roles(self) -> tuple[str, ...]:
-        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+        return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
 
     def build(self, work: Work) -> dict[str, float]:
         own = read_jsonl(work.data["train"])
-        lent = [row for name in self.lenders for row in read_jsonl(work.data[f"{name}/train"])]
+        source_rows = [row for name in self.source_tasks for row in read_jsonl(work.data[f"{name}/train"])]
         kinds = {kind_of(work.data[role]) for role in self.roles()}
         if len(kinds) > 1:
             what = f"its sources are of other kinds: {', '.join(sorted(kinds))}"
             raise InputError(f"method {name_of(type(self))!r}", what, "Borrow examples of the target's own kind")
-        weights = np.asarray(self.weigh(work, own, lent), dtype=float)
-        kept = [(row, weight) for row, weight in zip(lent, weights, strict=True) if weight > LEAST]
+        weights = np.asarray(self.weigh(work, own, source_rows), dtype=float)
+        kept = [(row, weight) for row, weight in zip(source_rows, weights, strict=True) if weight > LEAST]
         figures = {
             "borrowed": float(len(kept)),
-            "of": float(len(lent)),
+            "of": float(len(source_rows)),
             "mean_weight": float(weights.mean()),
             "effective": effective(weights),
             "own": float(len(own)),
         }
         work.report(Progress(work.name, 1, 1, "selections", 0.0, figures))
-        borrowed = ({**row, WEIGHT: round(float(weight), 6)} for row, weight in kept)
-        write_jsonl(work.out / FILE, [*({**row, WEIGHT: 1.0} for row in own), *borrowed])
+        source_examples = ({**row, WEIGHT: round(float(weight), 6)} for row, weight in kept)
+        write_jsonl(work.out / FILE, [*({**row, WEIGHT: 1.0} for row in own), *source_examples])
         return figures
 
     @abstractmethod
-    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
+    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         """A weight, zero or more, for each of the `lent` records; a target's own weigh one."""
 
 
-class ByFeatures(Borrowing):
+class ByFeatures(Instances):
     """Base of the methods that look at examples through the chain's own model as it stands."""
 
     gpu: ClassVar[bool] = True
@@ -76,10 +76,10 @@ class ByFeatures(Borrowing):
     dimensions: Annotated[int, Field(ge=1)] | None = 32
     """principal components that are looked at; empty: all of the features"""
 
-    def features(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
         """Features of own and lent records, (n, d) each, centred and scaled to unit variance together."""
-        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *lent)]
-        points = embed(work.needs_parent(), texts, Reading(self.max_tokens), work.runtime, work.cache).astype(
+        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *source_rows)]
+        points = embed(work.needs_parent(), texts, TokenizerSettings(self.max_tokens), work.runtime, work.cache).astype(
             np.float64
         )
         points = reduced(points, self.dimensions)

@@ -30,13 +30,13 @@ class TrAdaBoost(ByFeatures):
 
     method: Literal["tradaboost"] = "tradaboost"
     rounds: Annotated[int, Field(ge=2)] = 20
-    strength: Annotated[float, Field(gt=0)] = 1.0
+    C: Annotated[float, Field(gt=0)] = 1.0
     """inverse regularisation of the linear learners"""
 
-    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
-        mine, theirs = self.features(work, own, lent)
-        (truth, said), _ = labels_of(own, lent)
-        return boost((theirs, said), (mine, truth), self.rounds, lambda: linear(self.strength)).source_weights
+    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
+        mine, theirs = self.features(work, own, source_rows)
+        (y_true, said), _ = labels_of(own, source_rows)
+        return boost((theirs, said), (mine, y_true), self.rounds, lambda: linear(self.C)).source_weights
 
 
 @dataclass
@@ -70,31 +70,31 @@ def boost(
     learners that never are. Here, with a source, such a learner has no say and boosting begins again with even weights on the
     target; where it is worse than guessing on those too, the source as a whole is lowered.
     """
-    points, truth = np.concatenate([source[0], target[0]]), np.concatenate([source[1], target[1]])
-    lent, classes = len(source[1]), int(truth.max()) + 1
-    shrink = 1 / (1 + np.sqrt(2 * np.log(max(lent, 1)) / rounds))
-    weights = np.ones(len(truth))
+    points, y_true = np.concatenate([source[0], target[0]]), np.concatenate([source[1], target[1]])
+    source_rows, classes = len(source[1]), int(y_true.max()) + 1
+    shrink = 1 / (1 + np.sqrt(2 * np.log(max(source_rows, 1)) / rounds))
+    weights = np.ones(len(y_true))
     made = Boosted(classes=classes)
     for _ in range(rounds):
-        learner = make().fit(points, truth, sample_weight=weights / weights.mean())
-        wrong = learner.predict(points) != truth
-        own = weights[lent:]
-        error = float(max((own * wrong[lent:]).sum() / own.sum(), NEVER))
+        learner = make().fit(points, y_true, sample_weight=weights / weights.mean())
+        wrong = learner.predict(points) != y_true
+        own = weights[source_rows:]
+        error = float(max((own * wrong[source_rows:]).sum() / own.sum(), NEVER))
         if error >= 1 - 1 / classes:
-            if not lent:
+            if not source_rows:
                 break
-            if wrong[lent:].mean() >= 1 - 1 / classes:
-                weights[:lent] *= shrink  # the source has led it astray, all of it
-            weights[lent:] = 1.0  # boosting is at its end and begins again, on a better source
+            if wrong[source_rows:].mean() >= 1 - 1 / classes:
+                weights[:source_rows] *= shrink  # the source has led it astray, all of it
+            weights[source_rows:] = 1.0  # boosting is at its end and begins again, on a better source
             continue
         made.learners.append(learner)
         made.errors.append(error)
-        if error <= NEVER and not lent:  # nothing is left to learn
+        if error <= NEVER and not source_rows:  # nothing is left to learn
             break
-        weights[:lent] *= np.where(wrong[:lent], shrink, 1.0)
-        weights[lent:] *= np.where(wrong[lent:], np.exp(say(error, classes)), 1.0)
-    made.source_weights = weights[:lent]
-    made.target_weights = weights[lent:]
+        weights[:source_rows] *= np.where(wrong[:source_rows], shrink, 1.0)
+        weights[source_rows:] *= np.where(wrong[source_rows:], np.exp(say(error, classes)), 1.0)
+    made.source_weights = weights[:source_rows]
+    made.target_weights = weights[source_rows:]
     return made
 
 
@@ -103,8 +103,8 @@ def say(error: float, classes: int) -> float:
     return float(np.log((1 - error) / error) + np.log(classes - 1))
 
 
-def linear(strength: float) -> Any:
+def linear(C: float) -> Any:
     """A weighted linear learner."""
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, max_iter=2000)
+    return LogisticRegression(C=C, max_iter=2000)

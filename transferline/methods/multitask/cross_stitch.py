@@ -40,7 +40,7 @@ class CrossStitch(Multitask):
     method: Literal["cross-stitch"] = "cross-stitch"
     kept: Annotated[float, Field(gt=0, le=1)] = 0.9
     """share of its own column that a task starts with"""
-    stitch_rate: Annotated[float, Field(gt=0)] = 1e-2
+    stitch_learning_rate: Annotated[float, Field(gt=0)] = 1e-2
     """peak rate of the stitches: the paper's is a hundred to a thousand times that of the network"""
     weighting: Fixed = Fixed(method="fixed")
 
@@ -57,7 +57,7 @@ class CrossStitch(Multitask):
             mend = f"Use a base of {', '.join(COLUMNS)}, or `soft-sharing`"
             raise InputError("method 'cross-stitch'", f"a base of the family {family!r} has no layers to stitch", mend)
         parent, _ = load_model("AutoModel", work.needs_parent(), work.seed)
-        outputs = [len(target.labels), *(len(self._other(name, work).labels) for name in self.lenders)]
+        outputs = [len(target.labels), *(len(self._other(name, work).labels) for name in self.source_tasks)]
         config = CrossStitchConfig(
             column=parent.config.to_dict(), outputs=outputs, kept=self.kept, problem_type=target.problem
         )
@@ -117,6 +117,6 @@ class StitchLearner(MultitaskLearner):
         heads = [*network.others.parameters(), *network.classifier.parameters()]
         return [
             {"params": list(network.columns.parameters()), "lr": rate},
-            {"params": heads, "lr": method.head_rate},
-            {"params": [network.stitches], "lr": method.stitch_rate, "weight_decay": 0.0},
+            {"params": heads, "lr": method.head_learning_rate},
+            {"params": [network.stitches], "lr": method.stitch_learning_rate, "weight_decay": 0.0},
         ]

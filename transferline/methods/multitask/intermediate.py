@@ -24,16 +24,16 @@ class Intermediate(Stage):
     source: ClassVar[str] = "Phang et al. 2018, section 2"
 
     method: Literal["intermediate"] = "intermediate"
-    lender: str
+    source_task: str
     """the source task: a target of params.yaml"""
     tune: Full = Full()
     """how the source task is learnt"""
 
-    def borrows(self) -> tuple[str, ...]:
-        return (self.lender,)
+    def source_task_names(self) -> tuple[str, ...]:
+        return (self.source_task,)
 
     def roles(self) -> tuple[str, ...]:
-        return f"{self.lender}/train", f"{self.lender}/validation"
+        return f"{self.source_task}/train", f"{self.source_task}/validation"
 
     def build(self, work: Work) -> dict[str, float]:
         train, validation = (work.data[role] for role in self.roles())

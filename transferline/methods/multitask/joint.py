@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Multitask(FineTuning):
     """Base of the methods that learn the target beside other targets of params.yaml."""
 
-    lenders: tuple[str, ...] = ()
+    source_tasks: tuple[str, ...] = ()
     """targets of params.yaml, of any kind, that are learnt beside this one"""
     temperature: Annotated[float, Field(ge=1)] = 5.0
     """1: tasks are drawn in proportion to their size; higher: more alike"""
@@ -39,14 +39,14 @@ class Multitask(FineTuning):
     """how the losses of the tasks are put together"""
 
     def roles(self) -> tuple[str, ...]:
-        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+        return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
 
     def alone(self) -> Stage:
         """Plain fine-tuning with the same settings."""
         return plain(self)
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
-        others = [self.part(work.data[f"{name}/train"], work) for name in self.lenders]
+        others = [self.part(work.data[f"{name}/train"], work) for name in self.source_tasks]
         self.share(model, others)
         return self.learns_as()(self, target, model, train, validation, others, work)
 

@@ -36,7 +36,7 @@ class Reptile(Stage):
     source: ClassVar[str] = "Nichol et al. 2018, algorithm 1"
 
     method: Literal["reptile"] = "reptile"
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """the source tasks: targets of params.yaml, of any kind"""
     rounds: Annotated[int, Field(ge=1)] = 50
     inner: Annotated[int, Field(ge=1)] = 5
@@ -45,11 +45,11 @@ class Reptile(Stage):
     """share of the way that the first round moves the initialisation; it falls to zero"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     pooling: Pooling = "mean"
-    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     schedule: Schedule = Schedule(batch_size=16)
 
     def roles(self) -> tuple[str, ...]:
-        return tuple(f"{name}/train" for name in self.lenders)
+        return tuple(f"{name}/train" for name in self.source_tasks)
 
     def build(self, work: Work) -> dict[str, float]:
         learner = self.learner(work)
@@ -57,11 +57,16 @@ class Reptile(Stage):
         history = train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
         keep_encoder(learner.parts[0].model, work.needs_parent(), work.out)
         losses = [row["loss"] for row in history.rows if "loss" in row]
-        return {"rounds": float(self.rounds), "tasks": float(len(self.lenders)), "loss": losses[-1]}
+        return {"rounds": float(self.rounds), "tasks": float(len(self.source_tasks)), "loss": losses[-1]}
 
     def learner(self, work: Work) -> ReptileLearner:
         """A part for each task on one encoder."""
-        how = Full(max_tokens=self.max_tokens, pooling=self.pooling, head_rate=self.head_rate, schedule=self.schedule)
+        how = Full(
+            max_tokens=self.max_tokens,
+            pooling=self.pooling,
+            head_learning_rate=self.head_learning_rate,
+            schedule=self.schedule,
+        )
         parts = [part_of(how, work.data[role], work) for role in self.roles()]
         for part in parts[1:]:
             tie(part.model, parts[0].model)
@@ -89,7 +94,7 @@ class ReptileLearner(Learner):
         inside = {id(p) for p in self.moving}
         heads = {id(p): p for part in self.parts for p in part.model.parameters() if p.requires_grad}
         rest = [p for key, p in heads.items() if key not in inside]
-        return [{"params": self.moving, "lr": rate}, {"params": rest, "lr": self.method.head_rate}]
+        return [{"params": self.moving, "lr": rate}, {"params": rest, "lr": self.method.head_learning_rate}]
 
     def before_step(self, step: int, steps: int) -> None:
         import torch

@@ -64,7 +64,7 @@ class Uncertainty(_Weighting):
     """
 
     method: Literal["uncertainty"]
-    rate: Annotated[float, Field(gt=0)] = 1e-2
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
 
     def parameters(self, tasks: int) -> dict[str, torch.nn.Parameter]:
         import torch
@@ -72,7 +72,7 @@ class Uncertainty(_Weighting):
         return {"log_variance": torch.nn.Parameter(torch.zeros(tasks))}
 
     def groups(self, state: dict[str, Any]) -> list[dict]:
-        return [{"params": [state["log_variance"]], "lr": self.rate, "weight_decay": 0.0}]
+        return [{"params": [state["log_variance"]], "lr": self.learning_rate, "weight_decay": 0.0}]
 
     def accumulate_gradients(
         self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
@@ -97,7 +97,7 @@ class GradNorm(_Weighting):
     method: Literal["gradnorm"]
     asymmetry: Annotated[float, Field(ge=0)] = 1.5
     """0: all gradients alike; higher: tasks that learn slowly are pulled forward"""
-    rate: Annotated[float, Field(gt=0)] = 1e-2
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
 
     def parameters(self, tasks: int) -> dict[str, torch.nn.Parameter]:
         import torch
@@ -106,7 +106,7 @@ class GradNorm(_Weighting):
         return {"weights": torch.nn.Parameter(torch.ones(tasks)), "first": torch.nn.Parameter(torch.zeros(tasks))}
 
     def groups(self, state: dict[str, Any]) -> list[dict]:
-        return [{"params": [state["weights"]], "lr": self.rate, "weight_decay": 0.0}]
+        return [{"params": [state["weights"]], "lr": self.learning_rate, "weight_decay": 0.0}]
 
     def accumulate_gradients(
         self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any

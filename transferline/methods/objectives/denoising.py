@@ -37,7 +37,7 @@ class Denoising(Objective):
     piece: Annotated[int, Field(ge=8)] = 48
     """longest piece of a document, in tokens"""
     tokens: Annotated[int, Field(ge=1)] = 500_000
-    schedule: Schedule = Schedule(batch_size=16, rate=3e-5)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=3e-5)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

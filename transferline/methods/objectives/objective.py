@@ -49,7 +49,7 @@ class Objective(FromText):
 
     tokens: Annotated[int, Field(ge=1)] = 1_000_000
     """tokens to train on, text repeated as needed"""
-    schedule: Schedule = Schedule(rate=1e-4)
+    schedule: Schedule = Schedule(learning_rate=1e-4)
 
     def steps(self, tokens_per_batch: float) -> int:
         return max(1, math.ceil(self.tokens / tokens_per_batch))

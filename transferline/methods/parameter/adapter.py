@@ -36,7 +36,7 @@ class Adapter(FineTuning):
     method: Literal["adapter"] = "adapter"
     width: Annotated[int, Field(ge=1)] = 32
     """inner units of each adapter"""
-    schedule: Schedule = Schedule(batch_size=16, rate=5e-4)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-4)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         from torch.nn.utils.parametrize import register_parametrization

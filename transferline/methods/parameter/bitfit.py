@@ -21,7 +21,7 @@ class BitFit(FineTuning):
     source: ClassVar[str] = "Ben Zaken et al. 2022, section 2"
 
     method: Literal["bitfit"] = "bitfit"
-    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         head = head_of(model, target)

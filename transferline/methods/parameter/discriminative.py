@@ -42,5 +42,5 @@ class Layered(TuningLearner):
         layers = [{"params": group, "lr": rate * self.method.decay ** (top - i)} for i, group in enumerate(depths)]
         encoder = {id(p) for group in depths for p in group}
         head = [p for p in self.model.parameters() if p.requires_grad and id(p) not in encoder]
-        rate_of_head = self.method.head_rate if self.head else rate
-        return [group for group in (*layers, {"params": head, "lr": rate_of_head}) if group["params"]]
+        head_rate_now = self.method.head_learning_rate if self.head else rate
+        return [group for group in (*layers, {"params": head, "lr": head_rate_now}) if group["params"]]

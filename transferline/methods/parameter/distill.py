@@ -21,7 +21,7 @@ from transferline.core.problem import TargetKind
 from transferline.core.stage import Stage, Work
 from transferline.methods.parameter.full import Full
 from transferline.methods.parameter.tuning import FineTuning, TuningLearner
-from transferline.models.tokenization import load_tokenizer, reading_of
+from transferline.models.tokenization import load_tokenizer, tokenizer_settings_of
 from transferline.models.weights import load_model
 from transferline.targets import TARGETS, Target
 from transferline.targets.example_weights import supervised
@@ -69,10 +69,10 @@ class Distill(FineTuning):
         teacher = TARGETS[target.name]()
         network = teacher.open(work.parents[1]).to(work.runtime.device)
         tokenizer = load_tokenizer(work.parents[1])
-        read = teacher.examples(work.data["train"], tokenizer, reading_of(work.parents[1], tokenizer))
+        read = teacher.examples(work.data["train"], tokenizer, tokenizer_settings_of(work.parents[1], tokenizer))
         said = forward(network, read)
         if isinstance(target, Regression):
-            said = (said - target.middle) / target.spread  # the teacher answers in the label's units
+            said = (said - target.middle) / target.std  # the teacher answers in the label's units
         return Taught(self, target, model, train, validation, said)
 
 

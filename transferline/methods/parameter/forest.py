@@ -18,7 +18,7 @@ from transferline.core.problem import ALIGNING, Ability, Need, TargetKind
 from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.methods.parameter.trees import Tree, refit, trees_of
 from transferline.methods.parameter.tuning import open_tokenizer, save_tuned
-from transferline.models.tokenization import Reading, Truncation
+from transferline.models.tokenization import TokenizerSettings, Truncation
 from transferline.targets import target_of
 from transferline.targets.example_weights import weights_of
 from transferline.targets.sequence import SequenceTarget
@@ -49,7 +49,7 @@ class Forest(Stage):
 
         target = target_of(work.data["train"])
         assert isinstance(target, SequenceTarget)
-        reading = Reading(self.max_tokens, self.truncation)
+        reading = TokenizerSettings(self.max_tokens, self.truncation)
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
         parts = {role: target.examples(work.data[role], tokenizer, reading) for role in self.roles()}
         reader = layered(work.needs_parent(), [-1], target.labels, target.problem, work.seed).to(work.runtime.device)
@@ -64,10 +64,10 @@ class Forest(Stage):
     ) -> Sequence[Tree]:
         """The trees of the forest."""
         own = parts["train"]
-        return self.plant(features["train"], own.truth, labels, work, weights_of(own.records))
+        return self.plant(features["train"], own.y_true, labels, work, weights_of(own.records))
 
     def plant(
-        self, points: np.ndarray, truth: np.ndarray, labels: int, work: Work, weights: np.ndarray | None = None
+        self, points: np.ndarray, y_true: np.ndarray, labels: int, work: Work, weights: np.ndarray | None = None
     ) -> list[Tree]:
         """scikit-learn's forest on points (n, width)."""
         from sklearn.ensemble import RandomForestClassifier
@@ -75,7 +75,7 @@ class Forest(Stage):
         forest = RandomForestClassifier(
             self.trees, max_depth=self.depth, min_samples_leaf=self.leaf, random_state=work.seed
         )
-        forest.fit(points.astype(np.float32), truth, sample_weight=weights)
+        forest.fit(points.astype(np.float32), y_true, sample_weight=weights)
         work.report(Progress(work.name, self.trees, self.trees, "trees", 0.0, {}))
         return trees_of(forest, labels)
 
@@ -87,11 +87,11 @@ class RefittedForest(Forest):
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
 
     method: Literal["refitted-forest"] = "refitted-forest"  # type: ignore[assignment]
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """targets of params.yaml on whose examples the trees are grown"""
 
     def roles(self) -> tuple[str, ...]:
-        return (*self.reads, *(f"{name}/train" for name in self.lenders))
+        return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
 
     def alone(self) -> Stage:
         return Forest(**{name: getattr(self, name) for name in Forest.model_fields if name != "method"})
@@ -101,11 +101,11 @@ class RefittedForest(Forest):
     ) -> Sequence[Tree]:
         roles = self.roles()[len(self.reads) :]
         points = np.concatenate([features[role] for role in roles])
-        truth = np.concatenate([parts[role].truth for role in roles])
+        y_true = np.concatenate([parts[role].y_true for role in roles])
         own = parts["train"]
         weights = weights_of(own.records)
-        grown = self.plant(points, truth, labels, work)
-        return [refit(tree, features["train"], own.truth, weights) for tree in grown]
+        grown = self.plant(points, y_true, labels, work)
+        return [refit(tree, features["train"], own.y_true, weights) for tree in grown]
 
 
 def as_network(trees: Sequence[Tree], encoder: Any, target: SequenceTarget) -> Any:

@@ -14,7 +14,7 @@ from pydantic import Field
 from transferline.core.stage import Work
 from transferline.methods.parameter.tuning import FineTuning, TuningLearner, depth_groups
 from transferline.targets import Target
-from transferline.targets.frozen_layers import Prefix, stand_still
+from transferline.targets.frozen_layers import FrozenPrefix, stand_still
 from transferline.targets.sequence import SequenceTarget
 from transferline.targets.target import Examples
 
@@ -37,7 +37,7 @@ class Freeze(FineTuning):
         return model
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
-        prefix = Prefix.of(model, work) if isinstance(target, SequenceTarget) else None
+        prefix = FrozenPrefix.of(model, work) if isinstance(target, SequenceTarget) else None
         if prefix is None:
             return super().learner(target, model, train, validation, work)
         work.runtime.place(model)

@@ -21,7 +21,7 @@ Told = Callable[[int, float, float], None]
 class Solution:
     """Weights (outputs, width) and bias (outputs,) with the strength and the validation score they were chosen by."""
 
-    strength: float
+    C: float
     score: float
     weights: np.ndarray
     bias: np.ndarray
@@ -32,7 +32,7 @@ def solve(
     learnt: tuple[np.ndarray, np.ndarray],
     held_out: tuple[np.ndarray, np.ndarray],
     outputs: int,
-    strengths: Sequence[float],
+    Cs: Sequence[float],
     tell: Told,
     intercept: bool = True,
     weights: np.ndarray | None = None,
@@ -42,37 +42,37 @@ def solve(
     `weights` (n,) say how much each example counts.
     """
     mean = learnt[0].mean(axis=0) if intercept else np.zeros(learnt[0].shape[1])
-    scale = spread(learnt[0])
+    scale = std(learnt[0])
     train, validation = ((features - mean) / scale for features in (learnt[0], held_out[0]))
     best: tuple[float, float, Any] | None = None
-    for number, strength in enumerate(sorted(strengths), start=1):
-        model = fit_linear(kind, strength, train, learnt[1], intercept, weights)
+    for number, C in enumerate(sorted(Cs), start=1):
+        model = fit_linear(kind, C, train, learnt[1], intercept, weights)
         score = score_linear(kind, model, validation, held_out[1])
         if best is None or score > best[0]:
-            best = (score, strength, model)
-        tell(number, strength, score)
+            best = (score, C, model)
+        tell(number, C, score)
     assert best is not None
     rows, bias = coefficients(best[2], outputs)
     rows = rows / scale
     return Solution(best[1], best[0], rows, bias - rows @ mean)
 
 
-def spread(points: np.ndarray) -> float:
+def std(points: np.ndarray) -> float:
     """One unit for all columns of points (n, d): the root of their mean variance; 1 where nothing varies."""
     return float(np.sqrt(points.var(axis=0).mean())) or 1.0
 
 
 def scaling(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """What brings other points to the units of these: centred, and divided by their spread."""
-    mean, scale = points.mean(axis=0), spread(points)
+    mean, scale = points.mean(axis=0), std(points)
     return lambda others: (others - mean) / scale
 
 
 def fit_linear(
     kind: TargetKind,
-    strength: float,
+    C: float,
     features: Any,
-    truth: np.ndarray,
+    y_true: np.ndarray,
     intercept: bool = True,
     weights: np.ndarray | None = None,
 ) -> Any:
@@ -82,24 +82,24 @@ def fit_linear(
     from sklearn.multiclass import OneVsRestClassifier
 
     if kind == "regression":
-        return Ridge(alpha=1 / strength, fit_intercept=intercept).fit(features, truth, sample_weight=weights)
-    model = LogisticRegression(C=strength, max_iter=5000, fit_intercept=intercept)
+        return Ridge(alpha=1 / C, fit_intercept=intercept).fit(features, y_true, sample_weight=weights)
+    model = LogisticRegression(C=C, max_iter=5000, fit_intercept=intercept)
     if kind != "multi-label":
-        return model.fit(features, truth, sample_weight=weights)
+        return model.fit(features, y_true, sample_weight=weights)
     if weights is None:
-        return OneVsRestClassifier(model).fit(features, truth)
+        return OneVsRestClassifier(model).fit(features, y_true)
     with config_context(enable_metadata_routing=True):  # how scikit-learn hands weights on to the labels' models
         return OneVsRestClassifier(model.set_fit_request(sample_weight=True)).fit(
-            features, truth, sample_weight=weights
+            features, y_true, sample_weight=weights
         )
 
 
-def score_linear(kind: TargetKind, model: Any, features: Any, truth: np.ndarray) -> float:
+def score_linear(kind: TargetKind, model: Any, features: Any, y_true: np.ndarray) -> float:
     """Accuracy, micro-F1 or R2 on held-out features."""
     if kind == "multi-label":
         said = model.predict(features).astype(bool)
-        return 2 * float((said & truth).sum()) / max(1, int(said.sum() + truth.sum()))
-    return float(model.score(features, truth))
+        return 2 * float((said & y_true).sum()) / max(1, int(said.sum() + y_true.sum()))
+    return float(model.score(features, y_true))
 
 
 def coefficients(model: Any, outputs: int) -> tuple[np.ndarray, np.ndarray]:

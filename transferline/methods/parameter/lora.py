@@ -26,7 +26,7 @@ class Lora(FineTuning):
     rank: Annotated[int, Field(ge=1)] = 8
     alpha: Annotated[int, Field(ge=1)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    schedule: Schedule = Schedule(batch_size=16, rate=5e-4)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-4)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         from peft import LoraConfig

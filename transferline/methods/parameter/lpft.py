@@ -26,14 +26,14 @@ class LPFT(FineTuning):
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["lp-ft"] = "lp-ft"
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    Cs: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
     """inverse regularisation strengths of the probe, of which validation chooses"""
-    head_rate: Annotated[float, Field(gt=0)] = 5e-5
+    head_learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     """peak rate of the head: it has learnt already"""
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         model.eval()
-        solution = best_head(model, target, train, validation, self.strengths)
+        solution = best_head(model, target, train, validation, self.Cs)
         install(model, _in_units(solution, target))
         return model
 
@@ -42,5 +42,5 @@ def _in_units(solution: Solution, target: Target) -> Solution:
     """A number's solution in the units that its head learns in."""
     if not isinstance(target, Regression):
         return solution
-    weights, bias = solution.weights / target.spread, (solution.bias - target.middle) / target.spread
-    return Solution(solution.strength, solution.score, weights, bias)
+    weights, bias = solution.weights / target.std, (solution.bias - target.middle) / target.std
+    return Solution(solution.C, solution.score, weights, bias)

@@ -30,7 +30,7 @@ class Prefix(FineTuning):
     method: Literal["prefix"] = "prefix"
     tokens: Annotated[int, Field(ge=1)] = 16
     """length of the prefix"""
-    schedule: Schedule = Schedule(batch_size=16, rate=5e-3)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-3)
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         head = head_of(model, target)

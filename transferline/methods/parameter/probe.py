@@ -17,7 +17,7 @@ from transferline.methods.parameter.linear import Solution, solve
 from transferline.methods.parameter.tuning import open_tokenizer, save_tuned
 from transferline.models.encodings import sharing
 from transferline.models.heads import Pooling, output_layer
-from transferline.models.tokenization import Reading, Truncation
+from transferline.models.tokenization import TokenizerSettings, Truncation
 from transferline.targets import Target, target_of
 from transferline.targets.example_features import features_of
 from transferline.targets.example_weights import weights_of
@@ -36,7 +36,7 @@ class Probe(Stage):
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["probe"] = "probe"
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    Cs: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
     """inverse regularisation strengths, of which validation chooses"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
@@ -50,14 +50,14 @@ class Probe(Stage):
     def fit(self, model: Any, target: Target, work: Work) -> dict[str, float]:
         """Solve for the last layer of a model that has the target's head, and save it to `work.out`."""
         model.to(work.runtime.device)
-        reading = Reading(self.max_tokens, self.truncation)
+        reading = TokenizerSettings(self.max_tokens, self.truncation)
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
         examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
         with sharing():  # from here on only the last layer changes
-            solution = best_head(model, target, examples, validation, self.strengths, work)
+            solution = best_head(model, target, examples, validation, self.Cs, work)
             install(model, solution)
             figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
-        return {**figures, "strength": solution.strength}
+        return {**figures, "C": solution.C}
 
 
 def best_head(
@@ -65,15 +65,15 @@ def best_head(
     target: Target,
     train: Examples,
     validation: Examples,
-    strengths: tuple[float, ...],
+    Cs: tuple[float, ...],
     work: Work | None = None,
 ) -> Solution:
     """The best last layer on the model's features as they are."""
 
-    def tell(number: int, strength: float, score: float) -> None:
+    def tell(number: int, C: float, score: float) -> None:
         if work is not None:
-            figures = {"validation_accuracy": score, "strength": strength}
-            work.report(Progress(work.name, number, len(strengths), "fits", 0.0, figures))
+            figures = {"validation_accuracy": score, "C": C}
+            work.report(Progress(work.name, number, len(Cs), "fits", 0.0, figures))
 
     cache = work.cache if work is not None else None  # of training rows: validation is the same file for all
     sides = [
@@ -84,12 +84,12 @@ def best_head(
     weights = weights_of(train.records)
     if weights is not None and isinstance(target, Tokens):
         weights = np.repeat(weights, target.words_of(train))
-    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias, weights)
+    return solve(target.name, sides[0], sides[1], len(target.labels), Cs, tell, has_bias, weights)
 
 
 def truth_of(target: Target, examples: Examples) -> np.ndarray:
     """What the features are fitted to: for tags, those of the words that were not cut off."""
-    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.truth
+    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.y_true
 
 
 def install(model: Any, solution: Solution) -> None:

@@ -53,13 +53,13 @@ def below_or_at(numbers: np.ndarray) -> np.ndarray:
     return np.where(near.astype(np.float64) > numbers, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
 
 
-def refit(tree: Tree, points: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> Tree:
+def refit(tree: Tree, points: np.ndarray, y_true: np.ndarray, weights: np.ndarray | None = None) -> Tree:
     """The same questions with thresholds and leaves of other examples: points (n, width), label numbers (n,)."""
     weights = np.ones(len(points)) if weights is None else weights.astype(np.float64)
     labels = tree.shares.shape[1]
     feature, threshold, below, shares = (np.array(getattr(tree, name)) for name in Tree.__dataclass_fields__)
     counts = np.zeros((len(points), labels))
-    counts[np.arange(len(points)), truth] = weights
+    counts[np.arange(len(points)), y_true] = weights
     waiting = [(0, np.arange(len(points)))]
     while waiting:
         node, reach = waiting.pop()

@@ -16,7 +16,7 @@ from pydantic import Field
 from transferline.core.errors import InputError
 from transferline.core.stage import Stage, StageKind, Work, name_of
 from transferline.models.heads import Pooling, head_parameters, layers_of
-from transferline.models.tokenization import Reading, Truncation, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, Truncation, load_tokenizer
 from transferline.targets import Target, target_of
 from transferline.targets.example_weights import WEIGHT, supervised, weights_of
 from transferline.targets.target import Examples
@@ -47,7 +47,7 @@ class FineTuning(Stage):
     target_tokens: Annotated[int, Field(ge=2)] = 64
     """generation: tokens of an answer at most"""
     pooling: Pooling = "mean"
-    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """peak rate of the new head"""
     restarts: Annotated[int, Field(ge=1)] = 1
     """runs from other initial heads, of which validation keeps the best"""
@@ -87,8 +87,8 @@ class FineTuning(Stage):
             learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name, self.patience
         )
 
-    def reading(self) -> Reading:
-        return Reading(self.max_tokens, self.truncation, self.target_tokens)
+    def reading(self) -> TokenizerSettings:
+        return TokenizerSettings(self.max_tokens, self.truncation, self.target_tokens)
 
     def prepare(self, tokenizer: Any) -> Any:
         """The tokenizer as the method needs it."""
@@ -131,7 +131,7 @@ class TuningLearner(Learner):
         learning = [p for p in self.model.parameters() if p.requires_grad]
         encoder = [p for p in learning if id(p) not in self.head]
         head = [p for p in learning if id(p) in self.head]
-        groups = ({"params": encoder, "lr": rate}, {"params": head, "lr": self.method.head_rate})
+        groups = ({"params": encoder, "lr": rate}, {"params": head, "lr": self.method.head_learning_rate})
         return [group for group in groups if group["params"]]
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
@@ -154,7 +154,7 @@ def head_of(model: Any, target: Target) -> set[int]:
     return set() if target.generates else head_parameters(model)
 
 
-def open_tokenizer(target: Target, folder: Path, reading: Reading) -> Any:
+def open_tokenizer(target: Target, folder: Path, reading: TokenizerSettings) -> Any:
     """A folder's tokenizer for a target: words that are split already need their space back in byte-level vocabularies."""
     more = {"add_prefix_space": True} if target.name == "tokens" else {}
     return load_tokenizer(folder, reading, **more)
@@ -165,7 +165,7 @@ def save_tuned(
     tokenizer: Any,
     target: Target,
     validation: Examples,
-    reading: Reading,
+    reading: TokenizerSettings,
     out: Path,
     save: Callable[[Any, Path], None] | None = None,
 ) -> dict[str, float]:
