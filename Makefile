@@ -1,4 +1,4 @@
-# `make run` and `make test` work on a bare machine: each makes the environment first if it is not there.
+# `make run` and `make test` work on a fresh machine: the first call creates the environment.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,18 +9,18 @@ STAMP := .venv/.installed
 run: $(STAMP)
 	@$(BIN)/transferline run $(ARGS)
 
-# exec: Ctrl-C reaches it, and it ends what it has started
+# exec passes Ctrl-C to the command, which then stops every process it started
 serve: $(STAMP)
 	@exec $(BIN)/transferline serve $(ARGS)
 
-# two at a time, a file as a whole: most of the time is spent waiting for processes to start
+# Two workers, one file at a time for each. The tests spend most of their time waiting for processes to start.
 test: $(STAMP) lint types
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
-# by hand, on a machine that does nothing else: about half an hour; benchmarks/README.md keeps what was measured
+# Run by hand on an idle machine. It takes about half an hour. benchmarks/README.md has the results.
 bench: $(STAMP)
 	@for what in pretraining finetuning features corpora line sizes; do $(BIN)/python -m benchmarks.speed.$$what || exit 1; done
 
@@ -33,7 +33,7 @@ types: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-# torch goes first and alone, with its exact version: that lets a local CPU build be found where there is one.
+# Install torch first and alone, at its exact version, so that pip can use a local CPU build of that version.
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Making the environment in .venv (some minutes, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,7 +1,8 @@
-"""What each recipe reaches on one target, with intervals and cost: `python -m benchmarks.catalogue TARGET [RECIPE ...]`.
+"""Score, interval and cost of each recipe on one target: `python -m benchmarks.catalogue TARGET [RECIPE ...]`.
 
-Runs in the project's folder, as retrains of the target; what is there already is reused. The cost of a recipe is the time of its
-own stages (selection, adaptation, tuning of the shipped seed), as a ratio to that of the first recipe named, from the same session.
+Retrains the target in the project's folder and reuses finished stages. The cost of a recipe is the time of its own stages
+(selection, adaptation, tuning of the shipped seed), relative to the first recipe on the command line. Ratios are comparable only
+if all stages were built in the same session.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OWN = ("select", "adapt", "tune")
 
 @dataclass(frozen=True)
 class Reached:
-    """One recipe: score with interval, what it lies above scratch and the unadapted model, seconds, ms a text, MB."""
+    """Result of one recipe: score with interval, differences to scratch and unadapted, seconds, ms per text, MB."""
 
     recipe: str
     score: tuple[float, float, float]
@@ -33,7 +34,7 @@ class Reached:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the recipes, and print one markdown row each."""
+    """Run the recipes and print one markdown row for each."""
     params = load_params(root() / "params.yaml")
     target = arguments[0]
     metric = params.target(target).judged_by
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> None:
 
 
 def reached(target: str, recipe: str, metric: str) -> Reached:
+    """Retrain the target with one recipe and read its result from MLflow."""
     outcome = retrain(target, recipe)
     run = client().get_run(outcome["run"])
     figures = run.data.metrics
@@ -69,7 +71,7 @@ def reached(target: str, recipe: str, metric: str) -> Reached:
 
 
 def seconds_of(key: str) -> float:
-    """How long a checkpoint and the stages before it took to build, the base left out."""
+    """Build time in seconds of a checkpoint and its parents, without the base."""
     lineage = read_lineage(store() / key) or {}
     if key.split("-")[0] not in OWN:
         return 0.0

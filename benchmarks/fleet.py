@@ -1,9 +1,9 @@
-"""A hundred targets of five domains in one go, against the sum of targets run alone.
+"""Time of retraining a hundred targets of five domains together, relative to single runs.
 
     python benchmarks/fleet.py FOLDER [TARGETS]
 
-Tiny models on synthetic text: what is measured is everything but the training. Prints the number of stages built, the time of
-the fleet, the time of three targets run alone, their ratio, and the largest memory of a process.
+Models are tiny and texts synthetic, so the time is mostly orchestration. Prints the number of built stages, the time of
+the fleet, the time of all targets run alone (estimated from three), their ratio, and the peak memory of the largest process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALONE = 3
 
 
 def declare_many(root: Path, targets: range) -> None:
-    """`targets` targets, one in DOMAINS of each domain; every twentieth has a label that is broken off."""
+    """Declare targets with synthetic data, distributed evenly over DOMAINS domains."""
     for domain in range(DOMAINS):
         write_corpus(root / f"corpus{domain}.txt", 300, seed=domain)
     for number in targets:
@@ -46,7 +46,7 @@ def declare_many(root: Path, targets: range) -> None:
 
 
 def run(root: Path, *words: str) -> tuple[float, str]:
-    """Seconds of a `transferline run`, and what it said."""
+    """Duration in seconds of a `transferline run`, and its stderr."""
     told = environment(root, PREFECT_HOME=str(root.parent / "home"), OMP_NUM_THREADS="1")
     server = os.environ.get("PREFECT_API_URL")
     told |= {"PREFECT_API_URL": server} if server else {}

@@ -1,1 +1,1 @@
-"""Speed against the scripts that people use today; `make bench` runs it all, each module one row or two of the table."""
+"""Speed compared with common training scripts. `make bench` runs most modules. Each measures some rows of benchmarks/README.md."""

@@ -1,9 +1,9 @@
-"""Preparing a corpus for masked LM: `python -m benchmarks.speed.corpora [MEGABYTES ...]`.
+"""Corpus preparation for masked LM: `python -m benchmarks.speed.corpora [MEGABYTES ...]`.
 
-Reading, tokenising and packing beside `datasets.map` with two processes, as the well-known script has it; and the corpus stage,
-which sorts, drops exact copies and holds every text against the held-out rows of film-sentiment, beside datasketch's own loop over
-the same texts. On text made of the shipped reviews' sentences, in files of growing size; memory is the peak of the process and its
-largest child. Peers run up to 200 MB; what they do grows in a line.
+Two measurements. Reading, tokenising and packing is compared with `datasets.map` in two processes, as in transformers' example
+script. The corpus stage sorts, drops exact copies and runs the leak gate against the held-out rows of film-sentiment. It is
+compared with a plain datasketch loop over the same texts. The texts are random combinations of sentences from the shipped reviews.
+Memory is the peak of the process plus that of its largest child. Peers run only up to 200 MB, because their cost is linear.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LARGEST_OF_PEERS = 200  # megabytes
 
 
 def make(megabytes: int) -> Path:
-    """A corpus of that size: documents of some hundred words, drawn from the reviews' sentences."""
+    """Write a corpus of this size. Each document joins 5 to 20 random sentences of the reviews."""
     path = fresh() / "corpus.jsonl"
     source = root() / "data" / "corpora" / "film" / "corpus.jsonl"
     texts = [json.loads(line)["text"] for line in source.open(encoding="utf-8")]
@@ -39,6 +39,7 @@ def make(megabytes: int) -> Path:
 
 
 def ours(path: Path) -> int:
+    """Tokenise and pack with transferline. Returns the number of blocks."""
     from transferline.data.streaming import blocks_of
     from transferline.models.tokenization import load_tokenizer
 
@@ -48,6 +49,7 @@ def ours(path: Path) -> int:
 
 
 def peer(path: Path) -> int:
+    """Tokenise and pack with `datasets.map`. Returns the number of blocks."""
     from datasets import load_dataset
 
     from transferline.models.tokenization import load_tokenizer
@@ -68,6 +70,7 @@ def peer(path: Path) -> int:
 
 
 def gate(path: Path) -> int:
+    """Run the corpus stage. Returns the number of texts kept."""
     from transferline.data.corpus import prepare_corpus
     from transferline.data.declarations import DomainSpec
 
@@ -78,7 +81,7 @@ def gate(path: Path) -> int:
 
 
 def loop(path: Path) -> int:
-    """As datasketch's documentation has it: a sketch for every text, and a query."""
+    """Leak gate as in the documentation of datasketch: one sketch and one query per text. Returns the number of texts kept."""
     from datasketch import MinHash, MinHashLSH
 
     from transferline.data.leak_gate import protected_parts
@@ -99,7 +102,7 @@ def loop(path: Path) -> int:
 
 
 def apart(run: Callable[[Path], int], path: Path) -> tuple[float, float, int]:
-    """(seconds, peak GB, result) of a function in a process of its own."""
+    """Run a function in its own process. Returns (seconds, peak GB, result)."""
     spawn = multiprocessing.get_context("spawn")
     queue = spawn.Queue()
     process = spawn.Process(target=_run, args=(run, path, queue))
@@ -124,7 +127,7 @@ def main(arguments: list[str]) -> None:
 
 
 def gated(sizes: list[int]) -> None:
-    """Print rows a second and memory of the corpus stage, by size."""
+    """Print rows per second and peak memory of the corpus stage, by size."""
     columns = ("corpus", "rows", "ours, rows/s", "datasketch's loop", "ours over it", "ours, peak GB", "its peak GB")
     print(f"\n### Copies of held-out rows\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for size in sizes:
@@ -141,7 +144,7 @@ def gated(sizes: list[int]) -> None:
 
 
 def packed(sizes: list[int]) -> None:
-    """Print megabytes a second and memory of tokenising and packing, by size."""
+    """Print MB per second and peak memory of tokenising and packing, by size."""
     columns = ("corpus", "ours, MB/s", "`datasets.map`", "ours over it", "ours, peak GB", "its peak GB", "blocks")
     print(f"\n### Tokenising and packing\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for size in sizes:

@@ -1,7 +1,6 @@
-"""Probes on a frozen encoder over draws of labels and budgets: each text encoded once, beside encoding each time:
-`python -m benchmarks.speed.features [ROUNDS] [ROWS]`.
+"""Speed of probes on a frozen encoder with and without cached embeddings: `python -m benchmarks.speed.features [ROUNDS] [ROWS]`.
 
-Three draws at three budgets, nine probes in all, as a comparison builds them in one process; quality is their mean accuracy.
+Trains nine probes, three label samples at three budgets, in one process as a comparison does. Quality is their mean accuracy.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ DRAWS, SHARES = 3, (0.1, 0.5, 1.0)
 
 
 def probes(bench: Bench, keep: bool) -> tuple[float, float]:
-    """Probes a minute, from nothing, and their mean accuracy."""
+    """Train all probes with an empty cache. Returns (probes per minute, mean accuracy). `keep` turns the cache on."""
     stage = TUNING["probe"].model_validate({})
     runtime = Runtime().resolve()
     runtime.apply()

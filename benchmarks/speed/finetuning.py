@@ -1,8 +1,10 @@
-"""Fine-tuning beside transformers' Trainer, and frozen layers with and without their outputs kept:
-`python -m benchmarks.speed.finetuning [ROUNDS] [ROWS]`.
+"""Speed of fine-tuning compared with transformers' Trainer, and of frozen layers with and without cached outputs.
 
-Sentences of film reviews, then whole reviews cut at 128 tokens; batches of 32, one rate. Peers: Trainer with every text padded to
-128, fp32; then bf16 with texts of like length together. Quality is the accuracy on 500 other texts after two epochs.
+    python -m benchmarks.speed.finetuning [ROUNDS] [ROWS]
+
+Texts are sentences of film reviews, then whole reviews truncated at 128 tokens. All sides use batches of 32 and the same learning
+rate. The peers are Trainer in fp32 with every text padded to 128 tokens, and Trainer in bf16 with texts grouped by length. Quality
+is the accuracy on 500 other texts after two epochs.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ RATE, BATCH, LONGEST, EPOCHS, HELD = 5e-5, 32, 128, 2, 500
 
 
 class Bench:
-    """Labelled reviews of one source, and each way of learning from them."""
+    """Labelled reviews of one source, with one method for each way of training on them."""
 
     def __init__(self, source: str, rows: int) -> None:
         self.rows, self.folder = rows, fresh()
@@ -47,7 +49,7 @@ class Bench:
         self.records = records
 
     def ours(self, method: str = "full", cache: Path | None = None, **settings: int) -> tuple[float, float]:
-        """Examples a second of the median epoch, validation left out, and accuracy."""
+        """Train with transferline. Returns (examples per second of the median epoch, accuracy). Validation is not timed."""
         declared = {"epochs": EPOCHS, "patience": EPOCHS, "max_tokens": LONGEST, **settings}
         stage = TUNING[method].model_validate({**declared, "schedule": {"batch_size": BATCH, "learning_rate": RATE}})
         assert isinstance(stage, FineTuning)
@@ -59,6 +61,7 @@ class Bench:
         return self.rows / statistics.median(timed.epochs), figures["validation_accuracy"]
 
     def peer(self, bf16: bool, grouped: bool) -> tuple[float, float]:
+        """Train with Trainer. Returns (examples per second of the median epoch, accuracy)."""
         from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
 
         tokenizer = load_tokenizer(base())
@@ -98,7 +101,7 @@ class Bench:
 
 
 class Timed:
-    """Seconds of each epoch's training steps, from the loop's own hooks."""
+    """Time the training steps of each epoch, through hooks of the learner."""
 
     def __enter__(self) -> Timed:
         from transferline.methods.parameter.tuning import TuningLearner
@@ -144,7 +147,7 @@ def main(arguments: list[str]) -> None:
         table(f"Fine-tuning, {rows} {what}, an epoch", "ours", found, "examples/s", "accuracy")
     shelf = fresh()
     for lowest in (2, 4):
-        bench.ours("freeze", shelf, lowest=lowest)  # filled once
+        bench.ours("freeze", shelf, lowest=lowest)  # fills the cache before timing
         ways = {
             "outputs kept": lambda k=lowest: bench.ours("freeze", shelf, lowest=k),
             "computed each time": lambda k=lowest: bench.ours("freeze", None, lowest=k),

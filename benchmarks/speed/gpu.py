@@ -1,8 +1,8 @@
-"""Masked LM on a GPU: `python -m benchmarks.speed.gpu [ROUNDS] [STEPS] [TOKENS]`, tokens a step.
+"""Masked LM on a GPU: `python -m benchmarks.speed.gpu [ROUNDS] [STEPS] [TOKENS]`, with TOKENS per step.
 
-MiniLM and a network of BERT-base's size, at 128 and 512 tokens: as written and compiled, beside Trainer at its best flags; what
-share of the device's own matrix products that is, measured in the same process; and the peak of its memory. On a machine without a
-GPU it runs as well, which says only that it runs.
+Trains MiniLM and a network of BERT-base's size on blocks of 128 and 512 tokens, eager and compiled, and compares both with Trainer
+at its best flags. Also prints the share of the device's own matrix-product rate, measured in the same process, and the peak memory.
+It runs on a machine without a GPU too, but the figures then have no meaning.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ BEST = {"torch_compile": True, "optim": "adamw_torch_fused", "dataloader_num_wor
 
 
 def ceiling(device: str) -> float:
-    """Operations a second of large bf16 products, the best of ten."""
+    """Floating-point operations per second of large bf16 matrix products, the best of ten."""
     import torch
 
     size = 8192 if device == "cuda" else 2048
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     best = 0.0
     for _ in range(10):
-        float((left @ right)[0, 0])  # waits
+        float((left @ right)[0, 0])  # reading a value waits for the device
         start = time.perf_counter()
         float((left @ right)[0, 0])
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
@@ -34,7 +34,7 @@ def ceiling(device: str) -> float:
 
 
 def bert_base() -> Path:
-    """A network of BERT-base's size with random weights, and the shipped tokenizer."""
+    """Folder with a randomly initialised network of BERT-base's size and the shipped tokenizer."""
     from transformers import BertConfig, BertForMaskedLM
 
     from transferline.models.tokenization import load_tokenizer

@@ -1,9 +1,10 @@
-"""A whole retrain in a project of its own: the first run, an unchanged one, a plan, and what orchestration adds:
-`python -m benchmarks.speed.line [TARGET]`.
+"""Time of a retrain in a fresh clone: first run, unchanged run, plan and orchestration.
 
-Orchestration is the first run's time less what its stages computed (their lineages say it) and less what the commands of its data
-stages take when they are called directly: imports, DVC, Prefect, MLflow and the registry. Wheels that lie in data/downloads are
-not fetched again.
+    python -m benchmarks.speed.line [TARGET]
+
+Orchestration is the time of the first run minus the computing time of its stages (from their lineages) and minus the time of its
+data commands when called directly. It includes imports, DVC, Prefect, MLflow and the registry. Wheels in data/downloads are copied
+to the clone, so they are not fetched again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from transferline.tasks.support.data_versions import data_stages
 
 
 def main(arguments: list[str]) -> None:
+    """Clone the project, time the commands and print a table."""
     target = (arguments or ["film-sentiment"])[0]
     project = fresh() / "project"
     subprocess.run(["git", "clone", "-q", str(root()), str(project)], check=True)
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
 
 def data_commands(project: Path, target: str) -> list[str]:
-    """What DVC runs to make the data of a target, in its order."""
+    """Commands of the data stages of a target, in DVC's order."""
     from dvc.repo import Repo
 
     names = data_stages([target], load_params(project / "params.yaml"))
@@ -59,7 +61,7 @@ def data_commands(project: Path, target: str) -> list[str]:
 
 
 def timed(project: Path, *command: str) -> float:
-    """Seconds of a command in a project, in a process of its own."""
+    """Duration in seconds of a command, run in the project's folder as a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(project), "TRANSFERLINE_ROOT": str(project)}
     for name in ("TRANSFERLINE_STORE", "MLFLOW_TRACKING_URI"):
         environment.pop(name, None)

@@ -1,4 +1,4 @@
-"""Side by side: several ways of one thing, in turn, in one process run; ratios of medians, with the quality that each reached."""
+"""Comparative timing: run several implementations alternately in one process, and report ratios of medians and quality."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from transferline.core.runtime import Runtime
 from transferline.core.stage import Progress, Work
 from transferline.recipes.params import load_params
 
-SKIPPED = 3  # first steps of a run: threads, caches and allocators are still warming up
+SKIPPED = 3  # first steps of a run, in which threads, caches and allocators warm up
 
 
 @dataclass
 class Way:
-    """One way: what it measured each time (higher is better), and the quality reached."""
+    """Measurements of one implementation: a rate (higher is better) and a quality for each round."""
 
     rates: list[float] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Way:
 
 
 def in_turn(ways: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> dict[str, Way]:
-    """Run each way once a round; a way returns (rate, quality)."""
+    """Run every implementation once per round. Each returns (rate, quality)."""
     found = {name: Way() for name in ways}
     for number in range(rounds):
         for name, run in ways.items():
@@ -45,7 +45,7 @@ def in_turn(ways: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) 
 
 
 def table(title: str, ours: str, found: Mapping[str, Way], unit: str, quality: str) -> None:
-    """Print a markdown table: each way's median, ours over it, and its quality."""
+    """Print a markdown table of median rates, the ratio of `ours` to each, and mean quality."""
     print(f"\n### {title}\n\n| way | {unit} | ours over it | {quality} |\n|---|---|---|---|")
     for name, way in found.items():
         ratio = found[ours].rate / way.rate
@@ -56,7 +56,7 @@ def table(title: str, ours: str, found: Mapping[str, Way], unit: str, quality: s
 
 
 class Steps:
-    """Times of steps; `rate` is tokens a second of the median one."""
+    """Time stamps of training steps. `rate` gives tokens per second of the median step."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
@@ -70,7 +70,7 @@ class Steps:
 
 
 def base() -> Path:
-    """The folder of the shipped encoder, fetched once."""
+    """Folder of the shipped encoder. Fetched on the first call."""
     folder = Path(tempfile.gettempdir()) / "transferline-bench-base"
     if not (folder / "config.json").exists():
         folder.mkdir(exist_ok=True)
@@ -80,7 +80,7 @@ def base() -> Path:
 
 
 def work_of(data: Mapping[str, Path], runtime: Runtime, folder: Path, **more: Any) -> Work:
-    """What a stage is given, outside of any flow."""
+    """The Work object of a stage, built without a flow."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "out").mkdir(exist_ok=True)
 
@@ -96,7 +96,7 @@ def fresh() -> Path:
 
 
 def as_scripts_run() -> None:
-    """Undo what `Runtime.apply` has done to this process, so that a peer runs as in a process of its own."""
+    """Undo the process settings of `Runtime.apply`, so that a peer runs as in a process of its own."""
     import torch
 
     library = ctypes.CDLL(None)
@@ -104,7 +104,7 @@ def as_scripts_run() -> None:
         (-4, 65536),
         (-1, 128 * 1024),
         (-2, 128 * 1024),
-    ):  # glibc's own M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+    ):  # glibc's defaults of M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD
         library.mallopt(option, value)
     library.malloc_trim(0)
     torch.nn.functional.dropout = inspect.unwrap(torch.nn.functional.dropout)
@@ -112,7 +112,7 @@ def as_scripts_run() -> None:
 
 
 def trainer_arguments(**settings: Any) -> Any:
-    """What every peer's Trainer is given beside its own settings: a device, and no saving or logging in between."""
+    """TrainingArguments common to all peers: the device, no saving and no logging."""
     from transformers import TrainingArguments
 
     as_scripts_run()

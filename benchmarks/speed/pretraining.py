@@ -1,8 +1,8 @@
-"""Masked-LM adaptation beside transformers' Trainer: `python -m benchmarks.speed.pretraining [ROUNDS] [STEPS]`.
+"""Speed of masked-LM adaptation compared with transformers' Trainer: `python -m benchmarks.speed.pretraining [ROUNDS] [STEPS]`.
 
-The peer is what the well-known example script does: text joined and cut into blocks, DataCollatorForLanguageModeling, Trainer. At
-equal settings (128 tokens, 32 blocks a batch), then at the script's defaults (512 tokens, 8 blocks, fp32). Quality is the loss on
-held-out blocks, one measure for all, after equally many tokens.
+The peer follows transformers' example script: joined text in blocks, DataCollatorForLanguageModeling, Trainer. It runs at equal
+settings (128 tokens, 32 blocks per batch) and at the defaults of the script (512 tokens, 8 blocks, fp32). Quality is the loss on
+the same held-out blocks after the same number of tokens.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from transferline.models.weights import load_model
 from transferline.training.learner import Schedule
 from transferline.training.loop import train
 
-RATE, TOKENS = 1e-4, 4096  # a step; 32 x 128 or 8 x 512
+RATE, TOKENS = 1e-4, 4096  # tokens per step: 32 x 128 or 8 x 512
 
 
 class Bench:
-    """The corpus in blocks, and each way of learning from it for some steps of so many tokens."""
+    """The corpus in blocks, with one method for each way of training on it."""
 
     def __init__(self, steps: int, folder: Path | None = None, tokens: int = TOKENS) -> None:
         self.steps, self.folder, self.tokens = steps, folder or base(), tokens
         self.flops = 0.0
-        """operations a token, as the loop counts them"""
+        """FLOPs per token, counted by the training loop"""
         self.peaks: dict[bool, float] = {}
-        """bytes of memory, as written and compiled"""
+        """peak memory in bytes, by whether layers are compiled"""
         self.tokenizer = load_tokenizer(self.folder)
         texts = read_texts(root() / "data" / "corpora" / "film" / "corpus.jsonl")
         self.pair = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
@@ -46,6 +46,7 @@ class Bench:
         self.held = pack(documents[:200], 128, *self.pair)[:128]
 
     def ours(self, length: int = 128, compiled: bool = False) -> tuple[float, float]:
+        """Train with transferline. Returns (tokens per second, held-out loss)."""
         model, new = load_model("AutoModelForMaskedLM", self.folder, 0)
         learner = MaskedLearner(model, self.tokenizer, self.blocks[length], 0.15, 0, new, 0.0)
         steps, before = Steps(), learner.before_step
@@ -64,10 +65,11 @@ class Bench:
         return steps.rate(self.tokens), self.loss(model)
 
     def peer(self, length: int, bf16: bool, **flags: Any) -> tuple[float, float]:
+        """Train with Trainer. Returns (tokens per second, held-out loss)."""
         from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
 
         model, _ = load_model("AutoModelForMaskedLM", self.folder, 0)
-        model.set_attn_implementation("sdpa")  # what a script gets
+        model.set_attn_implementation("sdpa")  # the default of a script
         rows = [{"input_ids": row.tolist()} for row in self.blocks[length]]
         steps = Steps()
 
@@ -89,9 +91,10 @@ class Bench:
         return steps.rate(self.tokens), self.loss(model)
 
     def loss(self, model: torch.nn.Module) -> float:
+        """Masked-LM loss on the held-out blocks."""
         whole, _ = load_model(
             "AutoModelForMaskedLM", self.folder, 0
-        )  # Trainer leaves its own `forward` on what it has trained
+        )  # Trainer leaves its own `forward` on the trained model
         whole.load_state_dict(model.state_dict())
         learner = MaskedLearner(whole, self.tokenizer, self.blocks[128], 0.15, 7, frozenset(), 0.0)
         return mean_loss(learner, self.held)

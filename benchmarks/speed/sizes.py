@@ -1,8 +1,8 @@
 """Cost against size: `python -m benchmarks.speed.sizes`.
 
-Seconds of masked-LM adaptation over tokens, of fine-tuning over labelled rows, and of planning a comparison over recipes, each at
-sizes that double. The exponent is the slope in double logarithms: 1 is linear. What a stage costs before its first step (loading,
-tokenising) stands in all sizes alike, so small ones flatter the slope.
+Measures masked-LM adaptation by tokens, fine-tuning by labelled rows, and the plan of a comparison by recipes, at doubling sizes.
+The exponent is the slope of log seconds over log size, so 1 is linear. Every size includes the constant cost of loading and
+tokenising before the first step, which lowers the slope at small sizes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transferline.recipes.registry import ADAPTING, TUNING
 
 
 def adaptation(tokens: int) -> float:
-    """Seconds of masked LM on so many tokens of the shipped corpus, the reading of all of it included."""
+    """Seconds of masked LM on this many tokens of the shipped corpus, including reading the whole corpus."""
     stage = ADAPTING["masked"].model_validate({"tokens": tokens, "schedule": {"batch_size": 32}})
     runtime = Runtime(save_every=1e9).resolve()
     runtime.apply()
@@ -30,7 +30,7 @@ def adaptation(tokens: int) -> float:
 
 
 def tuning(rows: int) -> float:
-    """Seconds of two epochs on so many sentences, validations on 500 included."""
+    """Seconds of two epochs on this many sentences, including validation on 500."""
     bench = Labels("rotten_tomatoes", rows)
     stage = TUNING["full"].model_validate({"epochs": 2, "patience": 2, "schedule": {"batch_size": 32}})
     runtime = Runtime(save_every=1e9).resolve()
@@ -39,7 +39,7 @@ def tuning(rows: int) -> float:
 
 
 def planning(count: int) -> float:
-    """Seconds of planning a comparison of so many recipes, three seeds and two budgets beside all labels."""
+    """Seconds of planning a comparison of this many recipes with three seeds, at two budgets and with all labels."""
     from transferline.flows.support.comparison.leaves import open_ground
     from transferline.tasks.support.data_versions import locked_data
     from transferline.tournament.plan import plan_tournament
@@ -58,14 +58,15 @@ def planning(count: int) -> float:
 
 
 def seconds(run: Callable[[], object]) -> float:
+    """Duration of one call in seconds."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def curve(title: str, sizes: Sequence[int], cost: Callable[[int], float]) -> None:
-    """Print seconds at each size, and the exponent."""
-    cost(sizes[0])  # what is loaded once
+    """Print the seconds at each size and the exponent."""
+    cost(sizes[0])  # warm-up: loads libraries and weights once
     spent = [cost(size) for size in sizes]
     slope = float(np.polyfit(np.log(sizes), np.log(spent), 1)[0])
     said = ", ".join(f"{size:,}: {one:.1f} s" for size, one in zip(sizes, spent, strict=True))

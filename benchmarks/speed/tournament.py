@@ -1,7 +1,7 @@
-"""What a comparison cost beside its leaves run alone: `python -m benchmarks.speed.tournament TARGET [NAME]`, after that comparison.
+"""Cost of a comparison relative to building its models one by one: `python -m benchmarks.speed.tournament TARGET [NAME]`.
 
-Alone, each model of each recipe, budget and seed would be built from its base on, and scored; the comparison builds what they
-share once. Both from the lineages of one store: seconds of computation, the same on both sides.
+Run it after that comparison. A comparison builds shared stages once. One by one, each model of each recipe, budget and seed is
+built from its base and scored. Both costs are sums over the lineages in the store, so they use the same measured seconds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
 
 
 def seconds_of(key: str) -> float | None:
-    """What a stage computed, in seconds; None where it was not built."""
+    """Computing time of a stage in seconds, or None if it was not built."""
     lineage = read_lineage(store() / key)
     return None if lineage is None else float(lineage["cost"]["seconds"])
 
