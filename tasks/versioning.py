@@ -85,7 +85,7 @@ def _mend_locks() -> None:
 
 def _repro(stages: list[str], options: Sequence[str]) -> None:
     """Run `dvc repro` as a subprocess. Raises InputError with the stage's own message if it fails."""
-    # DVC starts the stages' commands by name, so this environment's scripts must come first
+    # dvc.yaml calls `python`: this environment's interpreter must come first
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
