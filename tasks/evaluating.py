@@ -1,4 +1,4 @@
-"""Evaluation tasks. Predictions are a cached stage; report and verdict are recomputed in every run, because they are cheap."""
+"""Evaluation tasks. Predictions are a cached stage. Report and verdict are recomputed in every run, because they are cheap."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def predict_all(
     common: Request,
     runner: TaskRunner[Any],
 ) -> dict[str, Group]:
-    """Predict the test set with every final model of a chain and with the champion; returns groups by role."""
+    """Predict the test set with every final model of a chain and with the champion. Returns groups by role."""
     roles = {role: list(keys) for role, keys in chain.roles.items()}
     if champion is not None:
         roles["champion"] = [champion.key]
@@ -85,7 +85,7 @@ def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | 
 
 
 def contaminated_rows(target: str, params: Params, lenders: Sequence[str] = ()) -> list[str]:
-    """ids of the test rows whose copies the leak gate removed from the training data."""
+    """ids of the test rows with copies in the training data, which the leak gate removed there."""
     return _contaminated(read_profiles(profile_paths(target, params, lenders)), target)
 
 

@@ -3,9 +3,9 @@
 TRANSFERLINE_PLACEMENT selects it and changes no key. At most one GPU stage runs on a device at a time. CPU stages do not
 wait for a device.
 
-local     GPU stages run in child processes, each with a GPU slot of this machine; without GPUs all stages run in this process
-workers   GPU stages are flow runs of the deployment `stage/gpu`, executed by a worker on a GPU machine
-ray       every stage is a Ray task; TRANSFERLINE_RAY_ADDRESS names the cluster, otherwise one is started here
+local     GPU stages run in child processes, each with a GPU slot of this machine. Without GPUs all run in this process.
+workers   GPU stages are flow runs of the deployment `stage/gpu`, executed by a worker on a GPU machine.
+ray       Every stage is a Ray task. TRANSFERLINE_RAY_ADDRESS names the cluster, otherwise one is started here.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ IN_FLIGHT = 64
 
 
 class StageDied(RuntimeError):
-    """The process of a stage died at every start; the message names the cause."""
+    """The process of a stage died at every start. The message names the cause."""
 
 
 def placement() -> Placement:
-    """Read and check TRANSFERLINE_PLACEMENT; `local` by default. Raises InputError on another value."""
+    """Read and check TRANSFERLINE_PLACEMENT, `local` by default. Raises InputError on another value."""
     declared = os.environ.get("TRANSFERLINE_PLACEMENT", "local")
     if declared not in ("local", "workers", "ray"):
         raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is no placement", "Use local, workers or ray")
@@ -52,7 +52,7 @@ def most_starts() -> int:
 
 
 def gpus_per_stage() -> float:
-    """GPUs that one stage requests from Ray: TRANSFERLINE_GPUS_PER_STAGE, 1 by default; fractions are allowed."""
+    """GPUs that one stage requests from Ray: TRANSFERLINE_GPUS_PER_STAGE, 1 by default, fractions are allowed."""
     return float(os.environ.get("TRANSFERLINE_GPUS_PER_STAGE", "1"))
 
 
@@ -116,7 +116,7 @@ def _slots(runtime: Runtime) -> list[str]:
 
 
 def _child(request: Request, taken: Slot) -> int:
-    """Run the child process to its end; returns the exit code, negative where a signal ended it."""
+    """Run the child process to its end. Returns the exit code, negative where a signal ended it."""
     folder = store() / ".requests"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{request.key}.json"

@@ -42,7 +42,7 @@ def version_of_alias(model: str, alias: str) -> Any:
 
 
 def promote(model: str, version: str, reason: str) -> str:
-    """Make a version the champion on a person's decision; returns the version it replaces ('' if there was none)."""
+    """Make a version the champion on a person's decision. Returns the version it replaces ('' if there was none)."""
     with exclusive(f"registry-{model}", everywhere=True):
         before = version_of_alias(model, "champion")
         _existing(model, version)
@@ -51,7 +51,7 @@ def promote(model: str, version: str, reason: str) -> str:
 
 
 def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
-    """Move the alias back to the previous champion; returns (from, to). Raises InputError if there is no previous one."""
+    """Move the alias back to the previous champion. Returns (from, to). Raises InputError if there is no previous one."""
     with exclusive(f"registry-{model}", everywhere=True):
         now = version_of_alias(model, "champion")
         if now is None:

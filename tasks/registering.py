@@ -64,7 +64,7 @@ def _find_champion(target: str) -> Champion | None:
 
 
 def bring_back(version: Any) -> str:
-    """Make sure that a registered version's checkpoint is in the store; returns its key.
+    """Make sure that a registered version's checkpoint is in the store. Returns its key.
 
     A missing checkpoint comes from the shared store, otherwise from the registry. Raises InputError on a version that
     transferline did not register.
@@ -117,7 +117,7 @@ def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict
 
 
 def _version_of(chain: Chain, data: Data, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
-    """The registered version of a key; it is created if there is none."""
+    """The registered version of a key. It is created if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
     if found:
         return str(max(found, key=lambda version: int(version.version)).version)

@@ -1,6 +1,6 @@
 """Prefect automations: reactions of the server to events.
 
-* A flow run whose heartbeat stops (SIGKILL, lost machine) is marked CRASHED. Prefect's `retries` do not cover this case.
+* A flow run without heartbeat (SIGKILL, lost machine) is marked CRASHED. Prefect's `retries` do not cover this case.
 * A crashed run starts the deployment `tend`, which schedules the same run again (restarts.py). This automation is left out
   where `transferline serve` restarts runs itself.
 * New data starts the retrain of its target. So does drift, if the target declares it.
@@ -33,7 +33,7 @@ _RESTART = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag
 
 
 def automate(blocks: Sequence[str]) -> list[str]:
-    """Create, update or delete transferline's automations; returns their names. Raises InputError on an unknown block."""
+    """Create, update or delete transferline's automations. Returns their names. Raises InputError on an unknown block."""
     with get_client(sync_client=True) as client:
         retrain = client.read_deployment_by_name("retrain/on-demand").id
         wanted = [_silent(), _wanted(retrain)]

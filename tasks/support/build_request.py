@@ -32,7 +32,7 @@ class Request:
         return self.step.title
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_json` restores an equal request with the same key."""
+        """Plain values for JSON. `from_json` restores an equal request with the same key."""
         step = {**vars(self.step), "stage": self.step.stage.model_dump(mode="json")}
         data = {role: str(path) for role, path in self.data.items()}
         return {**vars(self), "step": step, "data": data, "runtime": self.runtime.model_dump(), "tags": dict(self.tags)}

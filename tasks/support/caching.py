@@ -116,7 +116,7 @@ def _collect(request: Request, future: Any) -> Built:
 
 
 def _record_of(_: object, parameters: dict[str, Any]) -> str:
-    """The cache key of a request. Deletes the record of a checkpoint whose files do not match its digest."""
+    """The cache key of a request. Deletes the record of a checkpoint if the files do not match its digest."""
     key = parameters["request"].key
     folder = store() / key
     record = folder / RECORD

@@ -28,7 +28,7 @@ def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]] 
     """Build a request's step into a scratch folder and publish it under the request's key.
 
     A complete folder without a record (the run was killed between the two) is reused. `make` replaces the stage's own
-    `build`. Raises OSError if the disk is full; finished checkpoints and saved states are kept.
+    `build`. Raises OSError if the disk is full. Finished checkpoints and saved states are kept.
     """
     with _ONE_AT_A_TIME, exclusive(bucket(request.key)):
         found = finished(request)
@@ -36,7 +36,7 @@ def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]] 
 
 
 def finished(request: Request) -> Checkpoint | None:
-    """The complete checkpoint of a request in the store, with or without a record; None if there is none."""
+    """The complete checkpoint of a request in the store, with or without a record, or None if there is none."""
     folder = store() / request.key
     lineage = read_lineage(folder)
     if lineage is None or not intact(folder):

@@ -18,7 +18,7 @@ from transferline.tasks.support.orphans import end_with_the_run
 
 
 def main(request_file: Path) -> int:
-    """Build the request in a file; returns the exit code: 0 done, 1 failed, 2 bad input."""
+    """Build the request in a file. Returns the exit code: 0 done, 1 failed, 2 bad input."""
     end_with_the_run()
     request = Request.from_json(json.loads(request_file.read_text(encoding="utf-8")))
     error_file = request_file.with_suffix(".error")

@@ -21,7 +21,7 @@ def recorded(key: str) -> bool:
 
 
 def readable(path: Path) -> bool:
-    """Whether a file exists and is JSON; a record that a kill has cut off is not."""
+    """Whether a file exists and is JSON. A record that a kill has cut off is not."""
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):

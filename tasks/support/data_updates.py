@@ -25,7 +25,7 @@ Pinned = Mapping[str, dict[str, str]]
 
 
 def push_data(params: Params, targets: list[str], message: str) -> tuple[list[str], str]:
-    """Reproduce and push the data, then commit dvc.lock; returns the changed targets and the commit ('' if unchanged)."""
+    """Reproduce and push the data, then commit dvc.lock. Returns the changed targets and the commit ('' if unchanged)."""
     before = pinned_at("HEAD", params)
     reproduce(data_stages(targets, params))
     after = pinned_now(params)
@@ -64,7 +64,7 @@ def update_branch(branch: str, fetch: bool) -> str:
 
 
 def pinned_at(revision: str, params: Params) -> dict[str, dict[str, str]]:
-    """md5 of every target's files in the dvc.lock of a git revision; {} if that revision has no dvc.lock."""
+    """md5 of every target's files in the dvc.lock of a git revision, or {} if that revision has no dvc.lock."""
     shown = subprocess.run(
         ["git", "-C", str(root()), "show", f"{revision}:./dvc.lock"], capture_output=True, text=True, check=False
     )

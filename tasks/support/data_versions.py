@@ -1,4 +1,4 @@
-"""Paths of a target's data files and their versions in dvc.lock. Read-only; versioning.py reproduces the stages."""
+"""Paths of a target's data files and their versions in dvc.lock. Read-only: versioning.py reproduces the stages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def places_of(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[
 
 
 def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
-    """A target's files with their md5 in dvc.lock; runs nothing. Raises InputError if dvc.lock lacks one."""
+    """A target's files with their md5 in dvc.lock. Runs nothing. Raises InputError if dvc.lock lacks one."""
     places = places_of(target, params, lenders)
     hashes = _hashes()
     missing = [place for place in places.values() if place not in hashes]

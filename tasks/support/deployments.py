@@ -151,7 +151,7 @@ def _environment() -> dict[str, str]:
 
 
 def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
-    """Create a process work pool unless one of that name exists; an existing one (Kubernetes, say) is not changed."""
+    """Create a process work pool unless one of that name exists. An existing one (Kubernetes, say) is not changed."""
     try:
         client.read_work_pool(name)
     except ObjectNotFound:
@@ -181,7 +181,7 @@ def _load(entrypoint: str) -> Flow[Any, Any]:
 
 
 def _pull_steps() -> list[dict[str, Any]]:
-    """The pull section of prefect.yaml with environment variables filled in; the worker resolves references to blocks."""
+    """The pull section of prefect.yaml with environment variables filled in. The worker resolves references to blocks."""
     os.environ.setdefault("TRANSFERLINE_ROOT", str(root()))
     text = yaml.safe_dump(_prefect_yaml().get("pull") or [])
     return yaml.safe_load(_VARIABLE.sub(lambda found: os.environ.get(found.group(1), ""), text))

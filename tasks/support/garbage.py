@@ -91,7 +91,7 @@ def unneeded(days: float) -> list[Unneeded]:
 
 
 def delete(one: Unneeded) -> bool:
-    """Delete a checkpoint unless it is being built now; returns whether it was deleted."""
+    """Delete a checkpoint unless it is being built now. Returns whether it was deleted."""
     locks, key = FlockLockManager(), f"{one.folder.name}/{RECORD}"
     if not locks.acquire_lock(key, "gc", acquire_timeout=0):
         return False

@@ -25,13 +25,13 @@ POLL = 0.2  # seconds between two attempts to take a lock
 class FlockLockManager(LockManager):
     """Prefect lock manager based on flock: one lock file per key, held through an open descriptor of this process."""
 
-    # path -> (descriptor, holder). On the class, because Prefect copies the manager with each task's cache policy.
+    # path -> (descriptor, holder); on the class, so that copies of the manager share it
     _held: ClassVar[dict[str, tuple[int, str]]] = {}
 
     def acquire_lock(
         self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None
     ) -> bool:
-        """Take the lock of `key`; waits at most `acquire_timeout` seconds (None: without limit). Returns whether it is held."""
+        """Take the lock of `key`. Waits at most `acquire_timeout` seconds (None: without limit). Returns whether it is held."""
         path = self._path(key)
         if self.is_lock_holder(key, holder):
             return True
@@ -88,7 +88,7 @@ class FlockLockManager(LockManager):
 
 @contextmanager
 def held(name: str) -> Iterator[None]:
-    """Hold the lock `name` during the block; waits for other processes on this disk."""
+    """Hold the lock `name` during the block, and wait for other processes on this disk."""
     descriptor = os.open(locks() / (name.replace("/", "__") + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

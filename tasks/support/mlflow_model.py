@@ -38,7 +38,7 @@ _ROW = "0:1.0"
 
 
 def log_model(folder: Path, test: Path, run_id: str, role: str, card: str) -> str:
-    """Log a checkpoint under a run; returns the id of the logged model. `test` is read for the input columns."""
+    """Log a checkpoint under a run. Returns the id of the logged model. `test` is read for the input columns."""
     import mlflow
 
     pair = "pair" in read_jsonl(test)[0]

@@ -1,6 +1,6 @@
 """End orphan processes of killed runs: Prefect's temporary server and DVC's stages survive their parent.
 
-Every process that a run starts inherits TRANSFERLINE_PARENT. The next run ends the processes whose parent is dead, so that
+Every process that a run starts inherits TRANSFERLINE_PARENT. The next run ends those that have lost their parent, so that
 ten kills do not leave ten servers.
 """
 
@@ -15,7 +15,7 @@ MARK = "TRANSFERLINE_PARENT"
 
 
 def end_orphans() -> int:
-    """End this user's marked processes whose parent run is dead; returns their number."""
+    """End this user's marked processes that have lost their parent run. Returns their number."""
     ended = []
     for process in psutil.process_iter(["pid", "ppid"]):
         try:

@@ -40,7 +40,7 @@ def patience() -> float:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether an error means that the server cannot be reached now; False if the server refused the request."""
+    """Whether an error means that the server cannot be reached now, False if the server refused the request."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import Timeout
@@ -66,13 +66,13 @@ def patiently(call: Callable[[], Result], what: str) -> Result:
             if not is_away(error) or time.monotonic() > deadline:
                 raise
             if not announced:
-                console.print(f"  [yellow]waiting[/] the tracking server does not respond; {what} waits for it")
+                console.print(f"  [yellow]waiting[/] the tracking server does not answer; {what} waits for it")
                 announced = True
             time.sleep(min(5.0, REST))
 
 
 def create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-    """Create a run; returns its id, which is provisional while the server is unreachable."""
+    """Create a run. Returns its id, which is provisional while the server is unreachable."""
     local = f"{PENDING}{uuid.uuid4().hex}"
     entry = {"do": "create", "run": local, "experiment": experiment, "name": name, "tags": dict(tags)}
     send(client, {**entry, "time": int(1000 * time.time())})
@@ -80,7 +80,7 @@ def create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> 
 
 
 def send(client: Any, entry: dict[str, Any]) -> None:
-    """Send buffered entries and then this one; if the server is unreachable, buffer this one too."""
+    """Send buffered entries and then this one. If the server is unreachable, buffer this one too."""
     global _away_until
     mine = _file()
     if time.monotonic() >= _away_until:
@@ -93,14 +93,14 @@ def send(client: Any, entry: dict[str, Any]) -> None:
                 raise
             _away_until = time.monotonic() + REST
             console.print(
-                "  [yellow]waiting[/] the tracking server does not respond; the run goes on and its logs are sent later"
+                "  [yellow]waiting[/] the tracking server does not answer; the run goes on, its logs are sent later"
             )
     with mine.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
 
 
 def drain(client: Any, wait: bool = False) -> bool:
-    """Send the entries that this process and dead processes have buffered; returns whether all were sent.
+    """Send the entries that this process and dead processes have buffered. Returns whether all were sent.
 
     With `wait`, retries for `patience()` seconds while the server is unreachable.
     """
@@ -123,7 +123,7 @@ def drain(client: Any, wait: bool = False) -> bool:
 
 
 def real_id(run: str) -> str:
-    """The server's id for a provisional id; returns the argument if the server has not created the run yet."""
+    """The server's id for a provisional id. Returns the argument if the server has not created the run yet."""
     known = folder() / "ids" / run
     return known.read_text(encoding="utf-8") if run.startswith(PENDING) and known.exists() else run
 
@@ -185,6 +185,6 @@ def _file() -> Path:
 
 
 def _alive(file: Path) -> bool:
-    """Whether the process that writes a file may still live; on another machine that cannot be checked."""
+    """Whether the process that writes a file may still live. On another machine that cannot be checked."""
     host, pid = file.stem.rsplit("-", 1)
     return host != os.uname().nodename or psutil.pid_exists(int(pid))
