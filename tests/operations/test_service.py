@@ -90,13 +90,13 @@ def test_new_data_retrains_exactly_the_targets_it_touches(service: Served) -> No
     known = len(service.runs("retrain"))
     pushed = service.transferline("data", "push", "-m", "the first data")
     assert pushed.returncode == 0, pushed.stderr
-    announced = sum(name in pushed.stdout.split("touched:")[1] for name in ("reviews", "plays", "coins"))
+    announced = sum(name in pushed.stdout.split("changed targets:")[1] for name in ("reviews", "plays", "coins"))
     wait_for(lambda: len(service.runs("retrain")) >= known + announced, 120)
     before = {run.id for run in service.runs("retrain")}
     write_reviews(service.project / "plays.csv", 260, seed=9)
     done = service.transferline("data", "push", "-m", "more plays")
     assert done.returncode == 0, done.stderr
-    assert "touched: plays" in done.stdout
+    assert "changed targets: plays" in done.stdout
     wait_for(lambda: any(run.id not in before for run in service.runs("retrain")), 60)
     time.sleep(5)
     started = [run for run in service.runs("retrain") if run.id not in before]
@@ -104,7 +104,7 @@ def test_new_data_retrains_exactly_the_targets_it_touches(service: Served) -> No
     assert service.finish(started[0].id).is_completed()
     again = service.transferline("data", "push")
     assert "dvc.lock is unchanged" in again.stdout
-    assert "touched: no target" in again.stdout
+    assert "changed targets: none" in again.stdout
 
 
 @pytest.mark.slow
