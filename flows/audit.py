@@ -49,7 +49,7 @@ def audit(
 
     Args:
         target: a name from params.yaml
-        recipe: a recipe of params.yaml; `own` is the target's default, `auto` the choice of the last comparison
+        recipe: a recipe of params.yaml. `own` is the target's default, `auto` the choice of the last comparison
         device: where to compute
         precision: precision of training, if models are still to be built
     """

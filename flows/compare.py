@@ -54,13 +54,13 @@ def compare(
 
     Args:
         target: a name from params.yaml
-        comparison: a comparison of params.yaml; all following parameters override it
-        recipes: names of recipes; empty: those of the comparison
+        comparison: a comparison of params.yaml, which all following parameters override
+        recipes: names of recipes (default: those of the comparison)
         budgets: label budgets besides all labels, as counts or as fractions below 1
-        labels: limit the target to this many labelled examples; source examples are not limited
+        labels: limit the target to this many labelled examples, but not its source tasks
         seeds: seeds of the fine-tuning, at least 3
-        trials: settings of learning rate and epochs tried for each recipe; the best on validation is kept
-        halving: factor of successive halving; 0 drops no recipe
+        trials: settings of learning rate and epochs tried for each recipe, of which the best on validation is kept
+        halving: factor of successive halving (0 drops no recipe)
         compute: equal gives cheaper recipes more epochs, until all may cost as much as the most expensive one
         minutes: time limit in minutes
         flops: limit of the training in FLOPs

@@ -63,10 +63,10 @@ def diagnose(
 
     Args:
         target: a name from params.yaml
-        bases: base models to diagnose; empty: the base of the target's default recipe
-        labels: limit the target to this many labelled examples; source examples are not limited
+        bases: base models to diagnose (default: the base of the target's default recipe)
+        labels: limit the target to this many labelled examples, but not its source tasks
         device: where to compute
-        precision: precision of training; a diagnosis itself trains nothing
+        precision: precision of training, which a diagnosis itself does not need
     """
     begin()
     params = load_params(root() / "params.yaml")

@@ -39,8 +39,8 @@ def retrain_all(
     """Retrain several targets. Returns one row per target. Raises SomeFailed at the end if one failed.
 
     Args:
-        targets: names from params.yaml; empty: all targets
-        recipe: the recipe for all targets; `own` is the default of each target
+        targets: names from params.yaml (default: all targets)
+        recipe: the recipe for all targets. `own` is the default of each target
         device: where to compute
         precision: precision of training
     """

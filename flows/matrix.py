@@ -40,8 +40,8 @@ def matrix(
 
     Args:
         comparison: a comparison of params.yaml in which recipes name `other` as their source
-        targets: names of targets; empty: all that are both source and target in the `pairs` of params.yaml
-        seeds: seeds of the fine-tuning, at least 3; empty: those of the comparison
+        targets: names of targets (default: all that are both source and target in the `pairs` of params.yaml)
+        seeds: seeds of the fine-tuning, at least 3 (default: those of the comparison)
         device: where to compute
         precision: precision of training
     """

@@ -21,7 +21,7 @@ def notice_data(branch: str = "", fetch: bool = True) -> list[str]:
     """Compare a branch's dvc.lock with the previous one. Emits `transferline.data.changed` for each changed target.
 
     Args:
-        branch: the tracked branch; empty: the current branch
+        branch: the tracked branch (default: the current branch)
         fetch: fetch from the git remote first, if there is one
     """
     begin()

@@ -35,10 +35,10 @@ def retrain(
 
     Args:
         target: the target to retrain, a name from params.yaml
-        recipe: a recipe of params.yaml; `own` is the target's default, `auto` the choice of the last comparison
-        seeds: seeds of the fine-tuning, at least 3; empty: those of the target
-        device: where to compute; auto uses a GPU if there is one
-        precision: precision of training; auto is bf16 if the hardware supports it
+        recipe: a recipe of params.yaml. `own` is the target's default, `auto` the choice of the last comparison
+        seeds: seeds of the fine-tuning, at least 3 (default: those of the target)
+        device: where to compute (auto uses a GPU if there is one)
+        precision: precision of training (auto is bf16 if the hardware supports it)
     """
     begin()
     # everything that can be refused is refused before any compute is spent: names, data, then the plan of the chain

@@ -31,8 +31,8 @@ def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str,
 
     Args:
         target: a name from params.yaml
-        stream: file or folder of texts; empty: operations.<target>.watch.stream of params.yaml
-        threshold: proxy A-distance (0 to 2) above which drift is reported; 0: the threshold of params.yaml
+        stream: file or folder of texts (default: operations.<target>.watch.stream of params.yaml)
+        threshold: proxy A-distance (0 to 2) above which drift is reported (0: the threshold of params.yaml)
     """
     begin()
     params = load_params(root() / "params.yaml")

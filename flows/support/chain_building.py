@@ -22,7 +22,7 @@ STAGES = {"base": collect_base, "select": select, "adapt": adapt, "tune": tune, 
 
 
 def request_of(line: Line, chain: Chain, run: TransferRun) -> Request:
-    """Template of all build requests of a retrain; each request replaces `step` and `data`."""
+    """Template of all build requests of a retrain. Each request replaces `step` and `data`."""
     return Request(chain.steps[0], {}, line.runtime, run.run_id, run.experiment_id, {"commit": commit()})
 
 

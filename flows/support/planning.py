@@ -50,7 +50,7 @@ class Line:
         return replace(self, recipe=decided.name, decided=decided)
 
     def lenders(self) -> tuple[str, ...]:
-        """Source tasks of the recipe; for `auto`, those of the last comparison's choice."""
+        """Source tasks of the recipe. For `auto`, those of the last comparison's choice."""
         if self.recipe != AUTO:
             return self.declared.borrows()
         from transferline.tasks.support.comparison_decision import last_decision

@@ -157,7 +157,7 @@ class Contest:
         return plan.only([name for name in plan.entries if name in kept | others])
 
     def part(self, plan: Tournament, leaves: Sequence[Leaf], what: str, needed: bool = False) -> bool:
-        """Build some models if they fit into the limits. Returns whether they did; raises InputError if `needed` ones do not."""
+        """Build some models if they fit into the limits. Returns whether they did. Raises InputError if `needed` ones do not."""
         bound = self.bound(plan, leaves)
         left_flops = math.inf if self.question.flops is None else self.question.flops - self.spent
         elapsed = (time.monotonic() - self.started) / 60
@@ -184,7 +184,7 @@ class Contest:
         return Bound(todo, flops, minutes(flops, self._speed()), len(leaves))
 
     def each(self, plan: Tournament, leaves: Sequence[Leaf], every: bool = False) -> tuple[list[Step], list[float]]:
-        """Unfinished steps of some models with the upper bound of their FLOPs; with `every`, all steps but predictions."""
+        """Unfinished steps of some models with the upper bound of their FLOPs. With `every`: all steps but predictions."""
         ground = plan.ground
         test, validation = ground.data["test"].md5, ground.data["validation"].md5
         scored = [predict_step(leaf.key, test) for leaf in leaves]
@@ -217,7 +217,7 @@ class Contest:
         return forecast
 
     def _bases(self, plan: Tournament) -> Callable[[str], str]:
-        """Function from a step's key to the key of its base; '' for steps without a base."""
+        """Function from a step's key to the key of its base, or '' for steps without a base."""
 
         def base_of(key: str) -> str:
             step = plan.steps[key]

@@ -56,7 +56,7 @@ class Builder:
     built: dict[str, Built] = field(default_factory=dict)
 
     def bases(self, tournament: Tournament) -> None:
-        """Collect the bases, whose size and family the following steps need."""
+        """Collect the bases: the following steps need their size and family."""
         self.build([step for step in tournament.steps.values() if step.kind == "base"])
         self._check_families(tournament, tournament.leaves)
 
