@@ -80,6 +80,7 @@ def audit(
 
 def ask_sources(chain: Chain, data: Data, lenders: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
     """Forgetting of each source task: a probe on the challenger's encoder against a probe on the base."""
+    # the first seed: a description needs one model, not all of them
     base, model = store() / chain.steps[0].key, store() / chain.roles["challenger"][0]
     found = {}
     for name in lenders:
@@ -94,6 +95,7 @@ def ask_pairs(chain: Chain, params: Params, task: str, runtime: Runtime) -> dict
     """Bias by audit, model (`before`, `after`) and kind of pair. Empty for targets without one output per text."""
     found: dict[str, dict[str, dict[str, Bias]]] = {}
     for name, spec in params.audits.items() if issubclass(TARGETS[task], SequenceTarget) else ():  # type: ignore[index]
+        # a public data set is fetched by DVC; a file of the user's is read where it is
         source = Path(spec.data).name
         if source in params.sources:
             reproduce([f"fetch@{source}"])

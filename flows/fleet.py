@@ -69,6 +69,7 @@ def retrain_all(
 
 def _lanes(device: str) -> int:
     """Number of concurrent targets: one per local device, or enough to keep a cluster busy."""
+    # locally a target keeps one device busy, and on a CPU two would only slow each other down
     if placement() != "local":
         return IN_FLIGHT
     return 1 if device == "cpu" else max(1, len(devices()))

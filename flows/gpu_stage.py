@@ -22,5 +22,5 @@ def stage(request: dict[str, Any]) -> dict[str, Any]:
     """
     wanted = Request.from_json(request)
     checkpoint = build_on_a_slot(wanted) if devices() else build_checkpoint(wanted)
-    offer_built(wanted.key)
+    offer_built(wanted.key)  # without the record: `retrain` writes it when it has seen the checkpoint
     return checkpoint.model_dump()

@@ -42,6 +42,7 @@ def predict(
     begin()
     rows, texts = read_texts(source, text)
     pairs = [text_of(row, pair) for row in rows] if pair else None
+    # look=False: labels and probabilities only, without the features that `watch` needs
     number, scored = score(f"{target}@{version}", texts, device, pairs, look=False)
     table = pd.DataFrame({"file": [r.file for r in rows], "row": [r.number for r in rows], "text": texts})
     table["label"] = scored.predicted
@@ -49,7 +50,7 @@ def predict(
         table[name] = values
     place = root() / output
     _write(table, place)
-    counts = table["label"].value_counts().head(50)
+    counts = table["label"].value_counts().head(50)  # generated texts can have any number of values
     summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
     create_table_artifact(
         summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {number}"

@@ -74,6 +74,7 @@ def _measure(target: str, texts: list[str], params: Params) -> Drift:
     if min(len(held_out), len(new)) < LEAST:
         what = f"{len(held_out)} reference and {len(new)} new texts are too few to compare distributions"
         raise InputError(f"watch {target!r}", what, f"Provide at least {LEAST} of each")
+    # one call for both sides, so that they are scored by the same model in the same way
     _, scored = score(f"{target}@champion", [*held_out, *new])
     known, incoming = np.split(scored.features, [len(held_out)])
     before, now = scored.shares(slice(len(held_out))), scored.shares(slice(len(held_out), None))

@@ -90,6 +90,7 @@ def contaminated_rows(target: str, params: Params, lenders: Sequence[str] = ()) 
 
 
 def _contaminated(profiles: Mapping[str, Any], target: str) -> list[str]:
+    # `prepare`, `pair` and `corpus` each report the test rows that they found copies of
     rows = list((profiles.get("target") or {}).get("contaminated_test_rows", []))
     lent = [row for name, p in profiles.items() if name.startswith(PAIR) for row in p["contaminated_test_rows"]]
     return rows + lent + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])

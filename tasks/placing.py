@@ -42,7 +42,7 @@ def placement() -> Placement:
     """Read and check TRANSFERLINE_PLACEMENT, `local` by default. Raises InputError on another value."""
     declared = os.environ.get("TRANSFERLINE_PLACEMENT", "local")
     if declared not in ("local", "workers", "ray"):
-        raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is no placement", "Use local, workers or ray")
+        raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is not a placement", "Use local, workers or ray")
     return cast(Placement, declared)
 
 
@@ -121,8 +121,10 @@ def _child(request: Request, taken: Slot) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{request.key}.json"
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")
-    file.with_suffix(".error").unlink(missing_ok=True)
+    file.with_suffix(".error").unlink(missing_ok=True)  # of an earlier attempt
+    # before torch is imported: CUDA reads this variable once
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": taken.visible, "TRANSFERLINE_ROOT": str(root())}
+    # -P keeps the current folder off sys.path, so that no file there can hide an installed module
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.child", str(file)]
     # the child inherits the open lock: if this process is killed first, the device stays taken until the child has ended
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:
@@ -153,6 +155,7 @@ def _on_a_worker(request: Request) -> Checkpoint:
 
     from transferline.tasks.support.shared_store import fetch, offer_input
 
+    # the worker may be on another machine, which has the shared store but not this project's data
     for role, md5 in request.step.data:
         offer_input(request.data[role], md5)
     for _ in range(most_starts()):

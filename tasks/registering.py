@@ -98,6 +98,7 @@ def _register(
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
+    # one lease for look-up, creation and alias: two runs with the same key must not create two versions
     with exclusive(f"registry-{chain.target}", everywhere=True):
         versions = {role: _version_of(chain, data, role, key, report, verdict, run_id) for role, key in wanted.items()}
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
@@ -120,7 +121,7 @@ def _version_of(chain: Chain, data: Data, role: str, key: str, report: Report, v
     """The registered version of a key. It is created if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
     if found:
-        return str(max(found, key=lambda version: int(version.version)).version)
+        return str(max(found, key=lambda version: int(version.version)).version)  # the newest, if several exist
     folder = store() / key
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
@@ -152,6 +153,7 @@ def _restore(version: Any, folder: Path) -> None:
     """
     import mlflow
 
+    # in the store, on the same disk as the checkpoint: the rename at the end is then atomic
     scratch = store() / ".making" / f"restore-{folder.name}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

@@ -32,7 +32,7 @@ def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> A
     """
     if not line.params.operation(line.target).approval or verdict.decision != "promote":
         return Approval(True)
-    if not deployment.id:
+    if not deployment.id:  # started from the command line, which cannot show a form
         console.print(f"  [yellow]waiting[/] for approval: transferline promote {line.target}@challenger --reason ...")
         return Approval(False, reason="waits for approval")
     lines = [f"**{line.target}**: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons)]

@@ -98,6 +98,7 @@ def _stages(run: TransferRun, chain: Chain, built: Mapping[str, Built]) -> str:
 
 
 def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report: Report) -> None:
+    # the two models whose difference is the effect of the transfer
     for role in ("challenger", "unadapted"):
         shipped = groups[role].predictions[groups[role].shipped]
         for name, draw in FIGURES.get(shipped.kind, {}).items():

@@ -16,7 +16,7 @@ from transferline.tasks.support.garbage import find_version
 
 def read_texts(source: str, column: str) -> tuple[list[Row], list[str]]:
     """Rows and texts of a file or folder. Raises InputError with file and row if a row has no text."""
-    place = (root() / source).resolve()
+    place = (root() / source).resolve()  # an absolute `source` stays as it is
     if not place.exists():
         raise InputError(place, "there is no such file or folder", "Give a .csv, .tsv, .jsonl, .parquet or .txt")
     rows = list(read_rows(place, Read()))

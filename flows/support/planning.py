@@ -42,6 +42,7 @@ class Line:
         """This line with `auto` replaced by the recipe of the last comparison. Raises InputError if that decision is stale."""
         if self.recipe != AUTO:
             return self
+        # imported here: it loads MLflow, which a plan with a named recipe does not need
         from transferline.tasks.support.comparison_decision import last_decision, settle
 
         decision = last_decision(self.target)
@@ -107,7 +108,7 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     params = load_params(root() / "params.yaml")
     spec = params.target(target)
     chosen = recipe or spec.recipe
-    if chosen != AUTO:
+    if chosen != AUTO:  # `auto` is resolved later, when the data is known (`Line.settled`)
         params.recipe(chosen)
     if seeds is not None and seeds < LEAST_SEEDS:
         raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")

@@ -21,6 +21,7 @@ def begin() -> None:
     worker busy for ever.
     """
     end_orphans()
+    # run_count has no value outside a flow run
     if int(flow_run.run_count or 1) > most_starts():
         with get_client(sync_client=True) as client:
             states = client.read_flow_run_states(flow_run.id)

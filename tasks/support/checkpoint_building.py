@@ -48,7 +48,7 @@ def finished(request: Request) -> Checkpoint | None:
 def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkpoint:
     folder = store() / request.key
     out, state = store() / ".making" / request.key, store() / ".state" / request.key
-    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)  # of a killed attempt; its saved state stays, and training resumes from it
     out.mkdir(parents=True)
     state.mkdir(parents=True, exist_ok=True)
     fetch_state(request.key, state)
@@ -104,9 +104,10 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **request.tags,
         }
-        digest = publish(out, folder, lineage)
+        digest = publish(out, folder, lineage)  # one rename: the key has either the complete checkpoint or none
         spent = {name: cost[name] for name in ("tokens", "flops", "seconds", "peak_bytes")}
         run.finish(summary, spent, {"transferline.key": request.key, "transferline.digest": digest})
+    # saved states are needed until the checkpoint is published
     shutil.rmtree(state, ignore_errors=True)
     forget_state(request.key)
     return Checkpoint(key=request.key, digest=digest, summary=summary, run_id=run.run_id)

@@ -68,6 +68,7 @@ def declared(params: Params) -> list[Deployment]:
             found.append(
                 _scheduled("transferline.flows.watch.watch", name, pools, (TAG,), {"target": name}, operation.watch)
             )
+    # without `transferline serve`, `tend` runs on a schedule, one run at a time
     if not tended():
         found = [replace(one, cron=EVERY, single=True) if one.entrypoint == TEND else one for one in found]
     return found
@@ -81,7 +82,7 @@ def tended() -> bool:
 def _scheduled(
     entrypoint: str, name: str, pools: Mapping[str, str], tags: tuple[str, ...], given: dict[str, Any], when: Any
 ) -> Deployment:
-    pool = pools.get(entrypoint, TAG)
+    pool = pools.get(entrypoint, TAG)  # the pool of the same flow in prefect.yaml
     about = f"Scheduled run for {name}. A run that would overlap the previous one is cancelled."
     return Deployment(name, entrypoint, pool, tags, about, given, when.cron, when.timezone, single=True)
 
@@ -115,6 +116,7 @@ def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule
         enforce_parameter_schema=flow.should_validate_parameters,
         work_pool_name=one.pool,
         tags=[*one.tags, _project_tag()],
+        # without a description of its own: the docstring up to its parameters, which the form shows by themselves
         description=one.description or (flow.description or "").split("\n\nArgs:")[0].strip(),
         schedules=[DeploymentScheduleCreate(schedule=schedule, active=True)] if schedule else [],
         job_variables={"env": _environment()},
@@ -161,9 +163,10 @@ def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
 def _remove_others(client: SyncPrefectClient, names: Sequence[str]) -> None:
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 
-    mine = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, _project_tag()]))
+    # both tags: several projects may share a server, and a project must not delete the deployments of another
+    of_project = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, _project_tag()]))
     flows: dict[Any, str] = {}
-    for one in client.read_deployments(deployment_filter=mine):
+    for one in client.read_deployments(deployment_filter=of_project):
         flows.setdefault(one.flow_id, client.read_flow(one.flow_id).name)
         if f"{flows[one.flow_id]}/{one.name}" not in names:
             client.delete_deployment(one.id)
@@ -182,6 +185,7 @@ def _load(entrypoint: str) -> Flow[Any, Any]:
 
 def _pull_steps() -> list[dict[str, Any]]:
     """The pull section of prefect.yaml with environment variables filled in. The worker resolves references to blocks."""
+    # prefect.yaml of the repository refers to this variable
     os.environ.setdefault("TRANSFERLINE_ROOT", str(root()))
     text = yaml.safe_dump(_prefect_yaml().get("pull") or [])
     return yaml.safe_load(_VARIABLE.sub(lambda found: os.environ.get(found.group(1), ""), text))

@@ -93,7 +93,7 @@ def slot(names: list[str] | None = None) -> Iterator[Slot]:
 def _take(names: list[str]) -> Slot | None:
     for name in names:
         descriptor = os.open(_folder() / f"gpu-{name.replace('/', '_')}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError):  # another process holds it: try the next device
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return Slot(name, descriptor)
         os.close(descriptor)

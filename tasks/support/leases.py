@@ -28,6 +28,7 @@ def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
         from prefect.concurrency.sync import concurrency
 
         limit = f"transferline-{name}"
+        # a limit of one slot is a lock; Prefect's `concurrency` needs it to exist
         with get_client(sync_client=True) as client:
             client.upsert_global_concurrency_limit_by_name(limit, 1)
         with concurrency(limit, occupy=1, lease_duration=LEASE, strict=True, raise_on_lease_renewal_failure=False):

@@ -74,6 +74,7 @@ def patiently(call: Callable[[], Result], what: str) -> Result:
 def create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str:
     """Create a run. Returns its id, which is provisional while the server is unreachable."""
     local = f"{PENDING}{uuid.uuid4().hex}"
+    # the time of now: the server would otherwise record the time at which it is back
     entry = {"do": "create", "run": local, "experiment": experiment, "name": name, "tags": dict(tags)}
     send(client, {**entry, "time": int(1000 * time.time())})
     return real_id(local)
@@ -82,10 +83,10 @@ def create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> 
 def send(client: Any, entry: dict[str, Any]) -> None:
     """Send buffered entries and then this one. If the server is unreachable, buffer this one too."""
     global _away_until
-    mine = _file()
+    buffer = _file()
     if time.monotonic() >= _away_until:
         try:
-            _send_file(client, mine)
+            _send_file(client, buffer)  # buffered entries first: the order of entries is kept
             _perform(client, entry)
             return
         except Exception as error:
@@ -95,7 +96,7 @@ def send(client: Any, entry: dict[str, Any]) -> None:
             console.print(
                 "  [yellow]waiting[/] the tracking server does not answer; the run goes on, its logs are sent later"
             )
-    with mine.open("a", encoding="utf-8") as file:
+    with buffer.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
 
 

@@ -71,10 +71,11 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
 
 
 def _start(file: Path, rank: int, shared: dict[str, str], runtime: Runtime) -> subprocess.Popen[bytes]:
-    mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
-    mine["TRANSFERLINE_ROOT"] = str(root())
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
+    own["TRANSFERLINE_ROOT"] = str(root())
+    # -P keeps the current folder off sys.path, where a user's own `tasks` could hide ours
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.process_group", str(file), str(rank)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **mine})
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **own})
 
 
 def _threads(runtime: Runtime) -> int:

@@ -60,6 +60,7 @@ def _copy(key: str, last: str) -> None:
     if files.exists(f"{base}/{last}") and _same(files, base, folder):
         return
     paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    # lineage and record last: readers take them as the sign of a complete copy
     for path in sorted(paths, key=lambda p: (p.name == RECORD, p.name == LINEAGE)):
         _put(files, path, f"{base}/{path.relative_to(folder).as_posix()}")
 
@@ -98,8 +99,10 @@ def offer_state(key: str, state: Path) -> None:
     root = files._strip_protocol(base)
     before = files.find(base) if files.exists(base) else []
     paths = [*state.glob("best-*.safetensors"), *(p for p in newest.iterdir() if p.is_file())]
+    # progress.json last: it marks the state as complete
     for path in sorted(paths, key=lambda p: p.name == "progress.json"):
         _put(files, path, f"{base}/{path.relative_to(state).as_posix()}")
+    # only now the previous state may go: at any time one complete state is in the store
     fresh = {f"{root}/{path.relative_to(state).as_posix()}" for path in paths}
     for name in before:
         if name not in fresh:

@@ -14,8 +14,9 @@ from transferline.cli.operations import Device
 app = typer.Typer(
     help="Transfer learning for text: adapt, fine-tune, evaluate and register models.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # plain tracebacks: they can be copied into an issue
 )
+# `push` belongs to the group `data`, but it is no stage that DVC calls
 data_stages.app.command("push")(operations.push)
 app.add_typer(data_stages.app, name="data")
 for _command in (
@@ -92,6 +93,7 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
         table.add_column(column, no_wrap=column == "key")
     for step in chain:
         table.add_row(step.title, step.key, "\n".join(step.parents) or "-", "reuse" if reused[step.key] else "build")
+    # rich assumes 80 columns without a terminal, where keys would be cut off
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -152,8 +152,8 @@ def gc(
 
     total = 0
     for one in unneeded(days):
-        gone = remove(one) if delete else False
-        state = ("deleted" if gone else "in use ") if delete else "would go"
+        deleted = remove(one) if delete else False
+        state = ("deleted" if deleted else "in use ") if delete else "unneeded"
         total += one.size
         console.print(f"  {state}  {one.folder.name:40} {one.size / 1e6:8.1f} MB")
     done = "deleted" if delete else "would be freed; run with --delete to delete"
@@ -176,6 +176,7 @@ def push(
     names = list(targets or params.targets)
     touched, commit = push_data(params, names, message)
     server = os.environ.get("PREFECT_API_URL")
+    # Prefect's automation starts a retrain for each event
     for target in touched if server else []:
         tell("data.changed", target, f"{target}: new data, commit {commit[:8]}", revision=commit)
     console.print(f"committed {commit[:8]}" if commit else "dvc.lock is unchanged")

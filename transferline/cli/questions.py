@@ -42,6 +42,7 @@ def compare(
     name = target or params.default_target
     params.target(name)
     params.comparison(comparison)
+    # names are checked before the flow is imported, which takes seconds
     chosen = _split(recipes)
     for recipe in chosen:
         params.recipe(recipe)

@@ -79,7 +79,7 @@ class Contest:
         """Choose one variant of each recipe on validation. Every recipe gets the same number of trials."""
         variants = {name: tried(name, recipe, self.question.trials) for name, recipe in recipes.items()}
         flat = {name: recipe for several in variants.values() for name, recipe in several.items()}
-        if len(flat) == len(recipes):
+        if len(flat) == len(recipes):  # one variant each: nothing to choose
             return dict(recipes)
         plan = plan_tournament(self.builder.ground, flat, controls=False)
         first = {leaf.entry: leaf for leaf in self._first(plan, list(flat))}
@@ -118,9 +118,11 @@ class Contest:
             parts = dict(zip(*self.each(plan, [leaf], every=True), strict=True))
             last = next(flops for step, flops in parts.items() if step.key == leaf.key)
             cost[name] = (sum(parts.values()) - last, last)
-        most = max(sum(parts) for parts in cost.values())
+        highest = max(sum(parts) for parts in cost.values())
+        # only the fine-tuning gets longer; what comes before it costs the same
         return {
-            name: longer(recipe, (most - cost[name][0]) / max(cost[name][1], 1.0)) for name, recipe in recipes.items()
+            name: longer(recipe, (highest - cost[name][0]) / max(cost[name][1], 1.0))
+            for name, recipe in recipes.items()
         }
 
     def validate(self, leaves: Sequence[Leaf]) -> dict[str, float]:
@@ -136,7 +138,7 @@ class Contest:
         """Successive halving over seeds with all labels. Controls, and the controls paired with survivors, stay."""
         rows, factor = plan.ground.rows, self.question.halving
         names = [name for name, entry in plan.entries.items() if not entry.added]
-        known: dict[str, float] = {}
+        known: dict[str, float] = {}  # validation scores by key: a later rung trains only the new seeds
 
         def scores(some: list[str], seeds: int) -> dict[str, float]:
             groups = {name: [leaf for leaf in plan.group(name, rows) if leaf.seed < seeds] for name in some}
@@ -194,6 +196,7 @@ class Contest:
         todo = [step for step in wanted if every or not recorded(step.key)]
         forecast = self._forecast(plan)
         base_of = self._bases(plan)
+        # how many examples each selection keeps, which sets the cost of the steps that read it
         counts = {
             step.key: int(getattr(step.stage, "count", 0)) for step in plan.steps.values() if step.kind == "select"
         }
@@ -211,7 +214,6 @@ class Contest:
         ground = plan.ground
         bases = {s.key: store() / s.key for s in plan.steps.values() if s.kind == "base" and (store() / s.key).exists()}
         files = {pin.md5: pin.path for pin in ground.data.values()} | {"train": ground.data["train"].path}
-        # one forecast per set of collected bases: it reads the sizes of models and files once
         forecast = self.forecasts.setdefault(frozenset(bases), Forecast(bases, files))
         forecast.steps = plan.steps
         return forecast
@@ -228,6 +230,7 @@ class Contest:
         return base_of
 
     def _speed(self) -> float:
+        """FLOPs per second of the fine-tunings in this store."""
         lineages = {folder.name: read_lineage(folder) or {} for folder in store().glob("tune-*")}
         return speed(lineages)
 

@@ -33,6 +33,7 @@ def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recip
     returns the label budgets as counts.
     """
     names = {recipe.base for recipe in recipes}
+    # distillation trains a second base, its student
     names |= {start for recipe in recipes if (start := recipe.tune.starts_from()) in params.bases and start}
     bases = {name: resolved_base(params, name) for name in sorted(names)}
     families = {name: family_known(base) for name, base in bases.items()}

@@ -84,7 +84,7 @@ def write_files(evidence: Evidence, result: Result, run_id: str) -> list[Path]:
     winner = evidence.tournament.entries[result.board.winner]
     write_json(folder / DECISION, to_json(result.decision, winner.recipe, _lineage(evidence, result, run_id, when)))
     (folder / "dvc.yaml").write_text(_for_dvc(result), encoding="utf-8")
-    return sorted(path for path in folder.iterdir() if path.name != "dvc.yaml")
+    return sorted(path for path in folder.iterdir() if path.name != "dvc.yaml")  # dvc.yaml is no result
 
 
 def _lineage(evidence: Evidence, result: Result, run_id: str, when: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _lineage(evidence: Evidence, result: Result, run_id: str, when: str) -> dict
 
 def _for_dvc(result: Result) -> str:
     """The dvc.yaml through which `dvc metrics diff` and `dvc plots` find the comparison."""
-    names = [name for name in result.curves if name != "majority"]
+    names = [name for name in result.curves if name != "majority"]  # a flat line that would only compress the others
     plots: list[dict[str, Any]] = [
         {"label curves": {"x": "labels", "y": {"curves.csv": names}, "title": f"{result.target}: {result.metric}"}},
         {"leaderboard.csv": {"template": "bar_horizontal", "x": "score", "y": "entry"}},
@@ -116,6 +116,7 @@ def _for_dvc(result: Result) -> str:
 
 
 def _address(run: ComparisonRun, report: Path) -> str:
+    # a link that opens in a browser: on the server if there is one, else the local file
     uri = tracking_uri().rstrip("/")
     if uri.startswith("http"):
         return f"{uri}/#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/report.html"

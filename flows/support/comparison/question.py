@@ -46,6 +46,7 @@ def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[s
     unnamed = {n: r for n, r in known.items() if not question.recipes or (FROM in n and not question.lenders)}
     if not unnamed:
         return known
+    # admission does not depend on label budgets: all labels are enough
     ground = open_ground(params, target, data, list(unnamed.values()), lambda rows, _: (rows,), question.seeds)
     fitting = admitted(ground, unnamed)
     chosen = {name: recipe for name, recipe in known.items() if name not in unnamed or name in fitting}
@@ -58,11 +59,12 @@ def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[s
 
 def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:
     """The recipes that a question names. If it names none, all recipes with source tasks that the target has a pair with."""
-    lending = params.lenders(target)
+    sources = params.lenders(target)
     named = names_of(question.recipes or tuple(params.recipes), params.recipes)
-    known = from_lenders(named, question.lenders or lending)
+    # a recipe with the source `other` becomes one recipe per source task
+    known = from_lenders(named, question.lenders or sources)
     if not question.recipes:
-        known = {name: recipe for name, recipe in known.items() if set(lending).issuperset(recipe.borrows())}
+        known = {name: recipe for name, recipe in known.items() if set(sources).issuperset(recipe.borrows())}
     return variants(known, question.vary)
 
 
@@ -74,7 +76,7 @@ def lenders_of(params: Params, target: str, question: Comparison) -> list[str]:
 def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> None:
     """Print the upper bound of the cost, and the smallest difference that the test set can detect, before building."""
     ground, bound = contest.builder.ground, contest.most(recipes)
-    rows = len(ground.data["test"].path.read_text(encoding="utf-8").splitlines())
+    rows = len(ground.data["test"].path.read_text(encoding="utf-8").splitlines())  # JSON Lines: one row per line
     console.print(
         f"[bold]{ground.target}[/]  comparison {name}: {len(recipes)} recipes and controls, labels {list(ground.budgets)}, "
         f"{ground.seeds} seeds: {bound.leaves} models; at most {bound} left to do"
@@ -92,11 +94,12 @@ def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> Non
 
 def evidence_of(contest: Contest, plan: Tournament) -> Evidence:
     """Score every model on the test set, after all choices are made, and collect predictions, lineages and costs."""
+    # budgets that were left out for lack of time or FLOPs are no part of the evidence
     builder, ground = contest.builder, replace(plan.ground, budgets=tuple(contest.budgets))
     leaves = [leaf for leaf in plan.leaves if leaf.budget in contest.budgets]
     plan = replace(plan, ground=ground, leaves=tuple(leaves))
-    whole = [leaf for leaf in leaves if leaf.budget == ground.rows]
-    validation = builder.predictions(whole, "validation")
+    all_labels = [leaf for leaf in leaves if leaf.budget == ground.rows]
+    validation = builder.predictions(all_labels, "validation")  # cached: the choices were made on these
     test = builder.predictions(leaves, "test")
     keys = {step.key for step in plan.needed(leaves)}
     lineages = {key: read_lineage(store() / key) or {} for key in keys}
