@@ -1,6 +1,6 @@
-"""The DAG: what runs, in which order. Wiring only.
+"""Prefect flows: the order of the tasks. Wiring only.
 
-Importing this package sets the quiet and offline switches of the libraries below, unless the user has set them.
+Importing this package sets the offline mode and the log levels of the libraries, unless the user has set them.
 """
 
 from transferline.core.environment import prepare

@@ -1,4 +1,4 @@
-"""What a transfer cost beside its score: what the model has forgotten of other tasks, and what it makes of groups of people.
+"""Audit a recipe's model: forgetting of source tasks, and bias between groups of people.
 
 transferline audit film-sentiment
 """
@@ -35,7 +35,7 @@ from transferline.tasks.support.tracking import TransferRun
 from transferline.tasks.versioning import pin_data, reproduce
 
 FOLDER = "audits"
-ROLES = {"before": "unadapted", "after": "challenger"}
+ROLES = {"before": "unadapted", "after": "challenger"}  # the two models whose bias is compared
 
 
 @flow(name="audit", flow_run_name="audit {target}", validate_parameters=True)
@@ -45,13 +45,13 @@ def audit(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
-    """Forgetting and bias of a recipe's model, beside the same tuning without transfer. A description, never a gate.
+    """Measure forgetting and bias of a recipe's model, compared with the unadapted control. It never blocks a promotion.
 
     Args:
         target: a name from params.yaml
-        recipe: whose models; `own` is the target's, `auto` that of the last comparison
+        recipe: a recipe of params.yaml. `own` is the target's default, `auto` the choice of the last comparison
         device: where to compute
-        precision: of training, where something is still to be built
+        precision: precision of training, if models are still to be built
     """
     begin()
     line = open_line(target, recipe_of(recipe), None, device, precision)
@@ -71,15 +71,16 @@ def audit(
         write_json(folder / "audit.json", {"forgotten": _plain(forgotten), "bias": _plain(biases)})
         run.tag({"mlflow.note.content": text, "transferline.kind": "audit"})
     create_markdown_artifact(
-        text, key=slugify(f"audit-{target}"), description=f"{target}: what {chain.recipe} forgot and favours"
+        text, key=slugify(f"audit-{target}"), description=f"{target}: forgetting and bias of recipe {chain.recipe}"
     )
     log(text)
     console.print(text)
     return {"folder": str(folder), "run": run.run_id}
 
 
-def ask_sources(chain: Chain, data: Data, source_tasks: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
-    """What the challenger's encoder still knows of each source, beside the base's."""
+def ask_sources(chain: Chain, data: Data, lenders: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
+    """Forgetting of each source task: a probe on the challenger's encoder against a probe on the base."""
+    # the first seed: a description needs one model, not all of them
     base, model = store() / chain.steps[0].key, store() / chain.roles["challenger"][0]
     found = {}
     for name in source_tasks:
@@ -91,9 +92,10 @@ def ask_sources(chain: Chain, data: Data, source_tasks: Sequence[str], runtime: 
 
 
 def ask_pairs(chain: Chain, params: Params, task: str, runtime: Runtime) -> dict[str, dict[str, dict[str, Bias]]]:
-    """Audit -> before and after -> kind of pair -> bias, for targets with one answer a text."""
+    """Bias by audit, model (`before`, `after`) and kind of pair. Empty for targets without one output per text."""
     found: dict[str, dict[str, dict[str, Bias]]] = {}
     for name, spec in params.audits.items() if issubclass(TARGETS[task], SequenceTarget) else ():  # type: ignore[index]
+        # a public data set is fetched by DVC; a file of the user's is read where it is
         source = Path(spec.data).name
         if source in params.sources:
             reproduce([f"fetch@{source}"])
@@ -106,13 +108,13 @@ def ask_pairs(chain: Chain, params: Params, task: str, runtime: Runtime) -> dict
 
 
 def answers_of(model: Path, task: str, pairs: Sequence[Pair], runtime: Runtime) -> list[np.ndarray]:
-    """A model's answers to both sides of the pairs, as a served model gives them."""
+    """Outputs of a model for both sides of the pairs, computed as a served model computes them."""
     target = TARGETS[task]()  # type: ignore[index]
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
     reading = tokenizer_settings_of(model, tokenizer)
     made = []
-    with exactly():
+    with exactly():  # evaluation runs in full fp32, whatever the precision of training
         for side in ("first", "second"):
             examples = target.unlabelled([{"text": getattr(pair, side)} for pair in pairs], tokenizer, reading)
             made.append(np.asarray(target.answer(network, examples)))
@@ -120,27 +122,27 @@ def answers_of(model: Path, task: str, pairs: Sequence[Pair], runtime: Runtime) 
 
 
 def markdown(target: str, recipe: str, forgotten: Mapping[str, Forgotten], biases: Mapping[str, Any]) -> str:
-    """Both audits in words."""
-    lines = [f"## {target}, recipe {recipe}: what it forgot, and whom it favours", ""]
+    """The report of both audits, in markdown."""
+    lines = [f"## {target}, recipe {recipe}: forgetting and bias", ""]
     rows = [[name, f"{one.before:.3f}", f"{one.after:.3f}", one.change.signed()] for name, one in forgotten.items()]
-    heads = ["source task", "probe on the base", "on this model", "change"]
-    lines += [table(heads, rows) if rows else "No pair lends to this target: nothing to forget is known.", ""]
-    said = "Mean change of the answer between the two sentences of a pair; 95 % intervals."
+    heads = ["source task", "probe on the base", "probe on this model", "change"]
+    lines += [table(heads, rows) if rows else "This target has no source task, so forgetting is not measured.", ""]
+    about = "Mean change of the output between the two sentences of a pair, with 95 % intervals."
     for name, sides in biases.items():
-        lines += [f"### Paired sentences: {name}", "", said, "", _paired(sides["before"], sides["after"]), ""]
+        lines += [f"### Paired sentences: {name}", "", about, "", _paired(sides["before"], sides["after"]), ""]
     if not biases:
-        lines += ["No audit is declared (`audits` in params.yaml), or none suits this kind of target.", ""]
+        lines += ["No audit is declared (`audits` in params.yaml), or none applies to this kind of target.", ""]
     return "\n".join(lines)
 
 
 def _paired(before: Mapping[str, Bias], after: Mapping[str, Bias]) -> str:
     rows = []
-    for kind, now in after.items():
-        then = before[kind]
-        figures = then.shift, now.shift, then.flips, now.flips
-        rows.append([kind, str(now.pairs), *map(str, figures), now.direction.signed()])
+    for kind, with_transfer in after.items():
+        without = before[kind]
+        figures = without.shift, with_transfer.shift, without.flips, with_transfer.flips
+        rows.append([kind, str(with_transfer.pairs), *map(str, figures), with_transfer.direction.signed()])
     sides = [f"{what}, {how} transfer" for what in ("change", "flips") for how in ("without", "with")]
-    return table(["about", "pairs", *sides, "direction, with"], rows)
+    return table(["groups", "pairs", *sides, "direction, with transfer"], rows)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The tournament: many recipes on one target, several label budgets and seeds, and a decision that can be defended.
+"""Compare recipes on one target over label budgets and seeds, and decide which to ship.
 
 transferline compare film-sentiment
 """
@@ -50,22 +50,22 @@ def compare(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
-    """Compare recipes on a target; returns what to ship, the headline, the MLflow run and the report.
+    """Compare recipes on a target. Returns the recipe to ship, the headline, the MLflow run and the report.
 
     Args:
         target: a name from params.yaml
-        comparison: which question of params.yaml to ask; everything below overrides it
-        recipes: names of recipes; empty: as the comparison says
-        budgets: label budgets beside all labels, as counts or as shares below 1
-        labels: take the target for one with no more labels than these; what it lends stays whole
-        seeds: seeds of the tuning, at least 3
-        trials: settings of rate and epochs tried for each recipe; validation chooses
-        halving: factor of successive halving; 0 drops nobody
-        compute: equal gives cheaper recipes more epochs, until all may cost as much as the dearest
-        minutes: allowance of time
-        flops: allowance of training
+        comparison: a comparison of params.yaml, which all following parameters override
+        recipes: names of recipes (default: those of the comparison)
+        budgets: label budgets besides all labels, as counts or as fractions below 1
+        labels: limit the target to this many labelled examples, but not its source tasks
+        seeds: seeds of the fine-tuning, at least 3
+        trials: settings of learning rate and epochs tried for each recipe, of which the best on validation is kept
+        halving: factor of successive halving (0 drops no recipe)
+        compute: equal gives cheaper recipes more epochs, until all may cost as much as the most expensive one
+        minutes: time limit in minutes
+        flops: limit of the training in FLOPs
         device: where to compute
-        precision: of training
+        precision: precision of training
     """
     begin()
     params = load_params(root() / "params.yaml")
@@ -90,13 +90,15 @@ def compare(
         )
         builder = Builder(ground, runtime, run, runner)
         contest = Contest(builder, question, metric)
+        # the bases first: a forecast needs the size of each base
         builder.bases(plan_tournament(ground, wanted))
         wanted = contest.equalise(wanted) if question.compute == "equal" else wanted
         show_plan(contest, wanted, comparison)
         plan = contest.run(plan_tournament(ground, contest.choose(wanted)))
+        # the test set is used from here on only: all choices are made, on validation
         evidence = evidence_of(contest, plan)
         board = make_board(evidence)
-        between = prefix_predictions(contest, evidence, board)
-        looks, dirty = count_looks(data["test"].md5), contaminated_rows(target, params, source_tasks)
-        result = make_result(target, comparison, evidence, board, between, dirty, looks, contest.notes)
+        ablation = prefix_predictions(contest, evidence, board)
+        looks, contaminated = count_looks(data["test"].md5), contaminated_rows(target, params, lenders)
+        result = make_result(target, comparison, evidence, board, ablation, contaminated, looks, contest.notes)
         return publish(run, evidence, result)

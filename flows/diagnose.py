@@ -1,4 +1,4 @@
-"""The question before the training: when to transfer, what, from where and how. Minutes, on frozen features.
+"""Estimate transferability before training: when to transfer, what, from where and how. Takes minutes, on frozen features.
 
 transferline diagnose film-sentiment
 """
@@ -40,12 +40,12 @@ from transferline.tournament.diagnosis_page import draw_affinities, draw_layers,
 from transferline.tournament.plan import Ground, admitted, plan_tournament
 
 FOLDER = "diagnoses"
-SHOWN = 10  # recipes on the terminal
+SHOWN = 10  # recipes on the terminal; the written report has all of them
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found: the diagnosis of each base, and the FLOPs that it cost."""
+    """Diagnosis of each base, and the FLOPs spent on it."""
 
     bases: Mapping[str, Mapping[str, Any]]
     flops: float
@@ -59,14 +59,14 @@ def diagnose(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
-    """Say before any training whether transfer is likely to pay, from where, and which recipe to try first.
+    """Estimate before training whether transfer is likely to help, from which source, and which recipe to try first.
 
     Args:
         target: a name from params.yaml
-        bases: bases to look at; empty: that of the target's own recipe
-        labels: take the target for one with no more labels than these; what others lend it stays whole
+        bases: base models to diagnose (default: the base of the target's default recipe)
+        labels: limit the target to this many labelled examples, but not its source tasks
         device: where to compute
-        precision: of training; a diagnosis trains nothing
+        precision: precision of training, which a diagnosis itself does not need
     """
     begin()
     params = load_params(root() / "params.yaml")
@@ -75,8 +75,8 @@ def diagnose(
     names = list(bases or [own])
     for name in names:
         params.base(name)
-    data = pin_data(target, params, params.source_tasks(target))
-    source_tasks = params.source_tasks(target, alike=True)  # others cannot be read by the same base
+    data = pin_data(target, params, params.lenders(target))
+    lenders = params.lenders(target, alike=True)  # sources with another kind of input do not fit the same base
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     ground, recipes = open_field(params, target, data, names, Comparison(labels=labels))
     with open_runner(runtime) as runner, ComparisonRun(f"diagnose {target}", "diagnose", spec.seeds) as run:
@@ -89,39 +89,40 @@ def diagnose(
         for path in sorted(folder.iterdir()):
             run.file(path)
         run.tag({"mlflow.note.content": text, "transferline.kind": "diagnose"})
-    said = f"{target}: {headline(advice)}"
-    create_markdown_artifact(text, key=slugify(f"diagnose-{target}"), description=said)
-    log(said)
+    summary = f"{target}: {headline(advice)}"
+    create_markdown_artifact(text, key=slugify(f"diagnose-{target}"), description=summary)
+    log(summary)
     console.print(markdown(target, seen.bases, advice, share, SHOWN))
     console.print(f"written to {folder.relative_to(root()) if folder.is_relative_to(root()) else folder}")
-    return {"recipe": advice[0].recipe, "headline": said, "folder": str(folder), "run": run.run_id}
+    return {"recipe": advice[0].recipe, "headline": summary, "folder": str(folder), "run": run.run_id}
 
 
 def open_field(
     params: Params, target: str, data: Data, bases: list[str], question: Comparison
 ) -> tuple[Ground, dict[str, Recipe]]:
-    """The ground, and the recipes on some bases that the target admits. Raises InputError where there is none."""
+    """The setup of a diagnosis, and the admissible recipes on the given bases. Raises InputError if there are none."""
     known = asked(params, target, question)
     known = {name: recipe for name, recipe in known.items() if recipe.base in bases}
     seeds = params.target(target).seeds
     ground = open_ground(params, target, data, list(known.values()), question.counts, seeds)
     recipes = admitted(ground, known)
     if not recipes:
-        raise InputError(f"target {target!r}", f"no recipe on {', '.join(bases)} suits it", "Name other bases")
+        raise InputError(f"target {target!r}", f"no recipe on {', '.join(bases)} is admissible", "Name other bases")
     return ground, recipes
 
 
-def look(ground: Ground, source_tasks: list[str], builder: Builder) -> Seen:
-    """Diagnose every base of the ground that can encode, or take what is there."""
+def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
+    """Diagnose every base that can encode, and reuse existing diagnoses. Raises InputError if no base gives features."""
     found, flops = {}, 0.0
-    drawn, data = ground.labels(ground.rows, 0), ground.with_labels(ground.rows, 0)
-    builder.build([drawn] if drawn else [])
+    # with a label limit, the diagnosis sees the same subset of labels as a training would (seed 0)
+    subset, data = ground.labels(ground.rows, 0), ground.with_labels(ground.rows, 0)
+    builder.build([subset] if subset else [])
     for name, base in ground.bases.items():
         collected = Step("base", base, role="base")
         builder.build([collected])
         family = family_known(base)
         if family is None or not family.can("encode"):
-            console.print(f"  [yellow]left   [/] base {name}: it gives no features to look at")
+            console.print(f"  [yellow]skipped[/] base {name}: it gives no features to diagnose")
             continue
         stage = Diagnose(source_tasks=tuple(source_tasks), corpus="corpus" in data)
         read = tuple((role, data[role].md5) for role in stage.roles())
@@ -135,18 +136,19 @@ def look(ground: Ground, source_tasks: list[str], builder: Builder) -> Seen:
 
 
 def foreseen(ground: Ground, recipes: Mapping[str, Recipe], builder: Builder) -> dict[str, float]:
-    """FLOPs of building a recipe with all its seeds, at most; recipes whose base is not collected count as free of it."""
+    """Upper bound of the FLOPs of each recipe with all its seeds. A base that is not collected yet counts as zero."""
     contest = Contest(builder, Comparison(), ground.spec.judged_by)
     costs = {}
     for name, recipe in recipes.items():
         plan = plan_tournament(ground, {name: recipe}, controls=False)
+        # every=True: the cost of a recipe from scratch, also where some of its steps can be reused
         steps, each = contest.each(plan, plan.group(name), every=True)
         costs[name] = float(sum(cost for step, cost in zip(steps, each, strict=True) if step.kind != "predict"))
     return costs
 
 
 def write_files(target: str, seen: Seen, advice: list[Advice], text: str) -> Path:
-    """Words, numbers and pictures under data/diagnoses/TARGET."""
+    """Write report, numbers and figures to data/diagnoses/TARGET. Returns the folder."""
     folder = root() / "data" / FOLDER / target
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "diagnosis.md").write_text(text, encoding="utf-8")
@@ -155,6 +157,7 @@ def write_files(target: str, seen: Seen, advice: list[Advice], text: str) -> Pat
     )
     if any("layers" in base for base in seen.bases.values()):
         draw_layers(seen.bases).savefig(folder / "layers.svg")
+    # the affinity figure has a row per target: read the diagnoses of the other targets too
     rows: dict[str, dict[str, float]] = {}
     for path in sorted((root() / "data" / FOLDER).glob("*/diagnosis.json")):
         base = next(iter(json.loads(path.read_text(encoding="utf-8"))["bases"].values()))

@@ -1,4 +1,4 @@
-"""Many targets in one go: shared stages are built once, a failing target stops no other, one page shows all verdicts."""
+"""Retrain several targets. Shared stages are built once, a failing target does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from transferline.tasks.support.gpu_slots import devices
 from transferline.tasks.support.progress import console
 from transferline.tasks.versioning import pin_all
 
-IN_FLIGHT = 8  # targets at once where workers or a cluster compute
+IN_FLIGHT = 8  # concurrent targets if workers or a cluster compute the stages
 
 
 class SomeFailed(RuntimeError):
-    """At least one target of a fleet failed; the others are done."""
+    """At least one target failed. The others are finished."""
 
 
 @flow(name="retrain-all", flow_run_name="retrain all targets", validate_parameters=True)
@@ -36,26 +36,26 @@ def retrain_all(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> list[dict[str, str]]:
-    """Retrain several targets; returns a row a target. Raises SomeFailed at the end where one failed.
+    """Retrain several targets. Returns one row per target. Raises SomeFailed at the end if one failed.
 
     Args:
-        targets: names from params.yaml; empty: all of them
-        recipe: for all of them; `own` is each target's own
+        targets: names from params.yaml (default: all targets)
+        recipe: the recipe for all targets. `own` is the default of each target
         device: where to compute
-        precision: of training
+        precision: precision of training
     """
     begin()
     params = load_params(root() / "params.yaml")
     names = list(targets or params.targets)
     for name in names:
         params.target(name)
-    pin_all(names, params)
+    pin_all(names, params)  # the data of all targets in one DVC run: concurrent runs would wait for each other
 
     def one(name: str) -> dict[str, str]:
         start = time.monotonic()
         try:
             outcome = retrain(name, recipe, None, device, precision)
-        except Exception as error:  # noqa: BLE001 - told in the table, and raised for all at the end
+        except Exception as error:  # noqa: BLE001 - shown in the table, and raised for all targets at the end
             outcome = {"decision": "failed", "reason": f"{type(error).__name__}: {error}"[:300]}
         return {"target": name, **outcome, "seconds": f"{time.monotonic() - start:.0f}"}
 
@@ -68,14 +68,15 @@ def retrain_all(
 
 
 def _lanes(device: str) -> int:
-    """How many targets are under way at once: as many as there are devices; on a cluster, enough to keep it busy."""
+    """Number of concurrent targets: one per local device, or enough to keep a cluster busy."""
+    # locally a target keeps one device busy, and on a CPU two would only slow each other down
     if placement() != "local":
         return IN_FLIGHT
     return 1 if device == "cpu" else max(1, len(devices()))
 
 
 def _each(one: Callable[[str], dict[str, str]], names: list[str], lanes: int) -> list[dict[str, str]]:
-    """One after another, or in as many lanes as there are devices; each in this flow's own context."""
+    """Run all targets, `lanes` at a time, each in a copy of this flow's context so that Prefect shows it as a subflow."""
     if lanes == 1:
         return [one(name) for name in names]
     with ThreadPoolExecutor(lanes) as pool:

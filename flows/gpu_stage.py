@@ -1,4 +1,4 @@
-"""One GPU stage as a flow run of its own: what `retrain` hands to the GPU work pool under placement `workers`."""
+"""One GPU stage as a separate flow run. `retrain` submits it to the GPU work pool under placement `workers`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from transferline.tasks.support.shared_store import offer_built
 
 @flow(name="stage", validate_parameters=False)
 def stage(request: dict[str, Any]) -> dict[str, Any]:
-    """Build one requested step on this worker's machine, on a device of its own where it has any.
+    """Build one requested step on this worker's machine, with its own GPU if the machine has any.
 
     Args:
         request: a step, its data and its runtime, as tasks/support/build_request.py writes it
     """
     wanted = Request.from_json(request)
     checkpoint = build_on_a_slot(wanted) if devices() else build_checkpoint(wanted)
-    offer_built(wanted.key)
+    offer_built(wanted.key)  # without the record: `retrain` writes it when it has seen the checkpoint
     return checkpoint.model_dump()

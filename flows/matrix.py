@@ -1,4 +1,4 @@
-"""The matrix of transfer between targets: one comparison a target, every recipe from every source, drawn as one picture.
+"""Transfer matrix: one comparison per target, with every recipe and every source task, plotted as one figure.
 
 transferline matrix tone
 """
@@ -36,14 +36,14 @@ def matrix(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
-    """Ask one question of several targets, with every source that may teach them; returns the picture and the MLflow run.
+    """Run one comparison on several targets, with every source task of each. Returns the figure and the MLflow run.
 
     Args:
-        comparison: a question of params.yaml whose recipes say `other` where they name a source
-        targets: who learns; empty: every target that a pair lends to and that admits the recipes
-        seeds: seeds of the tuning, at least 3; empty: as the comparison says
+        comparison: a comparison of params.yaml in which recipes name `other` as their source
+        targets: names of targets (default: all that are both source and target in the `pairs` of params.yaml)
+        seeds: seeds of the fine-tuning, at least 3 (default: those of the comparison)
         device: where to compute
-        precision: of training
+        precision: precision of training
     """
     begin()
     params = load_params(root() / "params.yaml")
@@ -56,14 +56,17 @@ def matrix(
         with (folder_of(name, comparison) / "leaderboard.csv").open(encoding="utf-8") as file:
             cells += cells_of(name, csv.DictReader(file))
     if not cells:
-        mend = "Let its recipes say `source_tasks: [other]`, and declare pairs"
-        raise InputError(f"comparison {comparison!r}", "none of its recipes learns from a source", mend)
+        mend = "Let its recipes say `lenders: [other]`, and declare pairs"
+        raise InputError(f"comparison {comparison!r}", "none of its recipes uses a source task", mend)
     with ComparisonRun(f"matrix {comparison}", comparison, seeds or params.comparison(comparison).seeds) as run:
         return publish(run, comparison, cells, " or ".join(sorted(metrics)))
 
 
 def learners(params: Params, targets: list[str] | None) -> list[str]:
-    """The targets to ask: those named, else those in a group of targets that lend to each other. Raises InputError on others."""
+    """Targets of the matrix: the given ones, else all that are both source and target of a pair.
+
+    Raises InputError on a target without a source task, or if there are no targets.
+    """
     for name in targets or ():
         params.target(name)
     source_tasks = {pair.source_task for pair in params.pairs.values()}
@@ -71,14 +74,15 @@ def learners(params: Params, targets: list[str] | None) -> list[str]:
     found = list(targets or [name for name in params.targets if name in source_tasks & learning])
     for name in found:
         if name not in learning:
-            raise InputError(f"target {name!r}", "no pair lends to it", "Declare one under `pairs` in params.yaml")
+            raise InputError(f"target {name!r}", "it has no source task", "Declare a pair under `pairs` in params.yaml")
     if not found:
-        raise InputError("matrix", "no targets lend to each other", "Declare `pairs` in params.yaml, or name targets")
+        what = "no target is both a source and a target of a pair"
+        raise InputError("matrix", what, "Declare `pairs` in params.yaml, or name targets")
     return found
 
 
 def publish(run: ComparisonRun, comparison: str, cells: list[Cell], metric: str) -> dict[str, str]:
-    """Write the picture and the tables, record and show them."""
+    """Write the figure and the tables, log them to MLflow, and show them in Prefect and on the terminal."""
     folder = folder_of(FOLDER, comparison)
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(cells, metric)
@@ -95,11 +99,14 @@ def publish(run: ComparisonRun, comparison: str, cells: list[Cell], metric: str)
     run.tag({"mlflow.note.content": text, "transferline.comparison": comparison})
     counted = {name: sum(cell.finding == name for cell in cells) for name in ("positive", "negative", "tie")}
     run.log({f"transfers_{name}": float(count) for name, count in counted.items()})
-    said = f"{len(cells)} transfers: {counted['positive']} proven to help, {counted['negative']} to hurt, {counted['tie']} ties"
-    create_markdown_artifact(text, key=slugify(f"matrix-{comparison}"), description=said)
-    log(said)
+    summary = (
+        f"{len(cells)} transfers: {counted['positive']} proven positive, {counted['negative']} proven negative, "
+        f"{counted['tie']} ties"
+    )
+    create_markdown_artifact(text, key=slugify(f"matrix-{comparison}"), description=summary)
+    log(summary)
     console.print(text)
-    console.print(f"[bold]{said}[/]\npicture: {_shown(folder / 'matrix.svg')}    MLflow run {run.run_id}")
+    console.print(f"[bold]{summary}[/]\nfigure: {_shown(folder / 'matrix.svg')}    MLflow run {run.run_id}")
     return {"picture": str(folder / "matrix.svg"), "run": run.run_id, **{name: str(n) for name, n in counted.items()}}
 
 

@@ -1,4 +1,4 @@
-"""A new data version on the tracked branch: the targets whose files changed are told of, and so retrained."""
+"""Detect a new data version on the tracked branch and emit an event for each changed target, which starts its retrain."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from transferline.tasks.support.progress import console, log
 
 @flow(name="notice-data", flow_run_name="notice data", validate_parameters=True)
 def notice_data(branch: str = "", fetch: bool = True) -> list[str]:
-    """Compare dvc.lock on a branch with what was seen last; emits `transferline.data.changed` for each target it touches.
+    """Compare a branch's dvc.lock with the previous one. Emits `transferline.data.changed` for each changed target.
 
     Args:
-        branch: the tracked branch; empty: the one that is checked out
-        fetch: ask the git remote first, where there is one
+        branch: the tracked branch (default: the current branch)
+        fetch: fetch from the git remote first, if there is one
     """
     begin()
     wanted = branch or tracked()
@@ -31,13 +31,14 @@ def notice_data(branch: str = "", fetch: bool = True) -> list[str]:
     now = pinned_at(revision, params)
     name = f"transferline_data_{slugify(root().name, separator='_')}_{slugify(wanted, separator='_')}"
     before: Any = Variable.get(name, default=None)
+    # the first call has nothing to compare with: it only stores the current version
     touched: list[str] = (
         [] if before is None else [target for target, md5s in now.items() if before.get(target) != md5s]
     )
     for target in touched:
         tell("data.changed", target, f"{target}: new data on {wanted}", revision=revision)
     Variable.set(name, now, overwrite=True)
-    said = f"{wanted} at {revision[:8]}: {', '.join(touched) or 'no target'} touched"
-    console.print(said)
-    log(said)
+    message = f"{wanted} at {revision[:8]}: {', '.join(touched) or 'no target'} changed"
+    console.print(message)
+    log(message)
     return touched

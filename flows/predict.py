@@ -1,4 +1,4 @@
-"""Batch prediction: a file or folder of texts in, a table of labels and probabilities out."""
+"""Batch prediction: from a file or folder of texts to a table of labels and probabilities."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ def predict(
     version: str = "champion",
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> dict[str, str]:
-    """Label every text of a file or folder with a registered model; returns where the table lies and how many rows it has.
+    """Predict the label of every text in a file or folder with a registered model. Returns path, rows and model version.
 
     Args:
-        target: whose model to use
+        target: the target of the model, a name from params.yaml
         source: file or folder of texts (.csv, .tsv, .jsonl, .parquet, .txt)
         output: table to write, .parquet, .csv or .jsonl
         text: column of the text
-        pair: column of the second text, for a model of pairs
+        pair: column of the second text, for models of text pairs
         version: alias or number of the registered version
         device: where to compute
     """
     begin()
     rows, texts = read_texts(source, text)
     pairs = [text_of(row, pair) for row in rows] if pair else None
+    # look=False: labels and probabilities only, without the features that `watch` needs
     number, scored = score(f"{target}@{version}", texts, device, pairs, look=False)
     table = pd.DataFrame({"file": [r.file for r in rows], "row": [r.number for r in rows], "text": texts})
     table["label"] = scored.predicted
@@ -49,7 +50,7 @@ def predict(
         table[name] = values
     place = root() / output
     _write(table, place)
-    counts = table["label"].value_counts().head(50)
+    counts = table["label"].value_counts().head(50)  # generated texts can have any number of values
     summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
     create_table_artifact(
         summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {number}"
@@ -59,7 +60,7 @@ def predict(
 
 
 def _write(table: pd.DataFrame, place: Path) -> None:
-    """Whole or not at all: readers may be waiting for the file."""
+    """Write the table atomically: another process may wait for the file."""
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f".{place.name}.part")
     match place.suffix:

@@ -1,4 +1,4 @@
-"""The line: from versioned data to a registered model, promoted only where it is proven.
+"""Retrain a target: from versioned data to a registered model, promoted only if it is proven better.
 
 transferline run film-sentiment default
 """
@@ -31,16 +31,17 @@ def retrain(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> dict[str, str]:
-    """Retrain a target by a recipe; returns the decision, the model, its versions and the MLflow run.
+    """Retrain a target with a recipe. Returns the decision, the model, its versions and the MLflow run.
 
     Args:
-        target: what to retrain, a name from params.yaml
-        recipe: how; `own` is the recipe that params.yaml names for the target, `auto` that of the last comparison
-        seeds: seeds of the tuning, at least 3; empty: as the target says
-        device: where to compute; auto takes a GPU where there is one
-        precision: of training; auto is bf16 where the hardware computes it
+        target: the target to retrain, a name from params.yaml
+        recipe: a recipe of params.yaml. `own` is the target's default, `auto` the choice of the last comparison
+        seeds: seeds of the fine-tuning, at least 3 (default: those of the target)
+        device: where to compute (auto uses a GPU if there is one)
+        precision: precision of training (auto is bf16 if the hardware supports it)
     """
     begin()
+    # everything that can be refused is refused before any compute is spent: names, data, then the plan of the chain
     line = open_line(target, recipe_of(recipe), seeds, device, precision)
     data = pin_data(target, line.params, line.source_tasks())
     line = line.settled(data)

@@ -1,4 +1,4 @@
-"""The champion alias back to the previous champion, in one step, with a reason."""
+"""Move the champion alias back to the previous champion, with a reason."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from transferline.tasks.support.events import tell
 
 @flow(name="rollback", flow_run_name="rollback {target}", validate_parameters=True)
 def rollback(target: Target, reason: str) -> dict[str, str]:
-    """Point a target's champion alias to the champion before; returns both versions.
+    """Move a target's champion alias back to the previous champion. Returns both versions.
 
     Args:
-        target: whose champion to roll back
-        reason: why; it is recorded at the registered model
+        target: a name from params.yaml
+        reason: the reason, recorded at the registered model
     """
     before, now = roll_back(target, reason, by="the rollback flow")
     text = f"{target}: champion is version {now} again, after version {before}. Reason: {reason}"

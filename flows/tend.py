@@ -1,4 +1,4 @@
-"""Looks after runs where no `transferline serve` does: crashed ones are started again."""
+"""Restart crashed runs, on servers without `transferline serve`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from transferline.tasks.support.restarts import restart_crashed
 
 @flow(name="tend", flow_run_name="tend", validate_parameters=True)
 def tend() -> list[str]:
-    """Start crashed runs again; returns their names."""
+    """Restart crashed runs. Returns their names."""
     with get_client(sync_client=True) as client:
         names = restart_crashed(client)
-    log(f"started again: {', '.join(names) or 'none'}")
+    log(f"restarted: {', '.join(names) or 'none'}")
     return names

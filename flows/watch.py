@@ -1,4 +1,4 @@
-"""Drift of an incoming, unlabelled stream against what a target's champion was made for; an event above the threshold."""
+"""Drift detection: compare a target's incoming unlabelled texts with its held-out texts, through its champion's features."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
 
 Row = TypeVar("Row")
-MOST = 1000  # texts of either side that are looked at: beyond, nothing changes but the time
+MOST = 1000  # texts per side: more cost time and hardly change the result
 
 
 @flow(name="watch", flow_run_name="watch {target}", validate_parameters=True)
 def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str, Any]:
-    """Measure the drift of a target's stream; emits `transferline.drift` above the threshold.
+    """Measure the drift of a target's incoming texts. Emits `transferline.drift` above the threshold.
 
     Args:
-        target: whose stream to look at
-        stream: file or folder of texts; empty: as operations.<target>.watch says
-        threshold: proxy A-distance, 0 to 2, that raises the alarm; 0: as params.yaml says
+        target: a name from params.yaml
+        stream: file or folder of texts (default: operations.<target>.watch.stream of params.yaml)
+        threshold: proxy A-distance (0 to 2) above which drift is reported (0: the threshold of params.yaml)
     """
     begin()
     params = load_params(root() / "params.yaml")
@@ -62,14 +62,19 @@ def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str,
 
 
 def _measure(target: str, texts: list[str], params: Params) -> Drift:
-    """Drift against the target's held-out rows: on those it has learnt from, a model's features lie elsewhere."""
+    """Drift against the target's validation and test rows.
+
+    Training rows are no reference: a model's features of texts that it was trained on differ from those of new texts.
+    Raises InputError if either side has too few texts.
+    """
     data = locked_data(target, params)
     rows = _some([row for role in ("validation", "test") for row in read_jsonl(data[role].path)])
     held_out = [row["text"] for row in rows]
     new = _some(texts)
     if min(len(held_out), len(new)) < LEAST:
-        what = f"{len(held_out)} reference and {len(new)} new texts say nothing about a distribution"
-        raise InputError(f"watch {target!r}", what, f"Gather at least {LEAST} of each")
+        what = f"{len(held_out)} reference and {len(new)} new texts are too few to compare distributions"
+        raise InputError(f"watch {target!r}", what, f"Provide at least {LEAST} of each")
+    # one call for both sides, so that they are scored by the same model in the same way
     _, scored = score(f"{target}@champion", [*held_out, *new])
     known, incoming = np.split(scored.features, [len(held_out)])
     before, now = scored.shares(slice(len(held_out))), scored.shares(slice(len(held_out), None))
@@ -77,6 +82,6 @@ def _measure(target: str, texts: list[str], params: Params) -> Drift:
 
 
 def _some(texts: list[Row]) -> list[Row]:
-    """At most MOST of the texts, spread over all of them."""
+    """At most MOST of the texts, at equal distances over the whole list."""
     step = max(1, -(-len(texts) // MOST))
     return texts[::step]

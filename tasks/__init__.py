@@ -1,1 +1,1 @@
-"""One Prefect task a stage: caching, the MLflow run, artifacts. Thin: the work is done in transfer/."""
+"""Prefect tasks, one per stage: caching, MLflow run, artifacts. The computation itself lies in the eleven rooms."""

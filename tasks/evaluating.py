@@ -1,4 +1,4 @@
-"""Evaluation: predictions as a cached stage, the report and the verdict always made anew (they are cheap)."""
+"""Evaluation tasks. Predictions are a cached stage. Report and verdict are recomputed in every run, because they are cheap."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.caching import Built, build_all, stage_task
 from transferline.tasks.support.data_versions import PAIR, profile_paths
 
-predict_test = stage_task("predict", "Predict the test with one model.")
+predict_test = stage_task("predict", "Predict the test set with one model.")
 
 
 def predict_all(
@@ -36,10 +36,11 @@ def predict_all(
     common: Request,
     runner: TaskRunner[Any],
 ) -> dict[str, Group]:
-    """Predictions of every leaf of a chain and of the champion, as groups by role."""
+    """Predict the test set with every final model of a chain and with the champion. Returns groups by role."""
     roles = {role: list(keys) for role, keys in chain.roles.items()}
     if champion is not None:
         roles["champion"] = [champion.key]
+        # the champion was built by an earlier run, so it is not among this chain's checkpoints
         built = {champion.key: Built(champion.checkpoint, True), **built}
     steps = {
         (role, key): predict_step(key, data["test"].md5, role, seed if len(keys) > 1 else None)
@@ -52,15 +53,16 @@ def predict_all(
     groups = {}
     for role, keys in roles.items():
         scores = [built[key].checkpoint.summary.get("score", 0.0) for key in keys]
-        shipped = max(range(len(keys)), key=lambda i: (scores[i], -i))  # chosen on validation, never on the test
-        mine = [predicted[steps[role, key].key].checkpoint for key in keys]
+        # the seed that ships is the best on validation, never on the test; at a tie the first seed
+        shipped = max(range(len(keys)), key=lambda i: (scores[i], -i))
+        checkpoints = [predicted[steps[role, key].key].checkpoint for key in keys]
         groups[role] = Group(
             role,
             tuple(keys),
-            tuple(read_predictions(store() / checkpoint.key) for checkpoint in mine),
+            tuple(read_predictions(store() / checkpoint.key) for checkpoint in checkpoints),
             tuple(store() / key for key in keys),
             shipped,
-            mine[shipped].summary,
+            checkpoints[shipped].summary,
         )
     return groups
 
@@ -69,7 +71,7 @@ def predict_all(
 def report_on(
     spec: TargetSpec, groups: dict[str, Group], data: Data, profiles: Mapping[str, Any], target: str
 ) -> Report:
-    """Score and compare all models of a retrain."""
+    """Score and compare all models of a retrain on the test set."""
     contaminated = _contaminated(profiles, target)
     own = {role: group for role, group in groups.items() if role != "champion"}
     looks = count_looks(data["test"].md5)
@@ -78,27 +80,28 @@ def report_on(
 
 @task(task_run_name="verdict", cache_policy=NO_CACHE)
 def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | None) -> Verdict:
-    """Promote, hold or unchanged."""
+    """Reach the verdict: promote, hold or unchanged."""
     return judge(candidates, champion, spec.margin)
 
 
-def contaminated_rows(target: str, params: Params, source_tasks: Sequence[str] = ()) -> list[str]:
-    """ids of the test rows of which the leak gate found copies on the training side, where they are no more."""
-    return _contaminated(read_profiles(profile_paths(target, params, source_tasks)), target)
+def contaminated_rows(target: str, params: Params, lenders: Sequence[str] = ()) -> list[str]:
+    """ids of the test rows with copies in the training data, which the leak gate removed there."""
+    return _contaminated(read_profiles(profile_paths(target, params, lenders)), target)
 
 
 def _contaminated(profiles: Mapping[str, Any], target: str) -> list[str]:
+    # `prepare`, `pair` and `corpus` each report the test rows that they found copies of
     rows = list((profiles.get("target") or {}).get("contaminated_test_rows", []))
     source_rows = [row for name, p in profiles.items() if name.startswith(PAIR) for row in p["contaminated_test_rows"]]
     return rows + source_rows + (profiles.get("corpus") or {}).get("contaminated_test_rows", {}).get(target, [])
 
 
 def count_looks(test_md5: str) -> int:
-    """How many models of this store have been scored on a test."""
+    """Count the models of this store that have been scored on a test set."""
     lineages = (read_lineage(folder) for folder in store().glob("predict-*"))
     return sum(1 for lineage in lineages if lineage and lineage["data"]["test"] == test_md5)
 
 
 def read_profiles(paths: Mapping[str, Path]) -> dict[str, Any]:
-    """The profiles that the data stages wrote."""
+    """Read the profiles that the data stages wrote."""
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}

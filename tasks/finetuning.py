@@ -1,8 +1,8 @@
-"""Tuning on the labelled target, and the controls, as cached tasks."""
+"""Fine-tuning on the labelled target, and the controls, as cached tasks."""
 
 from __future__ import annotations
 
 from transferline.tasks.support.caching import stage_task
 
-tune = stage_task("tune", "Teach a model the target.")
+tune = stage_task("tune", "Fine-tune a model on the target.")
 control = stage_task("control", "Build a control without transfer.")

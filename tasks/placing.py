@@ -1,11 +1,11 @@
-"""Where a stage is computed: in this process, in a child with a GPU of its own, on a GPU worker, or on a Ray cluster.
+"""Placement of stages: this process, a child process with its own GPU, a GPU worker, or a Ray cluster.
 
-TRANSFERLINE_PLACEMENT says which; it changes no key. In all of them at most as many GPU stages compute at once as there
-are devices, and what needs none does not wait for one.
+TRANSFERLINE_PLACEMENT selects it and changes no key. At most one GPU stage runs on a device at a time. CPU stages do not
+wait for a device.
 
-local     GPU stages in child processes, each behind a slot of this machine; without GPUs everything in this process
-workers   GPU stages as flow runs of the deployment `stage/gpu`, which a worker on a GPU machine takes up
-ray       every stage as a Ray task; TRANSFERLINE_RAY_ADDRESS names the cluster, else one is started here
+local     GPU stages run in child processes, each with a GPU slot of this machine. Without GPUs all run in this process.
+workers   GPU stages are flow runs of the deployment `stage/gpu`, executed by a worker on a GPU machine.
+ray       Every stage is a Ray task. TRANSFERLINE_RAY_ADDRESS names the cluster, otherwise one is started here.
 """
 
 from __future__ import annotations
@@ -30,33 +30,37 @@ from transferline.tasks.support.progress import console, log
 
 Placement = Literal["local", "workers", "ray"]
 GPU_DEPLOYMENT = "stage/gpu"
-IN_FLIGHT = 64  # stages handed to workers at once; how many compute is for their pool to say
+# Stages submitted to workers at once. Each costs one waiting thread here; the work pool's limit decides how many compute.
+IN_FLIGHT = 64
 
 
 class StageDied(RuntimeError):
-    """A stage whose process died again and again: told with what killed it."""
+    """The process of a stage died at every start. The message names the cause."""
 
 
 def placement() -> Placement:
-    """TRANSFERLINE_PLACEMENT, checked."""
+    """Read and check TRANSFERLINE_PLACEMENT, `local` by default. Raises InputError on another value."""
     declared = os.environ.get("TRANSFERLINE_PLACEMENT", "local")
     if declared not in ("local", "workers", "ray"):
-        raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is no placement", "Use local, workers or ray")
+        raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is not a placement", "Use local, workers or ray")
     return cast(Placement, declared)
 
 
 def most_starts() -> int:
-    """How often one stage or run is started before it is given up: TRANSFERLINE_MOST_STARTS, 3 by default."""
+    """Maximum number of starts of one stage or run: TRANSFERLINE_MOST_STARTS, 3 by default."""
     return max(1, int(os.environ.get("TRANSFERLINE_MOST_STARTS", "3")))
 
 
 def gpus_per_stage() -> float:
-    """Devices that one GPU stage asks Ray for: TRANSFERLINE_GPUS_PER_STAGE, 1 by default; shares of one are allowed."""
+    """GPUs that one stage requests from Ray: TRANSFERLINE_GPUS_PER_STAGE, 1 by default, fractions are allowed."""
     return float(os.environ.get("TRANSFERLINE_GPUS_PER_STAGE", "1"))
 
 
 def open_runner(runtime: Runtime) -> TaskRunner[Any]:
-    """The Prefect task runner for the stages of a run, to be entered. Raises InputError where more is asked than exists."""
+    """The Prefect task runner for the stages of a run, as a context manager.
+
+    Raises InputError where the requested devices do not exist.
+    """
     place = placement()
     if place == "ray":
         from transferline.tasks.support.ray_cluster import open_ray
@@ -68,14 +72,14 @@ def open_runner(runtime: Runtime) -> TaskRunner[Any]:
     if runtime.device == "cuda" and not slots:
         raise InputError("device 'cuda'", "this machine has no GPU", "Choose cpu or auto, or run on a GPU worker")
     if gpus_per_stage() > 1:
-        mend = "A stage computes on one device; set TRANSFERLINE_GPUS_PER_STAGE to 1 or less"
+        mend = "Locally a stage uses one device; set TRANSFERLINE_GPUS_PER_STAGE to 1 or less"
         raise InputError("TRANSFERLINE_GPUS_PER_STAGE", f"{gpus_per_stage():g} GPUs for one stage", mend)
-    # one thread beside the slots: what needs no device goes on while all of them are busy
+    # one thread more than slots, so that CPU stages run while all devices are busy
     return ThreadPoolTaskRunner(max_workers=len(slots) + 1)
 
 
 def build_step(request: Request) -> Checkpoint:
-    """Build a request where it belongs. This is what every stage's Prefect task does."""
+    """Build a request at its placement. Every stage's Prefect task calls this function."""
     if not request.step.stage.gpu or request.runtime.device == "cpu":
         return build_checkpoint(request)
     place = placement()
@@ -87,7 +91,10 @@ def build_step(request: Request) -> Checkpoint:
 
 
 def build_on_a_slot(request: Request) -> Checkpoint:
-    """Build in a child process that sees the devices of one slot of this machine and no other."""
+    """Build in a child process that sees only the devices of one GPU slot.
+
+    A child that was killed by a signal is started again, up to `most_starts()` times. Raises StageDied after that.
+    """
     with slot() as taken:
         log(f"{request.title} on device {taken.device}")
         for attempt in range(1, most_starts() + 1):
@@ -95,8 +102,9 @@ def build_on_a_slot(request: Request) -> Checkpoint:
             found = finished(request)
             if found is not None:
                 return found
+            # only a signal is worth another start: an error of the stage itself would come back at every one
             if code >= 0:
-                raise _told(request, code)
+                raise _child_error(request, code)
             cause = _cause(code)
             console.print(f"  [yellow]died   [/] {request.title}: {cause}; start {attempt} of {most_starts()}")
             log(f"{request.title}: its process was killed by {cause}")
@@ -108,42 +116,46 @@ def _slots(runtime: Runtime) -> list[str]:
 
 
 def _child(request: Request, taken: Slot) -> int:
-    """Run the child process to its end; its exit code, negative where a signal ended it."""
+    """Run the child process to its end. Returns the exit code, negative where a signal ended it."""
     folder = store() / ".requests"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{request.key}.json"
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")
-    file.with_suffix(".error").unlink(missing_ok=True)
+    file.with_suffix(".error").unlink(missing_ok=True)  # of an earlier attempt
+    # before torch is imported: CUDA reads this variable once
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": taken.visible, "TRANSFERLINE_ROOT": str(root())}
+    # -P keeps the current folder off sys.path, so that no file there can hide an installed module
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.child", str(file)]
-    # the child keeps the slot's lock open too: the device is free when both are gone
+    # the child inherits the open lock: if this process is killed first, the device stays taken until the child has ended
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:
         code = child.wait()
     file.unlink(missing_ok=True)
     return code
 
 
-def _told(request: Request, code: int) -> Exception:
-    """The error that a child left."""
+def _child_error(request: Request, code: int) -> Exception:
+    """The exception that a failed child wrote beside its request."""
     file = store() / ".requests" / f"{request.key}.error"
     if not file.exists():
-        return StageDied(f"{request.title}: its process ended with exit code {code} and said nothing")
-    said = json.loads(file.read_text(encoding="utf-8"))
+        return StageDied(f"{request.title}: its process ended with exit code {code} and left no error message")
+    error = json.loads(file.read_text(encoding="utf-8"))
     file.unlink()
-    return InputError(*said) if isinstance(said, list) else RuntimeError(f"{request.title}: {said}")
+    return InputError(*error) if isinstance(error, list) else RuntimeError(f"{request.title}: {error}")
 
 
 def _cause(code: int) -> str:
     name = signal.Signals(-code).name
+    # the kernel's out-of-memory killer sends SIGKILL and leaves no other trace in the process
     return f"{name} (out of memory, most likely)" if name == "SIGKILL" else name
 
 
 def _on_a_worker(request: Request) -> Checkpoint:
-    """Build as a flow run of the GPU deployment, and wait for it."""
+    """Build as a flow run of the GPU deployment, and wait for its end."""
     from prefect.deployments import run_deployment
 
     from transferline.tasks.support.shared_store import fetch, offer_input
 
+    # the worker may be on another machine, which has the shared store but not this project's data
     for role, md5 in request.step.data:
         offer_input(request.data[role], md5)
     for _ in range(most_starts()):
@@ -153,6 +165,7 @@ def _on_a_worker(request: Request) -> Checkpoint:
         state = run.state
         if shared_uri() is not None and not (store() / request.key).exists():
             fetch(request.key)
+        # look for the checkpoint before the state: the worker may have died after it had finished the stage
         found = finished(request)
         if found is not None:
             return found

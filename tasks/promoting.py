@@ -1,6 +1,6 @@
-"""The champion alias: who holds it, who held it before, and why. Every move is recorded at the registered model.
+"""Move the champion alias: promote, roll back, and record each move at the registered model.
 
-Moves of one model are serialised: MLflow's aliases take no lock of their own.
+A lease per model serialises the moves, because MLflow does not lock its aliases.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from transferline.core.errors import InputError
 from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.tracking import client
 
-HISTORY = "transferline.champions"  # tag of a registered model: its moves, oldest first
-KEPT = 40  # moves that the tag remembers: MLflow's tags are short
+HISTORY = "transferline.champions"  # tag of a registered model: JSON list of its moves, oldest first
+KEPT = 40  # moves kept in the tag: MLflow limits the length of a tag's value
 
 
 @dataclass(frozen=True)
 class Approval:
-    """Whether the champion alias may move, by whose word."""
+    """Whether the champion alias may move, who approved it, and why."""
 
     given: bool
     by: str = "transferline"
@@ -29,19 +29,20 @@ class Approval:
 
 
 def version_of_alias(model: str, alias: str) -> Any:
-    """The registered version under an alias, or None."""
+    """The registered version that has an alias, or None."""
     from mlflow.exceptions import MlflowException
 
     try:
         return client().get_model_version_by_alias(model, alias)
     except MlflowException as error:
+        # a missing model gives the first code, a missing alias of an existing model the second
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
 
 
 def promote(model: str, version: str, reason: str) -> str:
-    """Make a version the champion by a person's word; returns what it replaces ('' where there was none)."""
+    """Make a version the champion on a person's decision. Returns the version it replaces ('' if there was none)."""
     with exclusive(f"registry-{model}", everywhere=True):
         before = version_of_alias(model, "champion")
         _existing(model, version)
@@ -50,12 +51,13 @@ def promote(model: str, version: str, reason: str) -> str:
 
 
 def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
-    """The alias back to the previous champion; returns (from, to). Raises InputError where there is no previous one."""
+    """Move the alias back to the previous champion. Returns (from, to). Raises InputError if there is no previous one."""
     with exclusive(f"registry-{model}", everywhere=True):
         now = version_of_alias(model, "champion")
         if now is None:
             raise InputError(f"models:/{model}@champion", "there is no champion", "Promote a version first")
-        line, current = champions(model), str(now.version)  # a database of ours says it as a number, a server as text
+        # MLflow returns a version as int from a database and as str from a server
+        line, current = champions(model), str(now.version)
         if len(line) < 2 or line[-1] != current:
             mend = f"Name one yourself: transferline promote {model}@VERSION --reason ..."
             raise InputError(f"models:/{model}@champion", f"no champion before version {current} is recorded", mend)
@@ -66,7 +68,7 @@ def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
 
 
 def move_champion(model: str, version: str, reason: str, by: str) -> None:
-    """Move the alias and record why. The caller holds the model's lock."""
+    """Move the alias and record why. The caller must hold the model's lease."""
     now = version_of_alias(model, "champion")
     if now is not None and str(now.version) == version:
         return
@@ -83,14 +85,14 @@ def moves(model: str) -> list[dict[str, str]]:
 
 
 def champions(model: str) -> list[str]:
-    """The line of champions that stands: a promotion adds to it, a rollback takes the last one off."""
+    """Versions that were champion, oldest first: a promotion appends one, a rollback removes the last."""
     line: list[str] = []
     for move in moves(model):
         if move["what"] == "rollback":
             line = line[:-1]
         else:
             if not line and move.get("before"):
-                line.append(move["before"])  # it was champion before anybody kept a record
+                line.append(move["before"])  # champion before the first recorded move
             line.append(move["version"])
     return line
 

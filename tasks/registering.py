@@ -1,4 +1,4 @@
-"""The registry: every candidate is registered once per key, whatever the verdict; only `champion` is gated."""
+"""Model registry: register candidates once per key. Only the alias `champion` depends on the verdict."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Registration:
-    """Versions of a target's model after a retrain."""
+    """Registered versions of a target's model after a retrain."""
 
     model: str
     versions: Mapping[str, str]  # role -> version
@@ -50,7 +50,7 @@ class Registration:
 
 @task(task_run_name="look up champion of {target}", cache_policy=NO_CACHE)
 def find_champion(target: str) -> Champion | None:
-    """The champion of a target, its checkpoint brought back from the registry where the store has lost it."""
+    """Find the champion of a target. Its checkpoint is restored from the registry if the store lacks it."""
     return patiently(lambda: _find_champion(target), "looking up the champion")
 
 
@@ -64,12 +64,16 @@ def _find_champion(target: str) -> Champion | None:
 
 
 def bring_back(version: Any) -> str:
-    """The key of a registered version, whose checkpoint is in the store afterwards: from the registry where need be."""
+    """Make sure that a registered version's checkpoint is in the store. Returns its key.
+
+    A missing checkpoint comes from the shared store, otherwise from the registry. Raises InputError on a version that
+    transferline did not register.
+    """
     key = version.tags.get("transferline.key", "")
     if not key:
         mend = "Name a version that transferline registered"
         raise InputError(f"models:/{version.name}/{version.version}", "it was not made by transferline", mend)
-    if not intact(store() / key) and not fetch(key):  # what comes from the shared store has been checked
+    if not intact(store() / key) and not fetch(key):  # `fetch` checks the digest itself
         _restore(version, store() / key)
     return key
 
@@ -78,12 +82,12 @@ def bring_back(version: Any) -> str:
 def register(
     chain: Chain, data: Data, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
 ) -> Registration:
-    """Register challenger and promoted model once per key, and move the aliases that the verdict moves.
+    """Register the challenger and the promoted model once per key, and move the aliases.
 
-    `judged` is the champion that the verdict was reached against; `champion` moves only with the approval. Raises RuntimeError
-    where another run has promoted a third model meanwhile: the verdict says nothing about that one.
+    `judged` is the champion that the verdict compared with. `champion` moves only if the verdict promotes and `approval` is
+    given. Raises RuntimeError if another run has promoted a different model since: the verdict does not cover it.
     """
-    outbox.drain(client(), wait=True)  # the run must be known before a version can point to it
+    outbox.drain(client(), wait=True)  # a version refers to its run, so the server must have created the run
     run = outbox.real_id(run_id)
     return patiently(lambda: _register(chain, data, report, verdict, run, judged, approval), "registering")
 
@@ -94,6 +98,7 @@ def _register(
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
+    # one lease for look-up, creation and alias: two runs with the same key must not create two versions
     with exclusive(f"registry-{chain.target}", everywhere=True):
         versions = {role: _version_of(chain, data, role, key, report, verdict, run_id) for role, key in wanted.items()}
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
@@ -108,14 +113,15 @@ def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict
     now = version_of_alias(target, "champion")
     key = now.tags.get("transferline.key", "") if now is not None else None
     if key not in (judged.key if judged else None, verdict.key):
-        raise RuntimeError(f"{target}: {key} became champion while this run was judged; run again, it costs seconds")
+        what = f"{target}: {key} became champion while this run was judged"
+        raise RuntimeError(f"{what}. Run again: finished stages are reused")
 
 
 def _version_of(chain: Chain, data: Data, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
-    """The registered version of a key; made if there is none."""
+    """The registered version of a key. It is created if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
     if found:
-        return str(max(found, key=lambda version: int(version.version)).version)
+        return str(max(found, key=lambda version: int(version.version)).version)  # the newest, if several exist
     folder = store() / key
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
@@ -128,7 +134,7 @@ def _version_of(chain: Chain, data: Data, role: str, key: str, report: Report, v
     tags |= {f"transferline.data.{name}": md5 for name, md5 in lineage.get("data", {}).items()}
     tags |= {f"transferline.{name}": str(lineage.get(name, "")) for name in ("digest", "commit", "created", "run")}
     tags["transferline.parents"] = " ".join(lineage.get("parents", []))
-    # the tags come in the same request as the version: a kill leaves either both or neither
+    # tags in the same request as the version: a kill leaves both or neither
     source = f"models:/{model_id}"
     version = client().create_model_version(
         chain.target, source, run_id=run_id, tags=tags, description=card, model_id=model_id
@@ -141,12 +147,13 @@ def _exists(name: str) -> bool:
 
 
 def _restore(version: Any, folder: Path) -> None:
-    """Bring a registered version's checkpoint back into the store: weights of the logged model, the rest from beside it.
+    """Restore a registered version's checkpoint: weights from the logged model, all other files from the run's artifacts.
 
-    Raises OSError where what comes back is not what was registered.
+    Raises OSError if the digest differs from the registered one.
     """
     import mlflow
 
+    # in the store, on the same disk as the checkpoint: the rename at the end is then atomic
     scratch = store() / ".making" / f"restore-{folder.name}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -155,14 +162,14 @@ def _restore(version: Any, folder: Path) -> None:
     extra = mlflow.artifacts.download_artifacts(
         run_id=version.run_id, artifact_path=f"{role}/{EXTRA}", dst_path=str(scratch / "extra")
     )
-    whole = scratch / "whole"
-    shutil.copytree(extra, whole)
+    restored = scratch / "whole"
+    shutil.copytree(extra, restored)
     for path in weights_of(model):
-        shutil.copyfile(path, whole / path.name)
-    if not intact(whole):
+        shutil.copyfile(path, restored / path.name)
+    if not intact(restored):
         raise OSError(
-            f"models:/{version.name}/{version.version} came back with another digest than it was registered with"
+            f"models:/{version.name}/{version.version}: the restored files have another digest than the registered ones"
         )
     shutil.rmtree(folder, ignore_errors=True)
-    whole.rename(folder)
+    restored.rename(folder)
     shutil.rmtree(scratch, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""DVC: brings the data of a target to the version that params.yaml declares, and says which version that is.
+"""Data versioning with DVC: reproduce the data stages of a target and return its pinned files.
 
-The gates run here (`prepare`, `corpus`). An unchanged project costs a fraction of a second.
+The leak gates run inside these stages (`prepare`, `corpus`, `pair`). An unchanged project costs a fraction of a second.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ from transferline.tasks.support.progress import console
 def pin_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
     """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data.
 
-    `lenders` are the source targets that it learns from: their examples are among the files, as `NAME/train`.
+    `lenders` are the source tasks of the target. Their examples are among the files, as `NAME/train` and `NAME/validation`.
     """
     stages = data_stages([target], params, source_tasks)
     try:
         reproduce(stages)
     except InputError:
-        reproduce(stages[:1])  # raises where it is this target's data that is bad
-        # another target's is: the corpus is purged against the tests that there are, and again when that one is mended
+        reproduce(stages[:1])  # raises if the bad data is this target's own
+        # The bad data is another target's, and must not stop this one. `--single-item` skips its `prepare`: the corpus is
+        # purged against the tests that exist, and again once that target is corrected.
         reproduce(stages[1:], ["--single-item"])
     return locked_data(target, params, source_tasks)
 
 
 @task(task_run_name="pin data of {targets}", cache_policy=NO_CACHE)
 def pin_all(targets: list[str], params: Params) -> None:
-    """Reproduce the data stages of many targets in one go; what one target's data refuses is left for its own run to say."""
+    """Reproduce the data stages of several targets at once. Bad data of one target is raised later, by its own run."""
     try:
         reproduce(data_stages(targets, params), ["--keep-going"])
     except InputError as error:
@@ -52,7 +53,7 @@ def pin_all(targets: list[str], params: Params) -> None:
 
 
 def reproduce(stages: list[str], options: Sequence[str] = ()) -> None:
-    """Bring stages up to date, one repro at a time: DVC refuses a second one at once; ours waits."""
+    """Run `dvc repro` for stages that are not up to date. A lock makes concurrent calls wait, where DVC would refuse them."""
     with held("dvc-repro"):
         _mend_locks()
         if stages and not _unchanged(stages):
@@ -60,12 +61,16 @@ def reproduce(stages: list[str], options: Sequence[str] = ()) -> None:
 
 
 def _mend_locks() -> None:
-    """Take away DVC's file of locks where a kill has left it torn: DVC would refuse everything until somebody does.
+    """Delete DVC's lock file if a kill has left it half written: DVC would refuse every command.
 
-    Whoever writes it now is done within a moment. Locks of processes that are gone DVC takes back by itself.
+    DVC itself removes the locks of dead processes from an intact file.
     """
     path = root() / ".dvc" / "tmp" / "rwlock"
-    for wait in (0.0, 0.5, 0.5):
+    for wait in (
+        0.0,
+        0.5,
+        0.5,
+    ):  # a live process may be writing it right now: look three times before it counts as torn
         time.sleep(wait)
         try:
             json.loads(path.read_text(encoding="utf-8"))
@@ -74,35 +79,38 @@ def _mend_locks() -> None:
         except json.JSONDecodeError:
             continue
         return
-    console.print("  [yellow]data   [/] DVC's file of locks was torn by a kill: made anew")
+    console.print("  [yellow]data   [/] DVC's lock file was damaged by a kill; it is replaced")
     path.unlink(missing_ok=True)
 
 
 def _repro(stages: list[str], options: Sequence[str]) -> None:
-    """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
+    """Run `dvc repro` as a subprocess. Raises InputError with the stage's own message if it fails."""
+    # dvc.yaml calls `python`: this environment's interpreter must come first
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
-    said: list[str] = []
+    messages: list[str] = []
     with subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in filter(None, (raw.strip() for raw in process.stderr)):
-            said.append(line)
+            messages.append(line)
             if line.startswith(NEWS):
                 console.print(f"          {line.removeprefix(NEWS)}")
     if process.returncode:
-        ours = [line for line in said if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus", "pair")]
-        what = (ours or said or ["dvc repro failed"])[0].rstrip(".")
-        raise InputError("data", what, "What was finished before is kept; run again once it is mended")
+        # lines of our own stages name file, row and remedy; DVC's only say that the stage failed
+        ours = [line for line in messages if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus", "pair")]
+        what = (ours or messages or ["dvc repro failed"])[0].rstrip(".")
+        raise InputError("data", what, "Correct it and run again; finished stages are kept")
 
 
 def _unchanged(stages: list[str]) -> bool:
-    """Whether DVC finds nothing to do: asked in this process, which is faster than a repro by command."""
+    """Whether all stages are up to date. Asked in this process, which is faster than a `dvc repro` that does nothing."""
     with open_repo() as repo:
         return not repo.status(targets=stages, with_deps=True)
 
 
 def has_remote() -> bool:
+    """Whether the project has a default DVC remote."""
     with open_repo() as repo:
         return bool(repo.config.get("core", {}).get("remote"))

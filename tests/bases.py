@@ -10,7 +10,7 @@ from tests.project import BAD, FILLER, GOOD
 
 WORDS = sorted({*GOOD, *BAD, *FILLER})
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "</s>"]
-# before and after a single text, and between and after a pair
+# special tokens before and after a single text, and between and after a pair
 FRAMES = {
     "encoder": ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"),
     "decoder": ("$A", "$A $B:1"),
@@ -38,7 +38,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def write_tiny(family: str, folder: Path, words: list[str] | None = None) -> Path:
-    """Write a base of a family to a folder; its vocabulary are whole words."""
+    """Write a base of a family to a folder. Its vocabulary consists of whole words."""
     import torch
     from transformers import AutoConfig, AutoModel
 

@@ -1,4 +1,4 @@
-"""Every test runs offline, quiet, on one thread, with Prefect and MLflow homes of its own."""
+"""Fixtures. All tests run offline, without progress output, on one thread, with separate homes for Prefect and MLflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOME = tempfile.mkdtemp(prefix="transferline-tests-")
 os.environ.update(
     {
         "TRANSFERLINE_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",  # tiny models: a second thread only waits
+        "OMP_NUM_THREADS": "1",  # tiny models gain nothing from a second thread
         "PREFECT_HOME": f"{_HOME}/prefect",
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
@@ -27,13 +27,13 @@ for _name in ("MLFLOW_TRACKING_URI", "TRANSFERLINE_STORE", "TRANSFERLINE_ROOT"):
 if TYPE_CHECKING:
     from tests.operations.service import Served
 
-import transferline.flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
+import transferline.flows  # noqa: E402, F401 - sets offline mode and log levels before other imports
 from tests.project import SERVER, make_project, write_tiny_bert  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a tiny random BERT."""
+    """Folder of a tiny, randomly initialised BERT."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     write_tiny_bert(folder)
     return folder
@@ -45,7 +45,7 @@ def prefect_server() -> Iterator[None]:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    # the heartbeat thread costs a second at the end of every flow
+    # without heartbeats: joining that thread takes up to a second at the end of every flow
     with (
         prefect_test_harness(server_startup_timeout=120),
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
@@ -55,7 +55,7 @@ def prefect_server() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def prefect_api(prefect_server: None) -> str:
-    """Address of that server, for commands in processes of their own: each would start one for itself otherwise."""
+    """Address of that server for commands in other processes, which would start their own server otherwise."""
     from prefect.settings import PREFECT_API_URL
 
     return str(PREFECT_API_URL.value())
@@ -63,7 +63,7 @@ def prefect_api(prefect_server: None) -> str:
 
 @pytest.fixture(scope="module")
 def one_server(prefect_api: str) -> Iterator[None]:
-    """Commands that this module starts use the tests' server."""
+    """Let the commands of a module use the shared Prefect server."""
     os.environ[SERVER] = prefect_api
     yield
     del os.environ[SERVER]
@@ -71,7 +71,7 @@ def one_server(prefect_api: str) -> Iterator[None]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny project, and this process inside it."""
+    """A tiny project. The current folder is changed to it."""
     root = make_project(tmp_path / "project")
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(root))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc" / "tmp" / "site"))
@@ -81,7 +81,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One `transferline serve` for all tests that do not end it."""
+    """One `transferline serve`, shared by all tests that do not stop it."""
     from tests.operations.service import make_two_targets, serve
 
     folder = tmp_path_factory.mktemp("service")

@@ -1,4 +1,4 @@
-"""One small data set for each kind of target, and how a stage is built on it without any orchestration."""
+"""A small data set for each kind of target, and helpers to build and score a stage without orchestration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ QUICK: dict[str, Any] = {
 
 
 def write_rows(path: Path, rows: int = 240, seed: int = 0) -> None:
-    """Sentences of filler with three words of a tone, and something to learn of every kind."""
+    """Write random sentences with three words of one sentiment, and labels for every kind of target."""
     rng = random.Random(seed)
     made = []
     for i in range(rows):
@@ -44,7 +44,7 @@ def write_rows(path: Path, rows: int = 240, seed: int = 0) -> None:
         text = sentence(rng, GOOD if good else BAD)
         words = text.split()
         named = {"good": GOOD, "bad": BAD, "film": ["film"], "plot": ["plot"]}
-        second = rng.random() < 0.5  # only who reads the second text can know
+        second = rng.random() < 0.5  # this label depends on the second text only
         made.append(
             {
                 "text": text,
@@ -84,7 +84,7 @@ def make_kinds(root: Path) -> dict[str, dict[str, Path]]:
 def build(
     stage: Stage, data: dict[str, Path], folder: Path, *parents: Path, seed: int = 0
 ) -> tuple[Path, dict[str, float]]:
-    """(checkpoint folder, summary) of a stage built into a new folder."""
+    """Build a stage into a new folder. Returns (checkpoint folder, summary)."""
     out = folder / "out"
     out.mkdir(parents=True)
     (folder / "state").mkdir()
@@ -93,12 +93,12 @@ def build(
 
 
 def score(model: Path, test: Path, metric: str, folder: Path) -> float:
-    """The metric of a checkpoint on a test."""
+    """A metric of a checkpoint on a test set."""
     folder.mkdir()
     predict(model, test, CPU, folder)
     return measure(metric, read_predictions(folder))
 
 
 def within(hits: int, trials: int, p: float) -> bool:
-    """Within five standard deviations of a binomial."""
+    """Whether `hits` is within five standard deviations of a binomial distribution's mean."""
     return abs(hits - trials * p) < 5 * math.sqrt(trials * p * (1 - p))

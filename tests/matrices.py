@@ -1,4 +1,4 @@
-"""Feature matrices with a known relation between two sides, prepared as targets are."""
+"""Feature matrices with a known relation between source and target, prepared as targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def prepare_matrix(root: Path, name: str, points: np.ndarray, y_true: np.ndarray
 
 
 def blobs(rows: int, width: int, labels: int, seed: int, apart: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Points around one centre a label, in `width` dimensions; the centres depend on `labels` and `width` alone."""
+    """Points around one centre per label, in `width` dimensions. The centres depend on `labels` and `width` alone."""
     centres = np.random.default_rng(99).normal(size=(labels, width)) * apart
     rng = np.random.default_rng(seed)
     y_true = rng.integers(labels, size=rows)

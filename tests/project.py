@@ -1,4 +1,4 @@
-"""A small project of its own: a tiny BERT, synthetic reviews, and a params.yaml, in a folder of the test's."""
+"""A small project in a temporary folder: a tiny BERT, synthetic reviews, and a params.yaml."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ TINY = {
 
 
 def sentence(rng: random.Random, tone: list[str], words: int = 9) -> str:
-    """Filler with three words of a tone."""
+    """A random sentence with three words of one sentiment."""
     chosen = [rng.choice(FILLER) for _ in range(words - 3)] + rng.sample(tone, 3)
     rng.shuffle(chosen)
     return " ".join(chosen)
 
 
 def write_reviews(path: Path, rows: int = 240, seed: int = 0) -> None:
-    """A CSV of labelled sentences, text and label, both labels equally often."""
+    """Write a CSV of labelled sentences (text, label) with balanced labels."""
     rng = random.Random(seed)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -67,14 +67,14 @@ def write_reviews(path: Path, rows: int = 240, seed: int = 0) -> None:
 
 
 def write_corpus(path: Path, rows: int = 200, seed: int = 1) -> None:
-    """Unlabelled text, one document a line."""
+    """Write unlabelled text, one document per line."""
     rng = random.Random(seed)
     lines = [sentence(rng, rng.choice([GOOD, BAD]), rng.randint(9, 20)) for _ in range(rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32, positions: int = 64) -> None:
-    """A randomly initialised BERT with a word vocabulary, as `save_pretrained` writes it."""
+    """Write a randomly initialised BERT with a word vocabulary, as `save_pretrained` does."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
@@ -95,7 +95,7 @@ def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32, positions: i
 
 
 def declare(root: Path, **changes: object) -> None:
-    """Write params.yaml; `changes` replace whole blocks of it."""
+    """Write params.yaml. `changes` replace whole blocks of it."""
     params: dict[str, object] = {
         "default_target": "reviews",
         "sources": {},
@@ -130,10 +130,10 @@ def declare(root: Path, **changes: object) -> None:
 
 @functools.cache
 def empty_database() -> Path:
-    """An MLflow database with its tables and nothing in them."""
+    """Path of an MLflow database with empty tables."""
     path = Path(tempfile.mkdtemp(prefix="transferline-tests-")) / "mlruns" / "mlflow.db"
     before = os.environ.get("TRANSFERLINE_STORE")
-    os.environ["TRANSFERLINE_STORE"] = str(path.parent)  # where the lock lies
+    os.environ["TRANSFERLINE_STORE"] = str(path.parent)  # folder of the lock files
     make_tables(f"sqlite:///{path}")
     os.environ.pop("TRANSFERLINE_STORE")
     os.environ.update({"TRANSFERLINE_STORE": before} if before else {})
@@ -141,7 +141,7 @@ def empty_database() -> Path:
 
 
 def make_project(root: Path) -> Path:
-    """A git and DVC project that works: the shipped dvc.yaml, tiny everything else."""
+    """Make a git and DVC project with the shipped dvc.yaml and tiny data and model."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("dvc.yaml", "prefect.yaml"):
         shutil.copy(SOURCE / name, root / name)
@@ -153,7 +153,9 @@ def make_project(root: Path) -> Path:
     write_tiny_bert(root / "tiny")
     declare(root)
     (root / "mlruns").mkdir()
-    shutil.copy(empty_database(), root / "mlruns" / "mlflow.db")  # making it takes longer than many a test
+    shutil.copy(
+        empty_database(), root / "mlruns" / "mlflow.db"
+    )  # copied, because creating it takes longer than many tests
     for command in (
         ["init", "-q"],
         ["add", "-A"],
@@ -169,7 +171,7 @@ SERVER = (
 
 
 def environment(root: Path, **extra: str) -> dict[str, str]:
-    """The environment of a process that works in a project, apart from everything else on the machine."""
+    """Environment variables of a process in a project, isolated from the rest of the machine."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("TRANSFERLINE_", "MLFLOW_", "DVC_"))}
     mine = {"TRANSFERLINE_ROOT": str(root), "DVC_SITE_CACHE_DIR": str(root / ".dvc" / "tmp" / "site")}
     shared = {"PREFECT_API_URL": os.environ[SERVER]} if SERVER in os.environ else {}

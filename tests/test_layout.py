@@ -1,4 +1,4 @@
-"""The layout: rooms in an order, no circle between files, and nothing importable but `transferline`.
+"""The layout: order of the rooms, no import cycles, and `transferline` as the only top-level package.
 
 Every import is read from the source: those inside functions and those for type checkers count as well.
 """
@@ -31,13 +31,13 @@ ROOMS = (
     "flows",
     "cli",
 )
-"""A room imports from itself and from those before it; tasks, flows and the command line stand on the eleven rooms."""
+"""A room imports from itself and from the rooms before it. Tasks, flows and the command line come after the eleven rooms."""
 ORCHESTRATORS = {"prefect", "mlflow", "dvc", "prefect_ray", "ray"}
 ABOVE_THE_SCIENCE = ("tasks", "flows", "cli")
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package by its name; links to flows/ and tasks/ are followed."""
+    """Every module of the package by name, including flows/ and tasks/ through their links."""
     found = {}
     for folder, _, files in os.walk(ROOT / "transferline", followlinks=True):
         for file in files:
@@ -52,13 +52,13 @@ MODULES = modules()
 
 
 def room_of(module: str) -> str:
-    """The room of a module; '' for the package itself and `__main__`, which stand above all rooms."""
+    """The room of a module, or '' for the package itself and `__main__`, which may import from all rooms."""
     parts = module.split(".")
     return parts[1] if parts[0] == "transferline" and len(parts) > 1 and parts[1] in ROOMS else ""
 
 
 def imports(path: Path) -> set[str]:
-    """Names of all modules that a file imports, wherever the import stands."""
+    """Names of all modules that a file imports, also inside functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -98,7 +98,7 @@ def test_no_two_files_import_each_other_in_a_circle() -> None:
         if name in done:
             return
         for other in sorted(IMPORTS[name] & MODULES.keys()):
-            # a package's __init__ lists its own files: that is its purpose, and no circle by itself
+            # a package's __init__ imports its own files, which is not a cycle by itself
             if not (MODULES[other].name == "__init__.py" and name.startswith(other + ".")):
                 visit(other, (*above, name))
         done.add(name)
@@ -117,7 +117,7 @@ def test_the_science_knows_no_orchestrator() -> None:
 
 
 def test_nothing_is_imported_by_a_name_that_teams_have() -> None:
-    """`flows`, `tasks` and `transfer` are folders of theirs, or other people's packages."""
+    """`flows`, `tasks` and `transfer` are folders in users' repositories, or other packages."""
     python = [path for part in ("tests", "benchmarks") for path in (ROOT / part).rglob("*.py")]
     for path in [*MODULES.values(), *python]:
         wrong = {name for name in imports(path) if name.split(".")[0] in ("flows", "tasks", "transfer")}
@@ -130,14 +130,14 @@ def test_a_file_name_says_which_file_it_is() -> None:
 
 
 def test_tests_mirror_the_code() -> None:
-    """A test of a module lies where the module lies: tests/<room>/..., and no folder of tests has another name."""
+    """Tests lie in tests/<room>/..., and no other folders of tests exist."""
     besides = {"docs", "browser", "operations", "packaging"}
     folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
     assert {folder for folder in folders if not folder.endswith(".py")} <= {*ROOMS, *besides}
 
 
 def test_what_plans_loads_neither_torch_nor_prefect() -> None:
-    """`plan` and every command's start would pay seconds for it; what computes imports it where it computes."""
+    """These imports take seconds, so functions that need them import them, and `plan` and `--help` stay fast."""
     heavy = ("torch", "transformers", "sklearn", "prefect", "mlflow")
     loaded = "transferline.cli.main, transferline.flows.support.planning, transferline.tasks.support.data_versions"
     code = f"import sys, {loaded}; print([m for m in {heavy} if m in sys.modules])"
@@ -151,7 +151,7 @@ def test_files_are_short() -> None:
 
 
 def test_every_module_can_be_imported_first() -> None:
-    """A served model imports from the middle: no module may need another to have been imported before it."""
+    """A served model imports single modules: none may depend on an earlier import of another."""
     import importlib
 
     science = [name for name in MODULES if room_of(name) and room_of(name) not in ABOVE_THE_SCIENCE]
@@ -163,7 +163,7 @@ def test_every_module_can_be_imported_first() -> None:
 
     try:
         for name in science:
-            if not name.startswith("transferline.models.networks"):  # transformers takes a new architecture once
+            if not name.startswith("transferline.models.networks"):  # transformers registers an architecture only once
                 forget()
                 importlib.import_module(name)
     finally:

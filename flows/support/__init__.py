@@ -1,1 +1,1 @@
-"""What helps a flow: planning, building, showing. No flow is defined here."""
+"""Support for flows: planning, building, reporting. No flow is defined here."""

@@ -1,4 +1,4 @@
-"""A person's word before the champion moves, where a target asks for one (`operations.<target>.approval`)."""
+"""Manual approval before the champion alias moves, for targets that require it (`operations.<target>.approval`)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from transferline.tasks.support.progress import console
 from transferline.tasks.support.tracking import TransferRun
 
 
-class ApprovalForm(RunInput):
-    """What the form asks when a run waits for approval."""
+class Decision(RunInput):
+    """The form of a run that waits for approval."""
 
     approve: bool = Field(default=False, title="Make this model the champion?")
-    reason: str = Field(default="", title="Why? It is recorded with the version.")
-    name: str = Field(default="", title="Who decides")
+    reason: str = Field(default="", title="Reason (recorded with the version)")
+    name: str = Field(default="", title="Your name")
 
 
 def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> Approval:
-    """Whether the alias may move. Pauses the run until somebody answers in Prefect's UI.
+    """Whether the alias may move. Pauses the run until the form in Prefect's UI is submitted.
 
-    A run without a deployment has nobody to ask: its model waits in the registry for `transferline promote`.
+    A run without a deployment cannot be paused. Its model stays in the registry until `transferline promote`.
     """
     if not line.params.operation(line.target).approval or verdict.decision != "promote":
         return Approval(True)
-    if not deployment.id:
+    if not deployment.id:  # started from the command line, which cannot show a form
         console.print(f"  [yellow]waiting[/] for approval: transferline promote {line.target}@challenger --reason ...")
         return Approval(False, reason="waits for approval")
     lines = [f"**{line.target}**: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons)]
@@ -43,5 +43,5 @@ def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> A
 
 
 def _seconds() -> int:
-    """How long to wait: TRANSFERLINE_APPROVAL_HOURS, 72 by default; then the run fails and the alias stays."""
+    """Seconds to wait: TRANSFERLINE_APPROVAL_HOURS, 72 hours by default. After that the run fails and the alias stays."""
     return int(3600 * float(os.environ.get("TRANSFERLINE_APPROVAL_HOURS", "72")))

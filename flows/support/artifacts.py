@@ -1,4 +1,4 @@
-"""What a run shows: Prefect artifacts, MLflow figures, and the terminal's closing table."""
+"""Outputs of a retrain: Prefect artifacts, MLflow figures, and the table at the end on the terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from transferline.tasks.support.tracking import TransferRun, installed, tracking
 
 
 def show_chain(chain: Chain) -> None:
-    """The plan, as an artifact of the run and a line on the terminal."""
+    """Show the planned chain as a Prefect artifact and on the terminal."""
     reused = reusable(chain)
     create_markdown_artifact(
         chain_table(chain, reused), key=f"chain-{slugify(chain.target)}", description=f"{chain.target}: the plan"
@@ -40,7 +40,7 @@ def show_chain(chain: Chain) -> None:
 
 
 def settings_told(chain: Chain) -> str:
-    """The setting of the base, and those of the source targets, where there are any."""
+    """The transfer setting of the base, and of each source task, as text."""
     return ", ".join([str(chain.setting), *(f"from {name} {setting}" for name, setting in chain.settings.items())])
 
 
@@ -55,7 +55,7 @@ def publish_report(
     built: Mapping[str, Built],
     data: Data,
 ) -> dict[str, str]:
-    """Record the outcome in MLflow and Prefect, print the closing table; returns the outcome in words."""
+    """Log the outcome to MLflow and Prefect and print the table of models. Returns the outcome as text."""
     text = render(chain, report, verdict, profiles) + _stages(run, chain, built)
     log(verdict.headline)
     run.log(report.flat())
@@ -88,7 +88,7 @@ def publish_report(
 
 
 def _stages(run: TransferRun, chain: Chain, built: Mapping[str, Built]) -> str:
-    """Which stage was built or reused, with a link to the MLflow run that built it."""
+    """Table of the stages: built or reused, with a link to the MLflow run that built each."""
     rows = []
     for step in chain:
         one = built[step.key]
@@ -98,6 +98,7 @@ def _stages(run: TransferRun, chain: Chain, built: Mapping[str, Built]) -> str:
 
 
 def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report: Report) -> None:
+    # the two models whose difference is the effect of the transfer
     for role in ("challenger", "unadapted"):
         shipped = groups[role].predictions[groups[role].shipped]
         for name, draw in FIGURES.get(shipped.kind, {}).items():
@@ -132,8 +133,9 @@ def _or_dash(value: float | None) -> str:
 
 
 def _where_to_look(run: TransferRun) -> list[str]:
-    """How to open both pages: the servers that run already, or the commands that start them on the embedded databases."""
+    """How to open the run in both UIs: addresses of running servers, or commands that start them on the embedded databases."""
     page = f"#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    # a path relative to the current folder where possible, so that the printed command can be copied
     bin_folder = Path(sys.executable).parent
     here = bin_folder.relative_to(Path.cwd()) if bin_folder.is_relative_to(Path.cwd()) else bin_folder
     uri = tracking_uri()

@@ -1,4 +1,4 @@
-"""Texts of a file or folder, scored by a registered model: what `predict` and `watch` share."""
+"""Score the texts of a file or folder with a registered model. Used by `predict` and `watch`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from transferline.tasks.support.garbage import find_version
 
 
 def read_texts(source: str, column: str) -> tuple[list[Row], list[str]]:
-    """Rows and texts of a file or folder; InputError with file, row and mend where one has no text."""
-    place = (root() / source).resolve()
+    """Rows and texts of a file or folder. Raises InputError with file and row if a row has no text."""
+    place = (root() / source).resolve()  # an absolute `source` stays as it is
     if not place.exists():
         raise InputError(place, "there is no such file or folder", "Give a .csv, .tsv, .jsonl, .parquet or .txt")
     rows = list(read_rows(place, Read()))
@@ -26,7 +26,7 @@ def read_texts(source: str, column: str) -> tuple[list[Row], list[str]]:
 def score(
     model: str, texts: list[str], device: str = "auto", pairs: list[str] | None = None, look: bool = True
 ) -> tuple[str, Scored]:
-    """(version, scores) of texts, or of pairs of texts, by MODEL, MODEL@ALIAS or MODEL@VERSION."""
+    """Returns (version, scores) of texts, or of text pairs, for MODEL, MODEL@ALIAS or MODEL@VERSION."""
     version = find_version(model)
     folder: Path = store() / bring_back(version)
     runtime = Runtime.model_validate({"device": device}).resolve()

@@ -1,4 +1,4 @@
-"""Building a chain, step by step in the order of its plan."""
+"""Build the steps of a chain in the order of its plan."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ STAGES = {"base": collect_base, "select": select, "adapt": adapt, "tune": tune, 
 
 
 def request_of(line: Line, chain: Chain, run: TransferRun) -> Request:
-    """What all requests of a retrain have in common (its step is replaced for each)."""
+    """Template of all build requests of a retrain. Each request replaces `step` and `data`."""
     return Request(chain.steps[0], {}, line.runtime, run.run_id, run.experiment_id, {"commit": commit()})
 
 
 def build_chain(line: Line, chain: Chain, data: Data, run: TransferRun, runner: TaskRunner[Any]) -> dict[str, Built]:
-    """Build every step of a chain, or take what is there; key -> what came of it."""
+    """Build every step of a chain, or reuse its checkpoint. Returns key -> result."""
     common = request_of(line, chain, run)
     wanted = [(STAGES[step.kind], replace(common, step=step, data=places_of(step, data))) for step in chain]
+    # the base first: its config names the model family, and a recipe that the family does not support is refused now
     base = build_all(wanted[:1], runner)
     line.check_family(chain)
     return build_all(wanted, runner, base)
 
 
 def places_of(step: Step, data: Data) -> dict[str, Path]:
-    """Role -> file of what a step reads: a file of DVC's, or the examples that an earlier step has chosen."""
+    """Role -> input file of a step: a file pinned by DVC, or the examples that an earlier step has selected."""
     known = {pin.md5: pin.path for pin in data.values()}
     return {role: known.get(name) or store() / name / FILE for role, name in step.data}

@@ -1,7 +1,7 @@
-"""What a form offers: the targets and recipes of params.yaml, read when a flow is imported.
+"""Parameter types of the flows with dropdowns: targets, recipes and comparisons of params.yaml, read at import.
 
-`transferline deploy` puts them into the deployments; run it again after params.yaml has changed. A server refuses what is
-not among them; a flow started in another way refuses it at its own door.
+`transferline deploy` writes the dropdowns into the deployments. Run it again after a change of params.yaml. The server
+refuses other values. A flow that is started in another way checks the names itself.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.recipes.params import AUTO, load_params
 
-OWN = "own"  # instead of a recipe: the one that params.yaml names for the target
+OWN = "own"  # in place of a recipe's name: the target's default recipe in params.yaml
 
 
 def _offer(block: str, *more: str) -> Any:
-    """A field with a dropdown of a block's names; without one where params.yaml cannot be read (its error comes later)."""
+    """A field with a dropdown of a block's names. Without a dropdown if params.yaml is invalid: the flow raises that error."""
     try:
         names = list(dict.fromkeys([*more, *getattr(load_params(root() / "params.yaml"), block)]))
     except InputError:
@@ -32,5 +32,5 @@ RecipeChoice = Annotated[str, _offer("recipes", OWN, AUTO)]
 
 
 def recipe_of(choice: str | None) -> str | None:
-    """The recipe that was chosen; None for the target's own."""
+    """The chosen recipe, or None for the target's default."""
     return None if choice in (None, "", OWN) else choice

@@ -1,4 +1,4 @@
-"""Planning a line: what would be built, under which keys, and what is there already. Prefect and MLflow are not needed for it."""
+"""Plan a retrain: the steps, their keys, and the checkpoints that can be reused. Needs neither Prefect nor MLflow."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from transferline.tasks.support.commit_marks import committed
 if TYPE_CHECKING:
     from transferline.tasks.support.comparison_decision import RecordedDecision
 
-LEAST_SEEDS = 3  # fewer say nothing about the spread
+LEAST_SEEDS = 3  # fewer do not allow an estimate of the standard deviation over seeds
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one retrain is about: the declarations it follows, and the runtime it runs on."""
+    """Resolved inputs of one retrain: target, recipe, seeds, runtime and the declarations of params.yaml."""
 
     params: Params
     target: str
@@ -39,9 +39,10 @@ class Line:
     decided: RecordedDecision | None = None
 
     def settled(self, data: Data) -> Line:
-        """The line with the recipe of the last decision, where it asks for that one. Raises InputError on a stale one."""
+        """This line with `auto` replaced by the recipe of the last comparison. Raises InputError if that decision is stale."""
         if self.recipe != AUTO:
             return self
+        # imported here: it loads MLflow, which a plan with a named recipe does not need
         from transferline.tasks.support.comparison_decision import last_decision, settle
 
         decision = last_decision(self.target)
@@ -49,8 +50,8 @@ class Line:
         decided = settle(decision, data, base, self.params.recipes)
         return replace(self, recipe=decided.name, decided=decided)
 
-    def source_tasks(self) -> tuple[str, ...]:
-        """The source targets that the recipe learns from; of `auto`, the recipe of the last decision."""
+    def lenders(self) -> tuple[str, ...]:
+        """Source tasks of the recipe. For `auto`, those of the last comparison's choice."""
         if self.recipe != AUTO:
             return self.declared.source_task_names()
         from transferline.tasks.support.comparison_decision import last_decision
@@ -59,7 +60,7 @@ class Line:
         return Recipe.model_validate(decision["recipe"]).source_task_names() if decision["ship"] else ()
 
     def plan(self, data: Data) -> Chain:
-        """The chain for some data; refused where setting, kind of target or family do not admit the recipe."""
+        """Plan the chain. Raises InputError if setting, kind of target or model family do not admit the recipe."""
         base = resolved_base(self.params, self.declared.base)
         return plan(
             self.target,
@@ -80,33 +81,34 @@ class Line:
 
     @property
     def declared(self) -> Recipe:
+        """The recipe itself: of the decision for `auto`, else of params.yaml."""
         return self.decided.recipe if self.decided else self.params.recipe(self.recipe)
 
     def check_family(self, chain: Chain) -> None:
-        """Refuse what the collected base's family cannot do, now that it is known."""
+        """Check the recipe against the family of the collected base. Raises InputError if the family does not support it."""
         family = family_of(store() / chain.steps[0].key)
         check_recipe(self.recipe, self.declared, self.spec, chain.setting, family, chain.settings)
 
 
 def resolved_base(params: Params, name: str) -> FetchedBase:
-    """A base of params.yaml; a folder's with its content's hash filled in."""
+    """A base of params.yaml. A local folder gets the hash of its content, which is part of its key."""
     base = params.base(name)
     return base.resolved(root()) if isinstance(base, FolderBase) else base
 
 
 def family_known(base: FetchedBase) -> Family | None:
-    """A base's family, if it is declared, can be read, or was collected before."""
+    """The model family of a base if it is declared or the base was collected before, else None."""
     folder = store() / Step("base", base).key
     name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)
     return Family(name) if name else None
 
 
 def open_line(target: str, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:
-    """Read the declarations and refuse wrong names at once, before anything heavy is imported or run."""
+    """Read params.yaml and resolve names. Raises InputError on wrong ones, before slow imports and before any compute."""
     params = load_params(root() / "params.yaml")
     spec = params.target(target)
     chosen = recipe or spec.recipe
-    if chosen != AUTO:
+    if chosen != AUTO:  # `auto` is resolved later, when the data is known (`Line.settled`)
         params.recipe(chosen)
     if seeds is not None and seeds < LEAST_SEEDS:
         raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")
@@ -114,8 +116,8 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
 
 
-def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[str]) -> Settings:
-    """The setting that each source target makes with a target: as its pair declares it, else derived from the data."""
+def settings_of(params: Params, target: str, data: Data, lenders: Iterable[str]) -> Settings:
+    """Transfer setting of each source task with the target: declared by the pair, else derived from domains and labels."""
 
     def side(name: str, role: str) -> tuple[TargetSpec, frozenset[str]]:
         return params.target(name), frozenset(target_of(data[role].path).labels)
@@ -128,7 +130,7 @@ def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[
 
 
 def reusable(chain: Chain) -> dict[str, bool]:
-    """Which steps of a chain are there already; computes nothing."""
+    """Step key -> whether its checkpoint can be reused. Builds nothing."""
     keys = [step.key for step in chain]
-    with ThreadPoolExecutor() as pool:  # each file is read and hashed, which needs no lock of Python's
+    with ThreadPoolExecutor() as pool:  # hashing files releases the GIL, so threads help
         return dict(zip(keys, pool.map(committed, keys), strict=True))

@@ -1,4 +1,4 @@
-"""The door of every flow: what earlier runs left is ended, and a run that keeps dying is given up with its cause."""
+"""Start of every flow: end orphan processes of earlier runs, and stop a run that has crashed too often."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from transferline.tasks.support.restarts import given_up
 
 
 class KeepsDying(RuntimeError):
-    """A flow run whose process died as often as it was started."""
+    """The process of a flow run died at every start."""
 
 
 def begin() -> None:
-    """End orphans; raise KeepsDying where this run has been started too often.
+    """End orphan processes. Raises KeepsDying if this run has been started too often.
 
-    A crashed run is started again (tasks/support/restarts.py), with nothing computed twice; without an end to it,
-    poisoned data or too little memory would keep a worker busy for ever.
+    Crashed runs are restarted (tasks/support/restarts.py). Without a limit, bad data or too little memory would keep a
+    worker busy for ever.
     """
     end_orphans()
+    # run_count has no value outside a flow run
     if int(flow_run.run_count or 1) > most_starts():
         with get_client(sync_client=True) as client:
             states = client.read_flow_run_states(flow_run.id)

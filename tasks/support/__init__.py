@@ -1,1 +1,1 @@
-"""What Prefect tasks stand on: caching, locks, tracking, stores, servers. No stage is defined here."""
+"""Support for Prefect tasks: caching, locks, tracking, stores, servers. No stage is defined here."""

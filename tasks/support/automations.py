@@ -1,10 +1,10 @@
-"""Automations: what Prefect's server does by itself when something happens.
+"""Prefect automations: reactions of the server to events.
 
-* A flow run whose heartbeat stops (its worker is gone, SIGKILL and all) is marked CRASHED: `retries` know nothing of that.
-* A crash of one of our runs starts `tend`, which schedules the same run again (restarts.py), where no
-  service does so itself.
-* New data, or drift where the target asks for it, starts the retrain of that target.
-* Verdicts, failures, drift and rollbacks reach the notification blocks that params.yaml names.
+* A flow run without heartbeat (SIGKILL, lost machine) is marked CRASHED. Prefect's `retries` do not cover this case.
+* A crashed run starts the deployment `tend`, which schedules the same run again (restarts.py). This automation is left out
+  where `transferline serve` restarts runs itself.
+* New data starts the retrain of its target. So does drift, if the target declares it.
+* Verdicts, failures, drift and rollbacks are sent to the notification blocks that params.yaml names.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from transferline.tasks.support.restarts import RESTART, SILENT
 
 _PREFIX = "transferline: "
 _RUN = "prefect.flow-run."
-_HEARD = {f"{_RUN}{what}" for what in ("heartbeat", "Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
+# any of these events answers the wait for the next heartbeat
+_SIGNS_OF_LIFE = {f"{_RUN}{what}" for what in ("heartbeat", "Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
 _OURS = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.transferline"}
 _RESTART = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{RESTART}"}
 
 
 def automate(blocks: Sequence[str]) -> list[str]:
-    """Create or replace this product's automations; returns their names. Raises InputError on an unknown block."""
+    """Create, update or delete transferline's automations. Returns their names. Raises InputError on an unknown block."""
     with get_client(sync_client=True) as client:
         retrain = client.read_deployment_by_name("retrain/on-demand").id
         wanted = [_silent(), _wanted(retrain)]
@@ -40,29 +41,32 @@ def automate(blocks: Sequence[str]) -> list[str]:
             wanted.append(_crashed(client.read_deployment_by_name("tend/on-demand").id))
         wanted += [one for name in blocks for one in _notices(name, _block(client, name))]
         names = {one.name for one in wanted}
-        there = {old.name: old for old in client.read_automations() if old.name.startswith(_PREFIX)}
-        for name in there.keys() - names:
-            client.delete_automation(there[name].id)
+        existing = {old.name: old for old in client.read_automations() if old.name.startswith(_PREFIX)}
+        for name in existing.keys() - names:
+            client.delete_automation(existing[name].id)
         for one in wanted:
-            # one that is as it should be stays: it remembers which runs it waits to hear of
-            if one.name not in there:
+            # an unchanged automation is not written again: that would reset the runs whose heartbeats it waits for
+            if one.name not in existing:
                 client.create_automation(one)
-            elif _content(there[one.name]) != _content(one):
-                client.update_automation(there[one.name].id, one)
+            elif _content(existing[one.name]) != _content(one):
+                client.update_automation(existing[one.name].id, one)
     return sorted(names)
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:
-    """What an automation does, without the ids that a server gives it."""
-    said = automation.model_dump(mode="json", include={"name", "description", "enabled", "actions"})
+    """An automation as plain values, without the ids that a server assigns."""
+    fields = automation.model_dump(mode="json", include={"name", "description", "enabled", "actions"})
     trigger = automation.trigger.model_dump(mode="json", exclude={"id", "name", "description", "type"})
-    return {**said, "trigger": {k: sorted(v) if isinstance(v, list) else v for k, v in trigger.items()}}
+    # the event names are sets; as JSON they are lists in any order
+    return {**fields, "trigger": {k: sorted(v) if isinstance(v, list) else v for k, v in trigger.items()}}
 
 
 def _silent() -> AutomationCore:
+    # proactive: it fires when an expected event does not come. Its state is in the server's database, so it fires in time
+    # even after the server was restarted.
     trigger = EventTrigger(
         after={f"{_RUN}heartbeat"},
-        expect=_HEARD,
+        expect=_SIGNS_OF_LIFE,
         match={"prefect.resource.id": "prefect.flow-run.*"},
         match_related=_OURS,
         for_each={"prefect.resource.id"},
@@ -70,38 +74,40 @@ def _silent() -> AutomationCore:
         threshold=1,
         within=SILENT,
     )
-    message = f"No heartbeat for {SILENT.seconds} s: its process or its machine is gone (killed, out of memory, lost)"
+    message = f"No heartbeat for {SILENT.seconds} s: the process or its machine is gone (killed, out of memory, lost)"
     action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
-    return _automation("a silent run has crashed", "Marks a run whose process is gone.", trigger, action)
+    about = "Marks a flow run as crashed when its heartbeat stops."
+    return _automation("mark runs without heartbeat as crashed", about, trigger, action)
 
 
 def _crashed(tend: UUID) -> AutomationCore:
     trigger = _each({f"{_RUN}Crashed"}, "prefect.flow-run.*", _RESTART)
     action = RunDeployment(deployment_id=tend)
-    return _automation("a crashed run is started again", "The run itself gives up after some starts.", trigger, action)
+    about = "Schedules the same run again, up to TRANSFERLINE_MOST_STARTS starts."
+    return _automation("restart crashed runs", about, trigger, action)
 
 
 def _wanted(retrain: UUID) -> AutomationCore:
     trigger = _each({"transferline.data.changed", "transferline.retrain.wanted"}, "transferline.target.*")
     parameters = {"target": {"__prefect_kind": "jinja", "template": "{{ event.payload.target }}"}}
     action = RunDeployment(deployment_id=retrain, parameters=parameters)
-    return _automation("new data or drift starts a retrain", "Of exactly the target it concerns.", trigger, action)
+    return _automation("retrain on new data or drift", "Retrains the target that the event names.", trigger, action)
 
 
 def _notices(name: str, block: UUID) -> list[AutomationCore]:
-    told = _each({f"transferline.{kind}" for kind in ("verdict", "drift", "rollback")}, "transferline.target.*")
+    outcome = _each({f"transferline.{kind}" for kind in ("verdict", "drift", "rollback")}, "transferline.target.*")
     failed = _each({f"{_RUN}Failed"}, "prefect.flow-run.*", _OURS)
     news = SendNotification(block_document_id=block, subject="{{ event.event }}", body="{{ event.payload.text }}")
     body = "{{ flow_run.name }} failed: {{ flow_run.state.message }}"
     failure = SendNotification(block_document_id=block, subject="transferline.failure", body=body)
     return [
-        _automation(f"{name} hears of verdicts and drift", "Sends what the event says.", told, news),
-        _automation(f"{name} hears of failures", "Sends the run's name and its error.", failed, failure),
+        _automation(f"notify {name} of verdicts, drift and rollbacks", "Sends the text of the event.", outcome, news),
+        _automation(f"notify {name} of failures", "Sends the name of the run and its error.", failed, failure),
     ]
 
 
 def _each(expect: set[str], resource: str, related: dict[str, str] | None = None) -> EventTrigger:
-    """A trigger that fires on each such event, at once."""
+    """A trigger that fires immediately on every such event."""
     return EventTrigger(
         expect=expect,
         match={"prefect.resource.id": resource},
@@ -122,5 +128,5 @@ def _block(client: SyncPrefectClient, name: str) -> UUID:
     try:
         return client.read_block_document_by_name(document, kind, include_secrets=False).id
     except ObjectNotFound as error:
-        mend = "Create the block in Prefect's UI (Blocks), and write it as type/name, such as slack-webhook/team"
+        mend = "Create the block in Prefect's UI (Blocks) and name it as type/name, such as slack-webhook/team"
         raise InputError("params.yaml, notify", f"there is no block {name!r}", mend) from error

@@ -1,4 +1,4 @@
-"""A request: one step to be built, and all that whoever builds it must know. It travels between processes as JSON."""
+"""Build request: one step and everything needed to build it, sent between processes as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transferline.recipes.registry import read_stage
 
 @dataclass(frozen=True)
 class Request:
-    """One step to be built: the step, where its data lies, and under which transfer run."""
+    """One step to build, the paths of its data, the runtime, and the MLflow run that it belongs to."""
 
     step: Step
     data: Mapping[str, Path]
@@ -32,13 +32,14 @@ class Request:
         return self.step.title
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` gives an equal request with the same key."""
+        """Plain values for JSON. `from_json` restores an equal request with the same key."""
         step = {**vars(self.step), "stage": self.step.stage.model_dump(mode="json")}
         data = {role: str(path) for role, path in self.data.items()}
         return {**vars(self), "step": step, "data": data, "runtime": self.runtime.model_dump(), "tags": dict(self.tags)}
 
     @classmethod
     def from_json(cls, declared: Mapping[str, Any]) -> Request:
+        """The request that `to_json` wrote. JSON has no tuples, which the step's identity needs: they are restored here."""
         step = dict(declared["step"])
         step["stage"] = read_stage(step["kind"], step["stage"])
         step["parents"] = tuple(step["parents"])

@@ -1,10 +1,10 @@
-"""Caching on Prefect's own result records.
+"""Cache stages with Prefect's result records.
 
-The cache key of a stage is `<key>/record.json` and the result storage is the checkpoint store, so Prefect writes its record
-*into* the checkpoint's folder, and writes it last: it is the commit mark. Delete the folder and the stage is built
-again. Before Prefect looks, the folder is checked against its digest; one that does not match loses its record.
+The cache key of a stage is `<key>/record.json` and the result storage is the checkpoint store. Prefect therefore writes its
+record *into* the checkpoint's folder, and writes it last: the record is the commit mark. If the folder is deleted, the stage
+is built again. Before each lookup the folder is checked against its digest. On a mismatch the record is deleted.
 
-Two runs that want one key: the first holds the key's lock and builds, the other waits and finds the record.
+If two runs need the same key, the first holds the key's lock and builds. The other waits and then finds the record.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from transferline.tasks.support.shared_store import fetch, offer
 
 @dataclass(frozen=True)
 class Built:
-    """A checkpoint, whether it was there already, and Prefect's state of the task that says so."""
+    """A checkpoint, whether it was reused, and the final state of its Prefect task."""
 
     checkpoint: Checkpoint
     reused: bool
@@ -41,6 +41,7 @@ class Built:
 
 def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | None = None) -> Task:
     """A Prefect task that builds a request's step, cached under the step's key."""
+    # SERIALIZABLE makes Prefect hold the key's lock from the lookup to the record, so that no key is built twice
     policy = CacheKeyFnPolicy(cache_key_fn=_record_of).configure(
         lock_manager=FlockLockManager(), isolation_level=IsolationLevel.SERIALIZABLE
     )
@@ -57,10 +58,10 @@ def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | N
 def build_all(
     wanted: Sequence[tuple[Task, Request]], runner: TaskRunner[Any], built: Mapping[str, Built] | None = None
 ) -> dict[str, Built]:
-    """Build requests, parents first, as many at once as the runner takes, or take what is there; key -> what came of it.
+    """Build requests in parallel, parents first, and reuse existing checkpoints. Returns key -> result.
 
-    A step is handed over only when its parents are done: one that waits must not hold a device. When one fails, what is
-    under way is finished (and kept), then its error is raised.
+    A step is submitted only when its parents are done, so that no waiting step holds a device. After a failure no new step
+    is submitted. Steps that run are finished and kept, then the first error is raised.
     """
     store().mkdir(parents=True, exist_ok=True)
     done = dict(built or {})
@@ -78,7 +79,7 @@ def build_all(
         request, future = running.pop(key)
         try:
             done[key] = _collect(request, future)
-        except Exception as error:  # noqa: BLE001 - raised below, when what else was under way is finished
+        except Exception as error:  # noqa: BLE001 - raised below, once the other running steps are finished
             failed = failed or error
     if failed is not None:
         raise failed
@@ -87,7 +88,9 @@ def build_all(
 
 def _submit(runner: TaskRunner[Any], stage: Task, request: Request, parents: Sequence[Built]) -> Any:
     task_ = stage.with_options(result_storage=store())
-    after = [parent.state for parent in parents if parent.state is not None]
+    after = [
+        parent.state for parent in parents if parent.state is not None
+    ]  # they are done: this draws the graph's edges
     with contextlib.ExitStack() as options:
         if placement() == "ray":
             from transferline.tasks.support.ray_cluster import remote
@@ -98,7 +101,7 @@ def _submit(runner: TaskRunner[Any], stage: Task, request: Request, parents: Seq
 
 
 def _collect(request: Request, future: Any) -> Built:
-    """What became of a submitted step; raises what the stage raised. Says on the terminal what happened."""
+    """Wait for a submitted step and print its outcome. Raises the stage's error, or OSError if the record is missing."""
     future.wait()
     state = future.state
     checkpoint = state.result()
@@ -106,14 +109,14 @@ def _collect(request: Request, future: Any) -> Built:
         fetch(request.key)
     if not readable(store() / request.key / RECORD):
         raise OSError(f"{request.title}: its record could not be written to {store()}; is the disk full?")
-    reused = state.name == "Cached"
+    reused = state.name == "Cached"  # Prefect's name for a state that was read from a record
     offer(request.key)
     show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
     return Built(checkpoint, reused, state)
 
 
 def _record_of(_: object, parameters: dict[str, Any]) -> str:
-    """The cache key of a request; takes away the record of a checkpoint whose files are not what was committed."""
+    """The cache key of a request. Deletes the record of a checkpoint if the files do not match its digest."""
     key = parameters["request"].key
     folder = store() / key
     record = folder / RECORD

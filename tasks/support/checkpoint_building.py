@@ -1,4 +1,4 @@
-"""Building one checkpoint, in this process: the same code in a flow run, in a child, on a worker or on a Ray node."""
+"""Build one checkpoint in this process. The code is the same in a flow run, a child process, a worker and a Ray node."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from transferline.tasks.support.progress import ProgressArtifact, show_progress
 from transferline.tasks.support.shared_store import fetch, fetch_input, fetch_state, forget_state, offer_state
 from transferline.tasks.support.tracking import StageRun
 
-# torch's generators are the process's: two stages that train in threads of one process would disturb each other
+# torch's global random generators belong to the process: two stages in threads of one process would change each other's
+# random numbers, and results would not be reproducible
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]] | None = None) -> Checkpoint:
     """Build a request's step into a scratch folder and publish it under the request's key.
 
-    A whole folder without a record (its run was killed between the two) is adopted, not built again. `make` stands in for
-    the stage's own `build`. Raises OSError where the disk is full, with what was finished kept.
+    A complete folder without a record (the run was killed between the two) is reused. `make` replaces the stage's own
+    `build`. Raises OSError if the disk is full. Finished checkpoints and saved states are kept.
     """
     with _ONE_AT_A_TIME, exclusive(bucket(request.key)):
         found = finished(request)
@@ -35,7 +36,7 @@ def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]] 
 
 
 def finished(request: Request) -> Checkpoint | None:
-    """The whole checkpoint of a request that lies in the store, record or not."""
+    """The complete checkpoint of a request in the store, with or without a record, or None if there is none."""
     folder = store() / request.key
     lineage = read_lineage(folder)
     if lineage is None or not intact(folder):
@@ -47,7 +48,7 @@ def finished(request: Request) -> Checkpoint | None:
 def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkpoint:
     folder = store() / request.key
     out, state = store() / ".making" / request.key, store() / ".state" / request.key
-    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)  # of a killed attempt; its saved state stays, and training resumes from it
     out.mkdir(parents=True)
     state.mkdir(parents=True, exist_ok=True)
     fetch_state(request.key, state)
@@ -84,10 +85,12 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             parents=tuple(parents),
             cache=cache(),
         )
+        # predictions are timed for the report's latency, which counting FLOPs would slow down
         counting = request.step.kind != "predict"
         with crew(request, runtime), metered(runtime.device, counting) as meter:
             summary = make(work)
         cost = meter.cost()
+        # fingerprints of all training texts: a later verdict checks that no model has seen the test rows
         if request.step.kind in ("select", "adapt", "tune", "control"):
             write_seen(out, request.data, parents)
         lineage = {
@@ -101,9 +104,10 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **request.tags,
         }
-        digest = publish(out, folder, lineage)
+        digest = publish(out, folder, lineage)  # one rename: the key has either the complete checkpoint or none
         spent = {name: cost[name] for name in ("tokens", "flops", "seconds", "peak_bytes")}
         run.finish(summary, spent, {"transferline.key": request.key, "transferline.digest": digest})
+    # saved states are needed until the checkpoint is published
     shutil.rmtree(state, ignore_errors=True)
     forget_state(request.key)
     return Checkpoint(key=request.key, digest=digest, summary=summary, run_id=run.run_id)

@@ -1,7 +1,7 @@
-"""One stage in a process of its own, with a device of its own: python -m transferline.tasks.support.child REQUEST.json
+"""Build one stage in a child process with its own device: python -m transferline.tasks.support.child REQUEST.json
 
-Its standard input is a pipe from the run that wants the stage: when that run dies, however it dies, the pipe ends and so
-does this process. What it has saved stays. An error is left beside the request, for the run to raise as its own.
+Standard input is a pipe from the parent run. When the parent dies, even by SIGKILL, the pipe closes and this process ends.
+Saved training states are kept. An error is written beside the request, and the parent raises it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from transferline.tasks.support.orphans import end_with_the_run
 
 
 def main(request_file: Path) -> int:
-    """Build the request of a file; 0 done, 1 failed, 2 bad input."""
+    """Build the request in a file. Returns the exit code: 0 done, 1 failed, 2 bad input."""
     end_with_the_run()
     request = Request.from_json(json.loads(request_file.read_text(encoding="utf-8")))
-    told = request_file.with_suffix(".error")
+    error_file = request_file.with_suffix(".error")
     try:
         build_checkpoint(request)
     except InputError as error:
-        told.write_text(json.dumps([error.where, error.what, error.mend]), encoding="utf-8")
+        error_file.write_text(json.dumps([error.where, error.what, error.mend]), encoding="utf-8")
         return 2
-    except Exception as error:  # noqa: BLE001 - whatever it was, the run raises it; nothing is swallowed
+    except Exception as error:  # noqa: BLE001 - the parent raises it; nothing is swallowed
         traceback.print_exc()
-        told.write_text(json.dumps(f"{type(error).__name__}: {error}"), encoding="utf-8")
+        error_file.write_text(json.dumps(f"{type(error).__name__}: {error}"), encoding="utf-8")
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The last decision of `compare` about a target: an artifact of its MLflow run, refused where it is stale."""
+"""Read the last decision of `compare` for a target from its MLflow run, and refuse it if it is stale."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DECISION = "decision.json"
 
 
 @dataclass(frozen=True)
-class RecordedDecision:
-    """A recipe that a comparison decided for, its name there, and the MLflow run that holds the decision."""
+class Decided:
+    """The recipe that a comparison chose, its name, and the MLflow run of the decision."""
 
     name: str
     recipe: Recipe
@@ -28,7 +28,7 @@ class RecordedDecision:
 
 
 def last_decision(target: str) -> dict[str, Any]:
-    """The newest decision about a target. Raises InputError where there is none."""
+    """The newest decision for a target. Raises InputError if there is none."""
     return patiently(lambda: _last(target), "looking up the decision")
 
 
@@ -40,7 +40,7 @@ def _last(target: str) -> dict[str, Any]:
     order = ["attributes.start_time DESC"]
     found = client().search_runs([experiment.experiment_id], query, order_by=order, max_results=1) if experiment else []
     if not found:
-        what = "`recipe: auto` takes the last decision, and there is none"
+        what = "`recipe: auto` needs the decision of a comparison, and there is none"
         raise InputError(f"target {target!r}", what, f"Run `transferline compare {target}` first")
     with tempfile.TemporaryDirectory() as scratch:
         uri = f"runs:/{found[0].info.run_id}/{DECISION}"
@@ -48,27 +48,28 @@ def _last(target: str) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping[str, Recipe]) -> RecordedDecision:
-    """The recipe of a decision. Raises InputError where it ships nothing, or was reached on other data, another base or recipe.
+def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping[str, Recipe]) -> Decided:
+    """The recipe of a decision. Raises InputError if it ships nothing, or if data, base or recipe have changed since.
 
-    `base` is the key of the base that params.yaml means today by the decision's name for it.
+    `base` is the key of the base that params.yaml declares now under the name in the decision.
     """
     target, again = (
         decision["target"],
         f"Run `transferline compare {decision['target']} {decision['comparison']}` again",
     )
-    who = f"target {target!r}, decision of {decision['created']}"
+    where = f"target {target!r}, decision of {decision['created']}"
     if decision["ship"] is None:
-        raise InputError(who, f"it ships nothing: {decision['headline']}", f"{again}, or name a recipe")
+        raise InputError(where, f"it ships nothing: {decision['headline']}", f"{again}, or name a recipe")
     now = {role: pin.md5 for role, pin in data.items()}
-    looked_at = {role for role in decision["data"] if "/" not in role}  # other recipes' sources are no matter
-    other = sorted(role for role in {*now, *looked_at} if now.get(role) != decision["data"].get(role))
-    if other:
-        raise InputError(who, f"it is stale: it was reached on other data ({', '.join(other)})", again)
+    # roles with a slash are source examples; those of recipes that lost do not make the decision stale
+    required = {role for role in decision["data"] if "/" not in role}
+    changed = sorted(role for role in {*now, *required} if now.get(role) != decision["data"].get(role))
+    if changed:
+        raise InputError(where, f"it is stale: it was made on other data ({', '.join(changed)})", again)
     if base != decision["base"]["key"]:
-        raise InputError(who, f"it is stale: base {decision['base']['name']!r} is another one now", again)
+        raise InputError(where, f"it is stale: base {decision['base']['name']!r} is another one now", again)
     recipe = Recipe.model_validate(decision["recipe"])
     known = declared.get(decision["ship"])
     if known is not None and known != recipe:
-        raise InputError(who, f"it is stale: recipe {decision['ship']!r} has been changed since", again)
-    return RecordedDecision(decision["ship"], recipe, decision["run"])
+        raise InputError(where, f"it is stale: recipe {decision['ship']!r} has been changed since", again)
+    return Decided(decision["ship"], recipe, decision["run"])

@@ -1,7 +1,7 @@
-"""New data: who commits dvc.lock, and which targets a change touches.
+"""Publish new data versions, and find the targets that a new version changes.
 
-Only `transferline data push` commits: it brings the data stages up to date, pushes the files to the DVC remote, then commits
-dvc.lock and pushes the branch. A retrain never commits; what it used is in its lineage.
+Only `transferline data push` commits. It reproduces the data stages, pushes the files to the DVC remote, commits dvc.lock
+and pushes the branch. A retrain never commits: its lineage records the data versions that it used.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Pinned = Mapping[str, dict[str, str]]
 
 
 def push_data(params: Params, targets: list[str], message: str) -> tuple[list[str], str]:
-    """Bring data up to date, store it, commit dvc.lock; returns the touched targets and the commit ('' if unchanged)."""
+    """Reproduce and push the data, then commit dvc.lock. Returns the changed targets and the commit ('' if unchanged)."""
     before = pinned_at("HEAD", params)
     reproduce(data_stages(targets, params))
     after = pinned_now(params)
     touched = [target for target in targets if after.get(target) != before.get(target)]
+    # push the files before the commit: a commit must never name files that the remote lacks
     if has_remote():
         _run([sys.executable, "-m", "dvc", "push", "--quiet"], "dvc push", "Check the DVC remote and its credentials")
     if not _git("status", "--porcelain", "--", "dvc.lock"):
@@ -42,7 +43,7 @@ def push_data(params: Params, targets: list[str], message: str) -> tuple[list[st
 
 
 def _identity() -> list[str]:
-    """Who commits: whom git knows, else transferline itself, so that an unattended machine needs no set-up."""
+    """git options for the committer: git's own configuration, else transferline, so that a server needs no set-up."""
     ask = ["git", "-C", str(root()), "config", "user.email"]
     known = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
     return [] if known else ["-c", "user.name=transferline", "-c", f"user.email=transferline@{os.uname().nodename}"]
@@ -54,7 +55,7 @@ def tracked() -> str:
 
 
 def update_branch(branch: str, fetch: bool) -> str:
-    """The newest known commit of a branch: of the git remote where there is one and `fetch`, else the local one."""
+    """The newest commit of a branch: of the git remote if `fetch` is set and a remote exists, else of the local branch."""
     remote = _git("remote").splitlines()
     if fetch and remote:
         _git("fetch", "--quiet", remote[0], branch)
@@ -63,7 +64,7 @@ def update_branch(branch: str, fetch: bool) -> str:
 
 
 def pinned_at(revision: str, params: Params) -> dict[str, dict[str, str]]:
-    """What dvc.lock of a git revision says of every target; {} where that revision has no dvc.lock."""
+    """md5 of every target's files in the dvc.lock of a git revision, or {} if that revision has no dvc.lock."""
     shown = subprocess.run(
         ["git", "-C", str(root()), "show", f"{revision}:./dvc.lock"], capture_output=True, text=True, check=False
     )
@@ -71,7 +72,7 @@ def pinned_at(revision: str, params: Params) -> dict[str, dict[str, str]]:
 
 
 def pinned_now(params: Params) -> dict[str, dict[str, str]]:
-    """What dvc.lock in the work tree says of every target."""
+    """md5 of every target's files in the dvc.lock of the work tree."""
     path = root() / "dvc.lock"
     return _pinned(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, params) if path.exists() else {}
 
@@ -87,13 +88,13 @@ def _pinned(lock: Mapping[str, Any], params: Params) -> dict[str, dict[str, str]
 
 
 def _git(*words: str) -> str:
-    mend = "Mend the git repository; nothing of the data is lost"
+    mend = "Repair the git repository; no data is lost"
     return _run(["git", "-C", str(root()), *words], f"git {words[0]}", mend)
 
 
 def _run(command: list[str], what: str, mend: str) -> str:
     done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise InputError(what, said[-1] if said else f"exit code {done.returncode}", mend)
+        output = (done.stderr or done.stdout).strip().splitlines()
+        raise InputError(what, output[-1] if output else f"exit code {done.returncode}", mend)
     return done.stdout.strip()

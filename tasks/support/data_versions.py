@@ -1,4 +1,4 @@
-"""Where DVC keeps the files of a target, and which version of each dvc.lock names. Only reads; versioning.py brings up to date."""
+"""Paths of a target's data files and their versions in dvc.lock. Read-only: versioning.py reproduces the stages."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from transferline.recipes.chain import Data, Pin
 from transferline.recipes.params import Params
 
 SPLITS = ("train", "validation", "test")
-PAIR = "pair with "  # before a lender's name, among the profiles
+PAIR = "pair with "  # prefix of a source task's name among the profiles
 
 
-def data_stages(targets: Sequence[str], params: Params, source_tasks: Sequence[str] = ()) -> list[str]:
-    """DVC's stages of some targets: each one's `prepare`, the corpora of their domains, each once, and what is lent to them."""
+def data_stages(targets: Sequence[str], params: Params, lenders: Sequence[str] = ()) -> list[str]:
+    """Names of the DVC stages of some targets: `prepare` of each, `corpus` of each domain, `pair` of each source task."""
     domains = dict.fromkeys(params.target(target).domain for target in targets)
     stages = [f"prepare@{t}" for t in targets] + [f"corpus@{domain}" for domain in domains if domain in params.domains]
     return stages + [f"pair@{params.pair(source_task, target)}" for target in targets for source_task in source_tasks]
 
 
-def places_of(target: str, params: Params, source_tasks: Sequence[str] = ()) -> dict[str, str]:
-    """Role -> path, within the project, of every file of a target."""
+def places_of(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, str]:
+    """Role -> path, relative to the project, of every data file of a target."""
     domain = params.target(target).domain
     places = {split: f"data/prepared/{domain}/{target}/{split}.jsonl" for split in SPLITS}
     for source_task in source_tasks:
@@ -32,9 +32,9 @@ def places_of(target: str, params: Params, source_tasks: Sequence[str] = ()) -> 
     return places | ({"corpus": f"data/corpora/{domain}/corpus.jsonl"} if domain in params.domains else {})
 
 
-def locked_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
-    """What dvc.lock says of a target's files, without running anything. Raises InputError where it says nothing."""
-    places = places_of(target, params, source_tasks)
+def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
+    """A target's files with their md5 in dvc.lock. Runs nothing. Raises InputError if dvc.lock lacks one."""
+    places = places_of(target, params, lenders)
     hashes = _hashes()
     missing = [place for place in places.values() if place not in hashes]
     if missing:
@@ -43,8 +43,8 @@ def locked_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -
     return {role: Pin(root() / place, hashes[place]) for role, place in places.items()}
 
 
-def profile_paths(target: str, params: Params, source_tasks: Sequence[str] = ()) -> dict[str, Path]:
-    """The profiles that `prepare`, `corpus` and `pair` wrote."""
+def profile_paths(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, Path]:
+    """Paths of the profiles that `prepare`, `corpus` and `pair` write for a target."""
     domain = params.target(target).domain
     paths = {"target": root() / "data" / "prepared" / domain / target / "profile.json"}
     if domain in params.domains:
@@ -56,13 +56,14 @@ def profile_paths(target: str, params: Params, source_tasks: Sequence[str] = ())
 
 
 def _hashes() -> dict[str, str]:
-    """Path -> md5 of every out that dvc.lock knows."""
+    """Path -> md5 of every output in dvc.lock."""
     with open_repo() as repo:
         known = {out.def_path: out.hash_info.value for out in repo.index.outs}
     return {path: md5 for path, md5 in known.items() if md5}
 
 
 def open_repo() -> Any:
+    """The project's DVC repository, as a context manager."""
     from dvc.repo import Repo
 
     return Repo(str(root()))

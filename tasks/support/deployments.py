@@ -1,4 +1,4 @@
-"""Deployments: what prefect.yaml declares, with the dropdowns and schedules of params.yaml, on whichever server is configured."""
+"""Register the deployments of prefect.yaml, with the dropdowns and schedules of params.yaml, on the configured server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from transferline.tasks.support.restarts import RESTART
 
 TAG = "transferline"
 TEND = "transferline.flows.tend.tend"
-EVERY = "*/5 * * * *"  # how often `tend` looks for crashed runs where no service does
-HEARTBEAT = "30"  # seconds; the shortest that Prefect allows. A silent run is noticed by it
+EVERY = "*/5 * * * *"  # schedule of `tend`, which restarts crashed runs where no `transferline serve` does
+HEARTBEAT = "30"  # seconds, the shortest interval that Prefect allows; a missing heartbeat marks a run as crashed
 _VARIABLE = re.compile(r"\{\{\s*\$([A-Z_]+)\s*\}\}")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment to be: a flow, a name, a pool, what its form is filled with, and when it runs by itself."""
+    """A deployment to register: flow, name, work pool, default parameters and schedule."""
 
     name: str
     entrypoint: str
@@ -45,7 +45,7 @@ class Deployment:
 
 
 def declared(params: Params) -> list[Deployment]:
-    """prefect.yaml's deployments, and one for each schedule of params.yaml. Raises InputError on a cron that is none."""
+    """The deployments of prefect.yaml, and one for each schedule in params.yaml."""
     listed = _prefect_yaml().get("deployments", [])
     found = [
         Deployment(
@@ -68,27 +68,31 @@ def declared(params: Params) -> list[Deployment]:
             found.append(
                 _scheduled("transferline.flows.watch.watch", name, pools, (TAG,), {"target": name}, operation.watch)
             )
+    # without `transferline serve`, `tend` runs on a schedule, one run at a time
     if not tended():
         found = [replace(one, cron=EVERY, single=True) if one.entrypoint == TEND else one for one in found]
     return found
 
 
 def tended() -> bool:
-    """Whether a `transferline serve` looks after the runs itself."""
+    """Whether a `transferline serve` restarts crashed runs itself."""
     return os.environ.get("TRANSFERLINE_TENDED") == "1"
 
 
 def _scheduled(
     entrypoint: str, name: str, pools: Mapping[str, str], tags: tuple[str, ...], given: dict[str, Any], when: Any
 ) -> Deployment:
-    pool = pools.get(entrypoint, TAG)
-    about = f"{name} by its schedule; a run that would overlap is cancelled, so that none pile up."
+    pool = pools.get(entrypoint, TAG)  # the pool of the same flow in prefect.yaml
+    about = f"Scheduled run for {name}. A run that would overlap the previous one is cancelled."
     return Deployment(name, entrypoint, pool, tags, about, given, when.cron, when.timezone, single=True)
 
 
 def deploy(wanted: Sequence[Deployment]) -> list[str]:
-    """Register deployments and their pools; those of this project that are no longer wanted go. Returns `flow/name`s."""
-    schedules = [_schedule(one) for one in wanted]  # a wrong one is refused before anything is changed
+    """Register deployments and their work pools, and delete this project's other deployments. Returns `flow/name` of each.
+
+    Raises InputError on an invalid schedule, before the server is changed.
+    """
+    schedules = [_schedule(one) for one in wanted]
     with get_client(sync_client=True) as client:
         for pool in dict.fromkeys(one.pool for one in wanted):
             _ensure_pool(client, pool)
@@ -99,6 +103,7 @@ def deploy(wanted: Sequence[Deployment]) -> list[str]:
 
 def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule | None) -> str:
     flow = _load(one.entrypoint)
+    # with a limit of one run, CANCEL_NEW keeps missed schedules from piling up after an outage
     alone = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     client.create_deployment(
         flow_id=client.create_flow(flow),
@@ -111,6 +116,7 @@ def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule
         enforce_parameter_schema=flow.should_validate_parameters,
         work_pool_name=one.pool,
         tags=[*one.tags, _project_tag()],
+        # without a description of its own: the docstring up to its parameters, which the form shows by themselves
         description=one.description or (flow.description or "").split("\n\nArgs:")[0].strip(),
         schedules=[DeploymentScheduleCreate(schedule=schedule, active=True)] if schedule else [],
         job_variables={"env": _environment()},
@@ -121,7 +127,7 @@ def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule
 
 
 def _schema(flow: Flow[Any, Any]) -> dict[str, Any]:
-    """The form: titles a person would write, and the dropdowns that the flow's types ask for."""
+    """JSON schema of the form: readable titles, and the dropdowns that the types of the flow's parameters declare."""
     schema = parameter_schema(flow).model_dump(exclude_unset=True)
     for name, entry in schema.get("properties", {}).items():
         entry["title"] = name.replace("_", " ").capitalize()
@@ -134,20 +140,20 @@ def _schedule(one: Deployment) -> CronSchedule | None:
     try:
         return CronSchedule(cron=one.cron, timezone=one.timezone)
     except ValueError as error:
-        what = f"{one.cron!r} in {one.timezone!r} is no schedule"
+        what = f"{one.cron!r} in {one.timezone!r} is not a valid schedule"
         mend = 'Write five fields, minute to weekday, such as "0 3 * * 1", and a time zone such as Europe/Berlin'
         raise InputError(f"params.yaml, operations.{one.name}", what, mend) from error
 
 
 def _environment() -> dict[str, str]:
-    """What a flow's process is told beside what its worker has; never a secret: workers bring those themselves."""
-    told = ("TRANSFERLINE_PLACEMENT", "TRANSFERLINE_STORE", "TRANSFERLINE_GPU_SLOTS", "TRANSFERLINE_OFFLINE")
-    given = {name: os.environ[name] for name in told if name in os.environ}
+    """Environment variables added to a flow's process. Never a secret: those come from the worker's own environment."""
+    passed = ("TRANSFERLINE_PLACEMENT", "TRANSFERLINE_STORE", "TRANSFERLINE_GPU_SLOTS", "TRANSFERLINE_OFFLINE")
+    given = {name: os.environ[name] for name in passed if name in os.environ}
     return {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT, **given}
 
 
 def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
-    """A process pool of that name where there is none; one that exists (Kubernetes, say) is used as it is."""
+    """Create a process work pool unless one of that name exists. An existing one (Kubernetes, say) is not changed."""
     try:
         client.read_work_pool(name)
     except ObjectNotFound:
@@ -157,9 +163,10 @@ def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
 def _remove_others(client: SyncPrefectClient, names: Sequence[str]) -> None:
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 
-    mine = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, _project_tag()]))
+    # both tags: several projects may share a server, and a project must not delete the deployments of another
+    of_project = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, _project_tag()]))
     flows: dict[Any, str] = {}
-    for one in client.read_deployments(deployment_filter=mine):
+    for one in client.read_deployments(deployment_filter=of_project):
         flows.setdefault(one.flow_id, client.read_flow(one.flow_id).name)
         if f"{flows[one.flow_id]}/{one.name}" not in names:
             client.delete_deployment(one.id)
@@ -177,14 +184,15 @@ def _load(entrypoint: str) -> Flow[Any, Any]:
 
 
 def _pull_steps() -> list[dict[str, Any]]:
-    """The pull section of prefect.yaml, environment variables filled in; block references stay for the worker."""
+    """The pull section of prefect.yaml with environment variables filled in. The worker resolves references to blocks."""
+    # prefect.yaml of the repository refers to this variable
     os.environ.setdefault("TRANSFERLINE_ROOT", str(root()))
     text = yaml.safe_dump(_prefect_yaml().get("pull") or [])
     return yaml.safe_load(_VARIABLE.sub(lambda found: os.environ.get(found.group(1), ""), text))
 
 
 def _prefect_yaml() -> dict[str, Any]:
-    """prefect.yaml of the project; the one that comes with transferline where it has none."""
+    """prefect.yaml of the project. Raises InputError if there is none."""
     path = root() / "prefect.yaml"
     if not path.exists():
         raise InputError(path, "there is no such file", "Copy it from the transferline repository, or run there")

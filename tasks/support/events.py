@@ -1,4 +1,4 @@
-"""Events: what other systems, automations and notification blocks hear of."""
+"""Emit Prefect events for automations, notification blocks and other systems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EventKind = Literal["verdict", "decision", "drift", "rollback", "data.changed", 
 
 
 def tell(kind: EventKind, target: str, text: str, **more: Any) -> None:
-    """Emit `transferline.<kind>` for a target; `text` is what a notification says."""
+    """Emit the event `transferline.<kind>` for a target; `text` is the text of the notification."""
     emit_event(
         event=f"transferline.{kind}",
         resource={

@@ -1,4 +1,4 @@
-"""Where a registered model comes from, and which checkpoints nobody needs any more."""
+"""Lineage of registered models, and garbage collection of checkpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transferline.tasks.support.tracking import client
 
 
 def find_version(name: str) -> Any:
-    """The registered version that MODEL@ALIAS, MODEL@VERSION or MODEL (its champion) means."""
+    """The registered version named by MODEL@ALIAS, MODEL@VERSION or MODEL (its champion). Raises InputError if unknown."""
     from mlflow.exceptions import MlflowException
 
     model, _, which = name.partition("@")
@@ -35,10 +35,11 @@ def find_version(name: str) -> Any:
 
 
 def lineage_of(name: str) -> dict[str, Any]:
-    """What a registered version was made from, and the one command that makes it again."""
+    """Lineage of a registered version: key, parents, data, commit, runs, and the command that rebuilds it."""
     version = find_version(name)
     tags = {k.removeprefix("transferline."): v for k, v in version.tags.items() if k.startswith("transferline.")}
     commit = tags.get("commit", "").removesuffix("+changes")
+    # `commit` may also say that there is no git repository; then there is nothing to check out
     checkout = f"git checkout {commit} && dvc checkout && " if commit and " " not in commit else ""
     recipe = tags.get("recipe", "")
     return {
@@ -59,27 +60,30 @@ def lineage_of(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Unneeded:
-    """A checkpoint that neither a registered model, nor a run, nor a recent key needs."""
+    """A folder to delete: no registered model, unfinished run or recent checkpoint needs it. `size` is in bytes."""
 
     folder: Path
     size: int
 
 
 def unneeded(days: float) -> list[Unneeded]:
-    """Checkpoints older than `days` that no registered version descends from and no unfinished run has built; and outputs of
-    frozen layers that nobody has wanted for as long."""
+    """Find checkpoints and cached outputs of frozen layers that are no longer needed.
+
+    A checkpoint is needed if it is younger than `days`, if an unfinished run built it, or if it is an ancestor of a needed
+    or registered one. Cached outputs are needed if they were read within `days`.
+    """
     folders = [f for f in sorted(store().glob("*-*")) if f.is_dir()]
     parents = {f.name: (read_lineage(f) or {}).get("parents", []) for f in folders}
     needed = _needed_keys()
     before = time.time() - days * 86400
     needed |= {f.name for f in folders if max(f.stat().st_mtime, _record_time(f)) > before}
     waiting = list(needed)
-    while waiting:  # whoever is needed needs its parents
+    while waiting:  # a needed checkpoint needs its parents
         for parent in parents.get(waiting.pop(), []):
             if parent not in needed:
                 needed.add(parent)
                 waiting.append(parent)
-    for key, above in parents.items():  # predictions of a needed model are what makes its next comparison cheap
+    for key, above in parents.items():  # keep predictions of needed models: the next comparison reuses them
         if key.startswith("predict-") and set(above) <= needed:
             needed.add(key)
     shelves = [f for f in sorted(cache().glob("*-*")) if wanted(f) <= before]
@@ -87,12 +91,13 @@ def unneeded(days: float) -> list[Unneeded]:
 
 
 def delete(one: Unneeded) -> bool:
-    """Remove a checkpoint unless somebody builds it at this moment; whether it is gone."""
+    """Delete a checkpoint unless it is being built now. Returns whether it was deleted."""
     locks, key = FlockLockManager(), f"{one.folder.name}/{RECORD}"
     if not locks.acquire_lock(key, "gc", acquire_timeout=0):
         return False
     try:
-        (one.folder / RECORD).unlink(missing_ok=True)  # first: half a checkpoint must not pass for a whole one
+        # the record first: after a kill in between, the rest must not count as a complete checkpoint
+        (one.folder / RECORD).unlink(missing_ok=True)
         shutil.rmtree(one.folder)
     finally:
         locks.release_lock(key, "gc")
@@ -100,7 +105,7 @@ def delete(one: Unneeded) -> bool:
 
 
 def _needed_keys() -> set[str]:
-    """Keys of registered versions and of stages that unfinished runs have asked for."""
+    """Keys of registered versions and of stages of unfinished runs, with their parents."""
     keys = set()
     for model in client().search_registered_models(max_results=1000):
         for version in client().search_model_versions(f"name = '{model.name}'"):

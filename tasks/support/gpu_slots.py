@@ -1,7 +1,6 @@
-"""GPU slots of one machine: one flock file a device, freed by the kernel however its holder ends.
+"""GPU slots of one machine: one flock file per device. The kernel frees it when its holder ends, even by SIGKILL.
 
-Every process of this user that wants a device goes through these files, whichever project or flow run it belongs to, so that
-never more stages compute at once than there are devices, and each has one of its own.
+All projects and flow runs of a user share these files. At most one stage therefore computes on a device at a time.
 """
 
 from __future__ import annotations
@@ -19,34 +18,34 @@ from pathlib import Path
 
 from transferline.core.errors import InputError
 
-POLL = 0.2  # seconds between two looks for a free device
+POLL = 0.2  # seconds between two attempts to take a device
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One device, or several joined by `+`, that are ours for a while, and the open lock."""
+    """One device, or several joined by `+`, with the file descriptor of its lock."""
 
     device: str
     descriptor: int
 
     @property
     def visible(self) -> str:
-        """As CUDA_VISIBLE_DEVICES wants it."""
+        """The value of CUDA_VISIBLE_DEVICES for this slot."""
         return self.device.replace("+", ",")
 
 
 def devices() -> list[str]:
     """Names of the devices that stages may use.
 
-    TRANSFERLINE_GPU_SLOTS (a number, or names with commas) decides; left out, CUDA_VISIBLE_DEVICES does, else what torch
-    finds. A name such as `0+1` is two devices for one stage. Raises InputError on names that are none.
+    Read from TRANSFERLINE_GPU_SLOTS (a number, or names separated by commas), else from CUDA_VISIBLE_DEVICES, else from
+    torch. A name such as `0+1` gives one stage two devices. Raises InputError on an empty name.
     """
     declared = os.environ.get("TRANSFERLINE_GPU_SLOTS", "").strip()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if declared and not declared.isdecimal():
         names = [name.strip() for name in declared.split(",")]
         if not all(names):
-            mend = "Give a number of devices, or their names with commas between"
+            mend = "Give a number of devices, or their names separated by commas"
             raise InputError("TRANSFERLINE_GPU_SLOTS", f"{declared!r} names no devices", mend)
         return names
     if visible is not None:
@@ -54,29 +53,29 @@ def devices() -> list[str]:
     elif declared:
         found = [str(number) for number in range(int(declared))]
     else:
-        found = _found() if built_for_devices() else []
+        found = _visible_to_torch() if built_for_devices() else []
     return found[: int(declared)] if declared else found
 
 
-def _found() -> list[str]:
+def _visible_to_torch() -> list[str]:
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def built_for_devices() -> bool:
-    """Whether the installed torch could see a device at all: its own note of how it was built says so, without an import."""
+    """Whether the installed torch was built for CUDA or ROCm. Reads torch/version.py, which is faster than importing torch."""
     package = find_spec("torch")
     if package is None or not package.submodule_search_locations:
         return False
-    note = Path(package.submodule_search_locations[0]) / "version.py"
-    told = runpy.run_path(str(note))
-    return told.get("cuda") is not None or told.get("hip") is not None
+    file = Path(package.submodule_search_locations[0]) / "version.py"
+    build = runpy.run_path(str(file))
+    return build.get("cuda") is not None or build.get("hip") is not None
 
 
 @contextmanager
 def slot(names: list[str] | None = None) -> Iterator[Slot]:
-    """Wait for a free device and hold it for the length of a block. Raises InputError where there is none at all."""
+    """Wait for a free device and hold it during the block. Raises InputError if the machine has none."""
     wanted = devices() if names is None else names
     if not wanted:
         mend = "Choose device cpu, or set TRANSFERLINE_GPU_SLOTS"
@@ -94,7 +93,7 @@ def slot(names: list[str] | None = None) -> Iterator[Slot]:
 def _take(names: list[str]) -> Slot | None:
     for name in names:
         descriptor = os.open(_folder() / f"gpu-{name.replace('/', '_')}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError):  # another process holds it: try the next device
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return Slot(name, descriptor)
         os.close(descriptor)
@@ -102,7 +101,7 @@ def _take(names: list[str]) -> Slot | None:
 
 
 def _folder() -> Path:
-    """A folder of this machine, never of a shared disk: devices are the machine's."""
+    """Folder of the lock files. It must be on a local disk, because devices belong to one machine."""
     declared = os.environ.get("TRANSFERLINE_SLOTS")
     folder = Path(declared) if declared else Path(tempfile.gettempdir()) / f"transferline-slots-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)

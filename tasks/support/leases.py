@@ -1,8 +1,8 @@
-"""What must not happen twice at once, on however many machines.
+"""Cross-machine leases.
 
-On one disk an flock is enough and dies with its holder. Machines that share no disk (a store by URI) share a Prefect
-server: there a leased slot is held as well. A lease that can no longer be renewed ends by itself, and does not end the run:
-the worst that follows is that one checkpoint is built twice, under one key.
+On one disk an flock is enough, and it ends with its holder. Machines that share a store by URI share no disk. They also
+hold a lease of a Prefect concurrency limit. A lease that cannot be renewed expires and the run goes on: at worst one
+checkpoint is built twice under the same key.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from transferline.core.project import shared_uri
 from transferline.tasks.support.locks import held
 
-LEASE = 60.0  # seconds; a holder that was killed blocks the others no longer than this
+LEASE = 60.0  # seconds; a killed holder blocks the others for at most this long
 
 
 @contextmanager
 def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
-    """Hold `name` alone for the length of a block, among all processes that share the store (`everywhere`: the server)."""
+    """Hold `name` exclusively during the block, among all processes with this store (`everywhere`: with this server)."""
     with held(name):
         if not (everywhere or shared_uri()) or not os.environ.get("PREFECT_API_URL"):
             yield
@@ -28,6 +28,7 @@ def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
         from prefect.concurrency.sync import concurrency
 
         limit = f"transferline-{name}"
+        # a limit of one slot is a lock; Prefect's `concurrency` needs it to exist
         with get_client(sync_client=True) as client:
             client.upsert_global_concurrency_limit_by_name(limit, 1)
         with concurrency(limit, occupy=1, lease_duration=LEASE, strict=True, raise_on_lease_renewal_failure=False):
@@ -35,5 +36,5 @@ def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
 
 
 def bucket(key: str) -> str:
-    """One of 256 names for the building of a key, so that a server does not collect a limit for every key ever."""
+    """Lease name of a key: one of 256, so that the server does not keep a concurrency limit per key for ever."""
     return f"build-{key[-2:]}"

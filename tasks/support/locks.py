@@ -1,7 +1,7 @@
-"""Locks that die with their holder.
+"""File locks (flock) that end with their holder.
 
-Prefect's own file lock has no expiry: after a kill -9 the next run would wait for ever. The kernel frees an flock the moment
-its process ends, however it ends. It holds among the processes that share a disk.
+Prefect's own file lock does not expire: after SIGKILL the next run would wait for ever. The kernel frees an flock when its
+process ends, for any reason. The lock works among processes that share a disk.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from prefect.locking.protocol import LockManager
 
 from transferline.core.project import locks
 
-POLL = 0.2  # seconds between two looks at a lock that somebody holds
+POLL = 0.2  # seconds between two attempts to take a lock
 
 
 class FlockLockManager(LockManager):
-    """A Prefect lock manager on flock: one lock file a key, held through an open descriptor of this process."""
+    """Prefect lock manager based on flock: one lock file per key, held through an open descriptor of this process."""
 
-    _held: ClassVar[dict[str, tuple[int, str]]] = {}  # path -> (descriptor, holder); shared by copies of the manager
+    # path -> (descriptor, holder); on the class, so that copies of the manager share it
+    _held: ClassVar[dict[str, tuple[int, str]]] = {}
 
     def acquire_lock(
         self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None
     ) -> bool:
-        """Take the lock of `key`, waiting at most `acquire_timeout` seconds (None: for ever)."""
+        """Take the lock of `key`. Waits at most `acquire_timeout` seconds (None: without limit). Returns whether it is held."""
         path = self._path(key)
         if self.is_lock_holder(key, holder):
             return True
@@ -60,6 +61,7 @@ class FlockLockManager(LockManager):
         path = self._path(key)
         if str(path) in self._held:
             return True
+        # flock has no query: try to take the lock, and closing the descriptor gives it back
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             return not _try(descriptor)
@@ -86,7 +88,7 @@ class FlockLockManager(LockManager):
 
 @contextmanager
 def held(name: str) -> Iterator[None]:
-    """Hold the lock `name` for the length of a block: what must not run twice at once on this disk."""
+    """Hold the lock `name` during the block, and wait for other processes on this disk."""
     descriptor = os.open(locks() / (name.replace("/", "__") + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

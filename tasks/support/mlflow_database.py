@@ -1,7 +1,7 @@
-"""The embedded MLflow database: made whole or not at all.
+"""Create the embedded MLflow database atomically.
 
-MLflow makes its tables in some forty migrations, seconds on a slow disk, and sqlite commits each by itself: killed
-in between they leave a database that no later run can open (`table _alembic_tmp_experiments already exists`).
+MLflow creates its tables in about forty migrations, which takes seconds on a slow disk. sqlite commits each one. After a
+kill in between, no later run can open the database (`table _alembic_tmp_experiments already exists`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ SCHEME = "sqlite:///"
 
 
 def make_tables(uri: str) -> None:
-    """Make the sqlite database of a tracking address with all its tables, unless it is there.
+    """Create the sqlite database of a tracking URI with all its tables, unless it exists. Ignores other URIs.
 
-    It is made beside its place and moved there when it is whole. Other addresses are left to their servers.
+    It is created under a temporary name and renamed when it is complete.
     """
     if not uri.startswith(SCHEME):
         return
@@ -33,7 +33,7 @@ def _make(path: Path) -> None:
     from mlflow.store.db.utils import _initialize_tables
 
     making = path.with_name(f".{path.name}.making")
-    for left in path.parent.glob(f"{making.name}*"):  # what a kill left, its journal included
+    for left in path.parent.glob(f"{making.name}*"):  # remains of a killed attempt, including sqlite's journal
         left.unlink()
     engine = sqlalchemy.create_engine(f"{SCHEME}{making}")
     _initialize_tables(engine)

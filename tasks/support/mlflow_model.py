@@ -1,7 +1,7 @@
-"""A checkpoint as an MLflow model: in the transformers flavour where that serves it alone, else in pyfunc with our code.
+"""Log a checkpoint as an MLflow model, in the transformers flavour if possible, else in pyfunc with transferline's code.
 
-The transformers flavour needs nothing of ours where it is served. It is taken for what its text-classification pipeline can
-do: one text in, labels or a number out, by a stock architecture that reads as its tokenizer says.
+The transformers flavour serves a model without transferline. It is used for models that its text-classification pipeline
+supports: one text in, labels or a number out, a standard architecture, and no tokenization settings of our own.
 """
 
 from __future__ import annotations
@@ -32,27 +32,28 @@ OURS = (
     "xxhash",
     "PyYAML",
     "scipy",
-)  # what our code imports besides
+)  # further imports of transferline's serving code
 _SENTENCE = "a wonderful film, beautifully acted"
 _ROW = "0:1.0"
 
 
 def log_model(folder: Path, test: Path, run_id: str, role: str, card: str) -> str:
-    """Log a checkpoint under a run; returns the id of the logged model. `test` shows what its inputs look like."""
+    """Log a checkpoint under a run. Returns the id of the logged model. `test` is read for the input columns."""
     import mlflow
 
     pair = "pair" in read_jsonl(test)[0]
     with mlflow.start_run(run_id=run_id):
         model_id = _log_plain(folder, role, card) if is_plain(folder, pair) else _log_ours(folder, pair, role)
         mlflow.log_text(card, f"{role}/model_card.md")
-        for path in sorted(folder.iterdir()):  # all but the weights, byte for byte: with them a checkpoint comes back
+        # all other files as they are: `registering._restore` needs them, with the weights, to rebuild the checkpoint
+        for path in sorted(folder.iterdir()):
             if path.suffix != ".safetensors" and path.name != RECORD:
                 mlflow.log_artifact(str(path), f"{role}/{EXTRA}")
     return model_id
 
 
 def is_plain(folder: Path, pair: bool) -> bool:
-    """Whether MLflow's transformers flavour serves a checkpoint without any code of ours."""
+    """Whether MLflow's transformers flavour can serve a checkpoint without transferline's code."""
     family = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
     sequence = kind_of_model(folder) in ("single-label", "multi-label", "regression")
     rules = any((folder / name).exists() for name in (READING, PREFIX))
@@ -60,7 +61,7 @@ def is_plain(folder: Path, pair: bool) -> bool:
 
 
 def weights_of(model: Path) -> Sequence[Path]:
-    """The safetensors of a downloaded MLflow model."""
+    """The safetensors files of a downloaded MLflow model, of either flavour."""
     return [path for place in ("model", "data") for path in (model / place).rglob("*.safetensors")]
 
 
@@ -77,6 +78,7 @@ def _log_plain(folder: Path, role: str, card: str) -> str:
     info = mlflow.transformers.log_model(
         classifier,
         name=role,
+        # without a card, `log_model` would ask the Hub for one
         model_card=ModelCard(f"---\npipeline_tag: text-classification\nlibrary_name: transformers\n---\n{card}"),
         signature=_signature(("text",)),
         input_example=_example(("text",)),
@@ -93,6 +95,7 @@ def _log_ours(folder: Path, pair: bool, role: str) -> str:
     with tempfile.TemporaryDirectory(prefix="transferline-code-") as scratch:
         info = mlflow.pyfunc.log_model(
             name=role,
+            # a loader module and code files instead of a pickled object: loading runs no pickle
             loader_module="transferline.inference.serving",
             data_path=str(folder),
             code_paths=[str(_code(Path(scratch)))],
@@ -105,7 +108,7 @@ def _log_ours(folder: Path, pair: bool, role: str) -> str:
 
 
 def _code(scratch: Path) -> Path:
-    """Copy the rooms that serving needs: everything below tasks/, without the command line and the tournaments."""
+    """Copy the rooms that serving imports: all but flows, tasks, the command line, tournaments and diagnosis."""
     import transferline
 
     left_out = shutil.ignore_patterns("flows", "tasks", "cli", "tournament", "diagnosis", "__pycache__")
@@ -116,7 +119,7 @@ def _signature(columns: Sequence[str]) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    # what comes out depends on the labels: the transformers flavour's answer has a column a label, the likeliest first
+    # no output schema: the transformers flavour returns one column per label, ordered by probability
     return ModelSignature(inputs=Schema([ColSpec("string", column) for column in columns]))
 
 
@@ -127,7 +130,7 @@ def _example(columns: Sequence[str], text: str = _SENTENCE) -> Any:
 
 
 def pinned(names: Sequence[str]) -> list[str]:
-    """Requirements with the versions of this environment."""
+    """Requirements pinned to the installed versions, without local parts such as `+cpu`, which pip cannot find."""
     from importlib.metadata import version
 
     return [f"{name}=={version(name).split('+')[0]}" for name in names]

@@ -1,7 +1,7 @@
-"""What a killed run leaves behind: Prefect's ephemeral server and DVC's stage go on without their parent.
+"""End orphan processes of killed runs: Prefect's temporary server and DVC's stages survive their parent.
 
-Every process that a run starts inherits TRANSFERLINE_PARENT. At the next start the ones whose parent is gone are ended, so
-that ten kills do not leave ten servers.
+Every process that a run starts inherits TRANSFERLINE_PARENT. The next run ends those that have lost their parent, so that
+ten kills do not leave ten servers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MARK = "TRANSFERLINE_PARENT"
 
 
 def end_orphans() -> int:
-    """End this user's marked processes whose parent run is dead; returns how many."""
+    """End this user's marked processes that have lost their parent run. Returns their number."""
     ended = []
     for process in psutil.process_iter(["pid", "ppid"]):
         try:
@@ -23,7 +23,7 @@ def end_orphans() -> int:
             if parent and int(parent) != process.pid and not psutil.pid_exists(int(parent)):
                 process.terminate()
                 ended.append(process)
-        except (psutil.Error, ValueError, OSError):  # gone meanwhile, or another user's
+        except (psutil.Error, ValueError, OSError):  # the process has ended meanwhile, or belongs to another user
             continue
     _, alive = psutil.wait_procs(ended, timeout=5)
     for process in alive:
@@ -32,10 +32,11 @@ def end_orphans() -> int:
 
 
 def end_with_the_run() -> None:
-    """For a helper process whose standard input is a pipe from its run: end as soon as that pipe does."""
+    """End this process when standard input, a pipe from the parent run, is closed."""
 
     def wait() -> None:
-        while os.read(0, 1):  # not through sys.stdin: its lock, held here, would abort the interpreter when it ends
+        # os.read and not sys.stdin: a thread that holds the lock of sys.stdin aborts the interpreter at exit
+        while os.read(0, 1):
             continue
         os._exit(3)
 

@@ -1,9 +1,8 @@
-"""What could not be logged is logged when the tracking server is back.
+"""Buffer MLflow calls while the tracking server is down, and replay them later.
 
-Stages log through here. While the server answers, every entry is sent at once. When it does not, entries are appended to a file
-of this process under the store's .outbox, and the stage goes on; they are sent in their order with the next entry
-after the server is back, at the end of the run, or at the start of the next one. A run that the server could not create has a
-provisional id until then.
+While the server responds, every entry is sent immediately. Otherwise entries are appended to a file of this process in the
+store's .outbox, and the stage goes on. They are sent in order with the next entry after the server is back, at the end of
+the run, or at the start of the next run. A run that the server could not create has a provisional id until then.
 """
 
 from __future__ import annotations
@@ -23,24 +22,25 @@ from transferline.core.project import store
 from transferline.tasks.support.progress import console
 
 PENDING = "pending-"
-REST = 10.0  # seconds during which a server that did not answer is not asked again
+REST = 10.0  # seconds without requests after a failed one, so that a stage does not wait for a timeout at every entry
 Result = TypeVar("Result")
 _away_until = 0.0
 
 
 def folder() -> Path:
+    """Folder of the buffered entries; created if missing."""
     place = store() / ".outbox"
     place.mkdir(parents=True, exist_ok=True)
     return place
 
 
 def patience() -> float:
-    """Seconds to wait for a server where there is no going on without it: TRANSFERLINE_PATIENCE, 15 minutes by default."""
+    """Seconds to wait for a server where a run cannot go on without it: TRANSFERLINE_PATIENCE, 900 by default."""
     return float(os.environ.get("TRANSFERLINE_PATIENCE", "900"))
 
 
 def is_away(error: Exception) -> bool:
-    """Whether an error means that the server cannot be reached now, and not that it refused."""
+    """Whether an error means that the server cannot be reached now, False if the server refused the request."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import Timeout
@@ -48,43 +48,45 @@ def is_away(error: Exception) -> bool:
     if isinstance(error, NoConnection | Timeout | ConnectionError):
         return True
     text = str(error)
-    if "database is locked" in text:  # sqlite with many writers on a slow disk: as good as away, and as passing
+    if "database is locked" in text:  # sqlite with many writers on a slow disk: temporary, like an unreachable server
         return True
+    # MLflow wraps connection errors and HTTP codes into one exception class; only the text tells them from a refusal
     failed = "failed with exception" in text or any(f"error code {code}" in text for code in (429, 502, 503, 504))
     return isinstance(error, MlflowException) and failed
 
 
 def patiently(call: Callable[[], Result], what: str) -> Result:
-    """The result of a call to the tracking server, tried again while it is away, for `patience()` seconds at most."""
+    """Call the tracking server, and retry while it is unreachable, for at most `patience()` seconds."""
     deadline = time.monotonic() + patience()
-    told = False
+    announced = False
     while True:
         try:
             return call()
         except Exception as error:
             if not is_away(error) or time.monotonic() > deadline:
                 raise
-            if not told:
+            if not announced:
                 console.print(f"  [yellow]waiting[/] the tracking server does not answer; {what} waits for it")
-                told = True
+                announced = True
             time.sleep(min(5.0, REST))
 
 
 def create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-    """A new run's id, provisional where the server is away."""
+    """Create a run. Returns its id, which is provisional while the server is unreachable."""
     local = f"{PENDING}{uuid.uuid4().hex}"
+    # the time of now: the server would otherwise record the time at which it is back
     entry = {"do": "create", "run": local, "experiment": experiment, "name": name, "tags": dict(tags)}
     send(client, {**entry, "time": int(1000 * time.time())})
     return real_id(local)
 
 
 def send(client: Any, entry: dict[str, Any]) -> None:
-    """Send an entry now, after whatever waits before it; or leave it with that."""
+    """Send buffered entries and then this one. If the server is unreachable, buffer this one too."""
     global _away_until
-    mine = _file()
+    buffer = _file()
     if time.monotonic() >= _away_until:
         try:
-            _send_file(client, mine)
+            _send_file(client, buffer)  # buffered entries first: the order of entries is kept
             _perform(client, entry)
             return
         except Exception as error:
@@ -92,19 +94,23 @@ def send(client: Any, entry: dict[str, Any]) -> None:
                 raise
             _away_until = time.monotonic() + REST
             console.print(
-                "  [yellow]waiting[/] the tracking server does not answer; the run goes on, logs follow later"
+                "  [yellow]waiting[/] the tracking server does not answer; the run goes on, its logs are sent later"
             )
-    with mine.open("a", encoding="utf-8") as file:
+    with buffer.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
 
 
 def drain(client: Any, wait: bool = False) -> bool:
-    """Send what this process and dead ones have left; `wait`: for a server that is away. Whether nothing is left."""
+    """Send the entries that this process and dead processes have buffered. Returns whether all were sent.
+
+    With `wait`, retries for `patience()` seconds while the server is unreachable.
+    """
     global _away_until
     deadline = time.monotonic() + (patience() if wait else 0)
     while True:
         try:
             for file in sorted(folder().glob("*.jsonl")):
+                # a living process sends its own file, in its own order
                 if file == _file() or not _alive(file):
                     _send_file(client, file)
             _away_until = 0.0
@@ -118,7 +124,7 @@ def drain(client: Any, wait: bool = False) -> bool:
 
 
 def real_id(run: str) -> str:
-    """The server's id of a run that had a provisional one; itself where it has none yet."""
+    """The server's id for a provisional id. Returns the argument if the server has not created the run yet."""
     known = folder() / "ids" / run
     return known.read_text(encoding="utf-8") if run.startswith(PENDING) and known.exists() else run
 
@@ -130,7 +136,7 @@ def _perform(client: Any, entry: Mapping[str, Any]) -> None:
     match entry["do"]:
         case "create":
             if run != entry["run"]:
-                return  # sent before, and the process died before it could say so
+                return  # already created: the process died between the request and the removal of the entry
             tags = {name: real_id(value) for name, value in entry["tags"].items()}
             made = client.create_run(entry["experiment"], start_time=entry["time"], tags=tags, run_name=entry["name"])
             place = folder() / "ids" / entry["run"]
@@ -138,7 +144,7 @@ def _perform(client: Any, entry: Mapping[str, Any]) -> None:
             place.write_text(made.info.run_id, encoding="utf-8")
         case "batch":
             points = [Metric(name, value, at, step) for name, value, at, step in entry["metrics"]]
-            for start in range(0, max(1, len(points)), 1000):  # MLflow's largest batch
+            for start in range(0, max(1, len(points)), 1000):  # MLflow accepts at most 1,000 metrics in a batch
                 named = [Param(name, value) for name, value in entry["parameters"].items()] if start == 0 else []
                 client.log_batch(run, points[start : start + 1000], named)
         case "tags":
@@ -160,13 +166,14 @@ def _dataset(entry: Mapping[str, Any]) -> Any:
 
 
 def _send_file(client: Any, file: Path) -> None:
-    """Send a file's entries in order; what was sent is taken off, so that a kill in between repeats one at most."""
+    """Send a file's entries in order. On an error the sent ones are removed from the file, so that none is sent twice."""
     while file.exists():
         lines = file.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
             try:
                 _perform(client, json.loads(line))
             except Exception:
+                # write the rest beside the file and rename: a kill here leaves a complete file
                 rest = file.with_suffix(".part")
                 rest.write_text("".join(f"{left}\n" for left in lines[number:]), encoding="utf-8")
                 rest.replace(file)
@@ -179,5 +186,6 @@ def _file() -> Path:
 
 
 def _alive(file: Path) -> bool:
+    """Whether the process that writes a file may still live. On another machine that cannot be checked."""
     host, pid = file.stem.rsplit("-", 1)
     return host != os.uname().nodename or psutil.pid_exists(int(pid))

@@ -1,4 +1,4 @@
-"""Prefect made ready for a command: its temporary server up, its console quiet."""
+"""Prepare Prefect for a command: start its temporary server and quieten its console."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
+# slow imports that every flow needs; they run while the server starts
 _NEEDED = (
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
@@ -15,28 +16,29 @@ _NEEDED = (
     "pyarrow.parquet",
 )
 
-_TOLD = ("InputError", "SomeFailed")  # errors that the command itself tells
+_PRINTED = ("InputError", "SomeFailed")  # exceptions whose message the command prints itself
 
 
 class _NoTraceOfInputErrors(logging.Filter):
-    """Bad input is told once, by the command itself; a traceback through Prefect's engine helps nobody mend it."""
+    """Hide Prefect's tracebacks of input errors: the command prints the message, and the traceback does not help to fix it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
-        ours = kind is not None and kind.__name__ in _TOLD
-        return not (ours or any(name in str(record.msg) or name in str(record.args) for name in _TOLD))
+        ours = kind is not None and kind.__name__ in _PRINTED
+        return not (ours or any(name in str(record.msg) or name in str(record.args) for name in _PRINTED))
 
 
 def make_ready() -> None:
-    """What every command does right before its flow: quiet Prefect's console, and have its server up."""
+    """Quieten Prefect's console and start its temporary server. Every command calls this right before its flow."""
     _quiet_console()
     _start_server()
 
 
 def _start_server() -> None:
-    """Where no server is declared, Prefect starts one of its own: let that happen while we import what every flow needs.
+    """Start Prefect's temporary server if no server is configured, and import the libraries of a flow meanwhile.
 
-    Both take some seconds of one core. Whatever keeps the server from starting is raised here.
+    The server takes about 5 s to start, mostly imports of another process. Our imports take 4 s. Errors of the start are
+    raised here.
     """
     from prefect.settings import get_current_settings
 
@@ -53,10 +55,10 @@ def _start_server() -> None:
 
 
 def _quiet_console() -> None:
-    """Keep Prefect's console to warnings, and input errors out of it; its server still gets everything."""
+    """Show only warnings and errors of Prefect on the console, without input errors. The server still gets all records."""
     from prefect.logging.handlers import PrefectConsoleHandler
 
-    for handler in logging.getLogger().handlers:  # Prefect sets its console up on the root logger
+    for handler in logging.getLogger().handlers:  # Prefect attaches its console handler to the root logger
         if isinstance(handler, PrefectConsoleHandler):
             handler.setLevel(logging.WARNING)
             handler.addFilter(_NoTraceOfInputErrors())

@@ -1,9 +1,9 @@
-"""Several processes that train one model: this one, which reports, saves and publishes, and its crew:
-python -m transferline.tasks.support.process_group REQUEST.json RANK
+"""Data-parallel training of one model: python -m transferline.tasks.support.process_group REQUEST.json RANK
 
-Each takes its share of every batch (training/gradients.py). The crew's standard inputs are pipes from this process: when it dies,
-however it dies, so do they; when one of them dies, the exchange of gradients fails here, the stage fails, and the next start goes
-on from what was saved. The number of processes is the runtime's, and changes no key.
+This process has rank 0: it reports, saves and publishes. The other ranks are started here. Each rank computes its share of
+every batch (training/gradients.py). Their standard inputs are pipes from rank 0, so they end when it dies, even by SIGKILL.
+If another rank dies, the exchange of gradients fails, the stage fails, and the next start resumes from the saved state. The
+number of processes belongs to the runtime and changes no key.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from transferline.core.stage import Progress, Work
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.orphans import end_with_the_run
 
-PATIENCE = 60.0  # seconds that the crew has to end once the work is done
+PATIENCE = 60.0  # seconds that the other ranks have to end after the training
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextlib.contextmanager
 def crew(request: Request, runtime: Runtime) -> Iterator[None]:
-    """The other processes of a stage that trains, for the length of a block; none where the runtime says one."""
+    """Run ranks 1, 2, ... of a training stage during the block, or none if the runtime has one process.
+
+    Raises InputError if fewer GPUs are visible than processes, and RuntimeError if another rank dies.
+    """
     if runtime.processes == 1 or not request.step.stage.long:
         yield
         return
@@ -39,7 +42,7 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
 
     if runtime.device != "cpu" and torch.cuda.device_count() < runtime.processes:
         what = f"{runtime.processes} processes on {torch.cuda.device_count()} visible GPUs"
-        mend = "Give a stage as many devices, as TRANSFERLINE_GPU_SLOTS=0+1,2+3 gives two, or let it be fewer processes"
+        mend = "Give each stage enough devices (TRANSFERLINE_GPU_SLOTS=0+1,2+3 gives two), or use fewer processes"
         raise InputError("TRANSFERLINE_PROCESSES", what, mend)
     file = store() / ".requests" / f"{request.key}.crew.json"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,54 +50,55 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
     shared = {"WORLD_SIZE": str(runtime.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     shared["LOCAL_WORLD_SIZE"] = shared["WORLD_SIZE"]
     others = [_start(file, rank, shared, runtime) for rank in range(1, runtime.processes)]
+    # Accelerator finds the group through these variables
     os.environ.update({**shared, "RANK": "0", "LOCAL_RANK": "0"})
     threads = torch.get_num_threads()
     torch.set_num_threads(_threads(runtime))
     try:
         yield
-    except RuntimeError as error:
+    except RuntimeError as error:  # torch's error for a failed exchange; it does not say which rank died
         ended = {rank: code for rank, other in enumerate(others, start=1) if (code := _code(other)) not in (None, 0)}
         if not ended:
             raise
         what = ", ".join(f"process {rank} ended with exit code {code}" for rank, code in ended.items())
-        raise RuntimeError(
-            f"{request.title}: {what}; what was saved stays, and the next start goes on from it"
-        ) from error
+        raise RuntimeError(f"{request.title}: {what}; the next start resumes from the saved state") from error
     finally:
         torch.set_num_threads(threads)
-        _part(others)
+        _end_group(others)
         for name in VARIABLES:
             os.environ.pop(name, None)
         file.unlink(missing_ok=True)
 
 
 def _start(file: Path, rank: int, shared: dict[str, str], runtime: Runtime) -> subprocess.Popen[bytes]:
-    mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
-    mine["TRANSFERLINE_ROOT"] = str(root())
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
+    own["TRANSFERLINE_ROOT"] = str(root())
+    # -P keeps the current folder off sys.path, where a user's own `tasks` could hide ours
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.process_group", str(file), str(rank)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **mine})
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **own})
 
 
 def _threads(runtime: Runtime) -> int:
-    """Threads of each process: together as many as there are cores."""
+    """Threads per process, so that all processes together use every core once."""
     return max(1, (os.cpu_count() or 1) // runtime.processes)
 
 
 def _code(process: subprocess.Popen[bytes]) -> int | None:
-    """Exit code, if it comes to one within a moment."""
+    """Exit code of a process if it ends within 5 seconds, else None."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(5)
     return None
 
 
-def _part(others: list[subprocess.Popen[bytes]]) -> None:
-    """Leave the group, and see everybody off."""
+def _end_group(others: list[subprocess.Popen[bytes]]) -> None:
+    """Leave the process group, wait for the other ranks, and kill those that do not end."""
     import torch.distributed as group
 
     if group.is_initialized():
         group.destroy_process_group()
     for other in others:
         try:
+            # after an error the others may wait for this rank for ever
             other.wait(PATIENCE if sys.exc_info()[0] is None else 0.1)
         except subprocess.TimeoutExpired:
             other.kill()
@@ -104,13 +108,14 @@ def _part(others: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _free_port() -> int:
+    """A free port of this machine, chosen by the kernel."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def main(file: Path, rank: int) -> int:
-    """Build the request of a file beside the process that wants it; whatever is written goes to a scratch folder."""
+    """Build the request in a file as one rank of the group. Its output goes to a scratch folder: only rank 0 publishes."""
     end_with_the_run()
     request = Request.from_json(json.loads(file.read_text(encoding="utf-8")))
     runtime = request.runtime.resolve()

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line a step, and in between how far it has come."""
+"""Progress of a run on the terminal and in Prefect: one line per step, and progress lines while it runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rich.console import Console
 from transferline.core.stage import Progress
 
 console = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
-QUIET_EVERY = 5.0  # seconds between two progress lines where no terminal is attached
+QUIET_EVERY = 5.0  # seconds between two progress lines without a terminal, where each is a line of a log file
 _last: dict[str, float] = {}
 
 
 def show_progress(
     what: Progress | str, verb: str = "", key: str = "", summary: Mapping[str, float] | None = None
 ) -> None:
-    """Show a running step's progress, or (given a title and a verb) that a step is done."""
+    """Print the progress of a running step, or the result of a finished one if `what` is its title."""
     if isinstance(what, str):
         colour = "green" if verb == "reused" else "cyan"
         figures = "" if verb == "reused" else "  " + _figures(summary or {})
@@ -36,7 +36,7 @@ def show_progress(
 
 
 def log(text: str) -> None:
-    """Say something on the page of the Prefect run that this happens in, if it happens in one."""
+    """Log a message to the current Prefect run. Outside a run nothing is logged."""
     from prefect.exceptions import MissingContextError
     from prefect.logging import get_run_logger
 
@@ -47,16 +47,16 @@ def log(text: str) -> None:
 
 
 class ProgressArtifact:
-    """A long stage's progress bar on its page in the Prefect UI; each change is a request, so it moves in steps."""
+    """Progress bar of a long stage in the Prefect UI."""
 
-    STEP = 10.0  # percent
+    STEP = 10.0  # percent between two updates: each update is a request to the server
 
     def __init__(self, title: str) -> None:
         self.title, self.shown = title, 0.0
         self.id: Any = None
 
     def show(self, progress: Progress) -> None:
-        """Move the bar if the stage has come far enough since the last time."""
+        """Create the bar, or move it if the progress has grown by `STEP` percent."""
         from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
         share = 100 * progress.done / max(progress.total, 1)

@@ -1,7 +1,7 @@
-"""Ray through prefect-ray: stages fan out over a cluster, `num_gpus` each.
+"""Run stages on a Ray cluster through prefect-ray, with `num_gpus` for each stage.
 
-Ray gives every GPU task a process of its own with CUDA_VISIBLE_DEVICES set, and starts it again on another worker where
-its process died. It needs `pip install transferline[ray]` and a Prefect server that its nodes can reach.
+Ray runs every GPU task in its own process with CUDA_VISIBLE_DEVICES set. If the process dies, Ray starts the task again on
+another worker. Requires `pip install transferline[ray]` and a Prefect server that the nodes can reach.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import Any
 from transferline.core.errors import InputError
 from transferline.core.project import root, store
 
+# prefixes of the environment variables that Ray's workers get
 PASSED_ON = ("TRANSFERLINE_", "MLFLOW_", "PREFECT_", "HF_", "TRANSFORMERS_", "AWS_", "DVC_", "OMP_NUM_THREADS")
 
 
 def open_ray(gpus: float, insist: bool) -> Any:
-    """A RayTaskRunner on the declared cluster, or on one of this machine's own; GPUs are counted before work is sent.
+    """A RayTaskRunner on the cluster of TRANSFERLINE_RAY_ADDRESS, or on a new one on this machine.
 
-    `insist`: a GPU was asked for by name; else a cluster that has none computes on its CPUs.
+    With `insist` (device cuda) a cluster without GPUs is refused, otherwise its CPUs are used. Raises InputError if Ray is
+    not installed, no Prefect server is configured, or a stage requests more GPUs than the cluster has.
     """
     try:
         import ray
@@ -27,7 +29,7 @@ def open_ray(gpus: float, insist: bool) -> Any:
         raise InputError("placement ray", "Ray is not installed", "pip install 'transferline[ray]'") from error
     if not os.environ.get("PREFECT_API_URL"):
         mend = "Start one (`transferline serve`) and set PREFECT_API_URL"
-        raise InputError("placement ray", "its workers need a Prefect server of their own", mend)
+        raise InputError("placement ray", "its workers need a Prefect server that they can reach", mend)
     address = os.environ.get("TRANSFERLINE_RAY_ADDRESS")
     passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     passed |= {"TRANSFERLINE_ROOT": str(root()), "TRANSFERLINE_PLACEMENT": "ray"}
@@ -41,19 +43,20 @@ def open_ray(gpus: float, insist: bool) -> Any:
             options["num_gpus"] = int(declared)
     if not ray.is_initialized():
         ray.init(address or None, namespace="prefect", **options)
-    there = ray.cluster_resources().get("GPU", 0.0)
-    if gpus > there and (insist or there or gpus > 1):
-        mend = "Ask for less (TRANSFERLINE_GPUS_PER_STAGE), choose device cpu, or add GPU nodes"
-        raise InputError("placement ray", f"a stage asks for {gpus:g} GPUs, the cluster has {there:g}", mend)
+    available = ray.cluster_resources().get("GPU", 0.0)
+    # refuse now: Ray itself would wait for ever for resources that the cluster does not have
+    if gpus > available and (insist or available or gpus > 1):
+        mend = "Request fewer (TRANSFERLINE_GPUS_PER_STAGE), choose device cpu, or add GPU nodes"
+        raise InputError("placement ray", f"a stage requests {gpus:g} GPUs, the cluster has {available:g}", mend)
     return RayTaskRunner(address=address)
 
 
 def remote(gpu: bool, gpus: float, starts: int) -> Any:
-    """The Ray options of one stage, as a context for its submission."""
+    """Context manager with the Ray options for the submission of one stage."""
     import ray
     from prefect_ray.context import remote_options
 
-    there = ray.cluster_resources().get("GPU", 0.0)
-    wanted = gpus if gpu and there else 0
-    # Ray's own restarts of a killed worker: Prefect does not see them, so they are counted here
+    available = ray.cluster_resources().get("GPU", 0.0)
+    wanted = gpus if gpu and available else 0
+    # Ray restarts the task of a killed worker by itself. Prefect does not see these restarts, so they are limited here.
     return remote_options(num_cpus=0 if wanted else 1, num_gpus=wanted, max_retries=starts - 1)

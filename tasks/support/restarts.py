@@ -1,9 +1,9 @@
-"""Crashed runs are started again: the same run, which reuses what was finished and goes on from its saved state.
+"""Restart crashed flow runs. The same run starts again, reuses finished stages and resumes from its saved state.
 
-Prefect's `retries` do not cover a killed process, and an automation that reacts to the crash can come a quarter of an hour
-late after its server was restarted (events wait for those they follow). So runs are looked after by asking for their states:
-`transferline serve` does so all the time; elsewhere the deployment `tend` does, on every crash that is heard of and every
-five minutes.
+Prefect's `retries` do not cover a killed process. An automation that reacts to the crash can be 15 minutes late after a
+restart of the server, because events wait for the events that they follow. Runs are therefore polled for their state.
+`transferline serve` polls every few seconds. Elsewhere the deployment `tend` does, after each crash event and every five
+minutes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from prefect.states import Crashed, Failed, Scheduled
 
 from transferline.tasks.placing import most_starts
 
-RESTART = "transferline-restart"  # tag of the deployments whose runs are started again
-SILENT = timedelta(seconds=120)  # four missed heartbeats: a server that restarts misses some as well
-LOOK_EVERY = 5.0  # seconds between two looks of a service
-FORGOTTEN = timedelta(days=2)  # a run that crashed longer ago is history
+RESTART = "transferline-restart"  # tag of the deployments whose runs are restarted after a crash
+SILENT = timedelta(seconds=120)  # four missed heartbeats; fewer could be due to a restart of the server
+LOOK_EVERY = 5.0  # seconds between two polls
+FORGOTTEN = timedelta(days=2)  # runs that were due longer ago are not restarted
 
 
 def restart_crashed(client: SyncPrefectClient) -> list[str]:
-    """Schedule every crashed run of ours again; returns their names. One that died too often is marked as failed."""
+    """Schedule every crashed run again. Returns the names. A run that crashed too often is marked as failed."""
     crashed = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[RESTART]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
@@ -46,19 +46,20 @@ def restart_crashed(client: SyncPrefectClient) -> list[str]:
     names = []
     for run in client.read_flow_runs(flow_run_filter=crashed):
         deaths = [state.message or "no message" for state in client.read_flow_run_states(run.id) if state.is_crashed()]
-        if len(deaths) >= most_starts():  # it may die before it gets as far as its own door
+        # `preflight.begin` counts starts too, but a process that dies before its flow is RUNNING never gets there
+        if len(deaths) >= most_starts():
             client.set_flow_run_state(run.id, Failed(message=given_up(deaths)), force=True)
             continue
-        message = "Started again after a crash; what was finished is reused"
+        message = "Started again after a crash; finished stages are reused"
         client.set_flow_run_state(run.id, Scheduled(name="AwaitingRetry", message=message))
         names.append(run.name)
     return names
 
 
 def mark_silent(client: SyncPrefectClient) -> list[str]:
-    """Mark as crashed the running runs of ours that nothing was heard of for SILENT; returns their names.
+    """Mark running flow runs without an event for SILENT as crashed. Returns their names.
 
-    Only for who knows that the server has been listening all that time: a server that was away has missed heartbeats.
+    Call this only if the server was up all that time: a server that was down has missed heartbeats.
     """
     running = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[RESTART]),
@@ -69,16 +70,18 @@ def mark_silent(client: SyncPrefectClient) -> list[str]:
     for run in client.read_flow_runs(flow_run_filter=running):
         if run.state is None or run.state.timestamp > since or _heard_of(client, run.id, since):
             continue
-        message = f"No heartbeat for {SILENT.seconds} s: its process or its machine is gone"
+        message = f"No heartbeat for {SILENT.seconds} s: the process or its machine is gone"
         client.set_flow_run_state(run.id, Crashed(message=message))
         names.append(run.name)
     return names
 
 
 def mark_ended(client: SyncPrefectClient, runs: set[str]) -> None:
-    """Mark runs as crashed whose processes were ended together with their worker."""
+    """Mark the runs that ended together with their worker as crashed, so that the next start continues them."""
     for run in runs:
-        client.set_flow_run_state(UUID(run), Crashed(message="The service was ended; it goes on with the next start"))
+        client.set_flow_run_state(
+            UUID(run), Crashed(message="The service was stopped; the run continues after the next start")
+        )
 
 
 def _heard_of(client: SyncPrefectClient, run: UUID, since: datetime) -> bool:
@@ -88,20 +91,20 @@ def _heard_of(client: SyncPrefectClient, run: UUID, since: datetime) -> bool:
 
 
 def given_up(deaths: list[str]) -> str:
-    """Why a run is not started again: how often it died, and of what."""
+    """The message of a run that is not started again: the number of crashes and the last cause."""
     return (
         f"died {len(deaths)} times and is not started again; the last time: {deaths[-1] if deaths else 'cause unknown'}"
     )
 
 
 class Tender:
-    """Looks after runs: marks silent ones, starts crashed ones again, and at the end says which were cut off."""
+    """Poll flow runs: mark silent ones as crashed, restart crashed ones, and mark those that end with the service."""
 
     def __init__(self, prefect: str, say: Callable[[str], None]) -> None:
         self.prefect, self.say, self.looked, self.listening = prefect, say, 0.0, time.monotonic()
 
     def look(self) -> None:
-        """Look every few seconds; a server that is just restarting is asked the next time."""
+        """Poll if `LOOK_EVERY` seconds have passed. If the server is down, the next call tries again."""
         if time.monotonic() - self.looked < LOOK_EVERY:
             return
         self.looked = time.monotonic()
@@ -109,14 +112,15 @@ class Tender:
             with self._client() as client:
                 if self.looked - self.listening > SILENT.total_seconds():
                     for name in mark_silent(client):
-                        self.say(f"{name} is silent: its process is gone")
+                        self.say(f"{name} has sent no heartbeat: its process is gone")
                 for name in restart_crashed(client):
-                    self.say(f"{name} had crashed and is started again")
+                    self.say(f"{name} crashed and is started again")
         except httpx.HTTPError:
-            self.listening = time.monotonic()  # what it has missed cannot be told from silence
+            # the server was down and may have missed heartbeats: wait another SILENT before a run counts as silent
+            self.listening = time.monotonic()
 
     def cut_off(self, runs: set[str]) -> None:
-        """Say of runs that they ended with us."""
+        """Mark runs as crashed that end with this service. Does nothing if the server is down."""
         with suppress(httpx.HTTPError), self._client() as client:
             mark_ended(client, runs)
 
@@ -128,7 +132,7 @@ class Tender:
 
 
 def under_way() -> set[str]:
-    """Ids of the flow runs whose processes are ours."""
+    """Ids of the flow runs in child processes of this process."""
     found = set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):

@@ -1,7 +1,7 @@
-"""`transferline serve`: both servers, the work pools with their workers and the deployments, as one command.
+"""`transferline serve`: run both servers, the workers and the deployments with one command.
 
-A server that already runs is used as it is (PREFECT_API_URL, MLFLOW_TRACKING_URI). What is started here binds to loopback; another
-address is refused unless both servers ask for a password. Whatever dies is started again; everything ends together.
+Running servers are used as they are (PREFECT_API_URL, MLFLOW_TRACKING_URI). Servers started here bind to loopback. Another
+address is refused unless both servers require a password. A process that dies is restarted. All end together.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.restarts import Tender, under_way
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-FLOWS_AT_ONCE = 4  # flow runs of the CPU worker: they wait for each other's stages, and for devices
-RESTARTS = 5
-UP_WITHIN = 180.0  # seconds for a server on a new database and a slow machine
+FLOWS_AT_ONCE = 4  # concurrent flow runs of the CPU worker; most of the time they wait for stages and devices
+RESTARTS = 5  # per process, before `serve` gives up
+UP_WITHIN = 180.0  # seconds until a server must respond: on a slow machine a new database takes long
 
 
 @dataclass
 class Service:
-    """One process that is kept running: its name, its command, and what it must answer before others start."""
+    """One process that is kept running: its name, command, environment, and health URL ('' for none)."""
 
     name: str
     command: list[str]
@@ -44,7 +44,7 @@ class Service:
     starts: int = 0
 
     def start(self, logs: Path) -> None:
-        """Start in a process group of its own, so that it can be ended with all it has started."""
+        """Start in a new process group, so that it can be ended together with its child processes."""
         self.starts += 1
         with (logs / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -52,11 +52,11 @@ class Service:
             )
 
     def end(self, patience: float) -> None:
-        """SIGTERM, then SIGKILL for the whole group."""
+        """Send SIGTERM to the group, wait up to `patience` seconds, then send SIGKILL."""
         if self.process is None:
             return
         with_group(self.process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):  # its group is killed below, which is the answer
+        with suppress(subprocess.TimeoutExpired):  # the group is killed below
             self.process.wait(timeout=patience)
         with_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -64,7 +64,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the two servers answer, and whether they are ours to start."""
+    """URLs of the two servers, and whether this command starts them."""
 
     prefect: str
     mlflow: str
@@ -73,7 +73,7 @@ class Addresses:
 
 
 def addresses(host: str, prefect_port: int, mlflow_port: int) -> Addresses:
-    """Addresses from the environment, else of servers to be started. Raises InputError on an open or taken address."""
+    """Server URLs. Raises InputError if a port is taken, or if a host other than loopback has no password."""
     api, tracking = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI", "")
     found = Addresses(
         api or f"http://{host}:{prefect_port}/api",
@@ -85,25 +85,27 @@ def addresses(host: str, prefect_port: int, mlflow_port: int) -> Addresses:
     for ours, port, name in ports:
         if ours and _taken(host, port):
             mend = f"Use that server (set its address in the environment), or choose --{name.lower()}-port"
-            raise InputError(f"{host}:{port}", f"something listens there already, {name} cannot", mend)
+            raise InputError(f"{host}:{port}", f"something listens there already, {name} cannot start", mend)
     if host not in LOOPBACK:
         _refuse_open_doors(found)
     return found
 
 
 def services(where: Addresses, host: str, prefect_port: int, mlflow_port: int) -> tuple[list[Service], list[Service]]:
-    """(servers, workers), in the order in which they start."""
+    """Returns (servers, workers), each in the order of their start."""
     shared = _environment(where)
     servers, workers = [], []
     if where.start_prefect:
         command = [_script("prefect"), "server", "start", "--host", host, "--port", str(prefect_port)]
-        storage = "prefect.server.concurrency.lease_storage.filesystem"  # slots of the dead come back after a restart
+        # leases on disk: after a restart of the server the slots of dead holders still expire
+        storage = "prefect.server.concurrency.lease_storage.filesystem"
         settings = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": storage, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
         servers.append(Service("prefect", command, f"{where.prefect}/health", {**shared, **settings}))
     if where.start_mlflow:
         servers.append(
             Service("mlflow", _mlflow(host, mlflow_port), f"{where.mlflow}/health", _mlflow_settings(shared))
         )
+    # without `--install-policy never` a worker may call pip at its start
     worker = [_script("prefect"), "worker", "start", "--type", "process", "--install-policy", "never"]
     limits = {"transferline": FLOWS_AT_ONCE}
     if devices():
@@ -115,7 +117,7 @@ def services(where: Addresses, host: str, prefect_port: int, mlflow_port: int) -
 
 
 def run(where: Addresses, servers: list[Service], workers: list[Service], say: Callable[[str], None]) -> None:
-    """Start everything, keep it running, and end it on SIGINT or SIGTERM."""
+    """Start servers, deployments and workers, keep them running, and end them on SIGINT or SIGTERM."""
     logs = root() / "mlruns" / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     stop, tender = _stop_on_signals(), Tender(where.prefect, say)
@@ -151,7 +153,7 @@ def run(where: Addresses, servers: list[Service], workers: list[Service], say: C
 
 
 def with_group(pid: int, number: signal.Signals) -> None:
-    """Signal a process group, if it is still there."""
+    """Send a signal to a process group if it still exists."""
     try:
         os.killpg(pid, number)
     except ProcessLookupError:
@@ -164,7 +166,7 @@ def _keep_running(kept: list[Service], logs: Path, say: Callable[[str], None]) -
             if service.starts > RESTARTS:
                 raise RuntimeError(f"{service.name} ended {service.starts} times; see {logs / service.name}.log")
             say(f"{service.name} ended (exit code {service.process.returncode}) and is started again")
-            time.sleep(min(2.0**service.starts, 20))
+            time.sleep(min(2.0**service.starts, 20))  # back off: the cause may need time to pass
             service.start(logs)
 
 
@@ -196,13 +198,14 @@ def _mlflow(host: str, port: int) -> list[str]:
 
 
 def _mlflow_settings(shared: dict[str, str]) -> dict[str, str]:
-    """Without its job runner and with one process the server takes a fifth of the memory."""
+    """Environment of the MLflow server. Without the job runner and with one worker it needs a fifth of the memory."""
+    # the server must not log to itself: this variable is for clients
     settings = {name: value for name, value in shared.items() if name != "MLFLOW_TRACKING_URI"}
     return {**settings, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def _environment(where: Addresses) -> dict[str, str]:
-    told = {
+    settings = {
         "PREFECT_API_URL": where.prefect,
         "MLFLOW_TRACKING_URI": where.mlflow,
         "TRANSFERLINE_ROOT": str(root()),
@@ -211,16 +214,16 @@ def _environment(where: Addresses) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "3"),
     }
     if devices() and "TRANSFERLINE_PLACEMENT" not in os.environ:
-        told["TRANSFERLINE_PLACEMENT"] = "workers"
+        settings["TRANSFERLINE_PLACEMENT"] = "workers"
     password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
     if password:
-        told["PREFECT_API_AUTH_STRING"] = os.environ.get("PREFECT_API_AUTH_STRING", password)
+        settings["PREFECT_API_AUTH_STRING"] = os.environ.get("PREFECT_API_AUTH_STRING", password)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, **told, "PATH": path}
+    return {**os.environ, **settings, "PATH": path}
 
 
 def _refuse_open_doors(where: Addresses) -> None:
-    mend = "docs/operations.md, Passwords, says how to turn it on"
+    mend = "See docs/operations.md, Passwords"
     if where.start_prefect and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         raise InputError(
             "--host", "Prefect would be open to everybody: PREFECT_SERVER_API_AUTH_STRING is not set", mend
@@ -231,6 +234,7 @@ def _refuse_open_doors(where: Addresses) -> None:
 
 def _taken(host: str, port: int) -> bool:
     with socket.socket() as probe:
+        # as servers do: a port in TIME_WAIT after a restart is not taken
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -244,12 +248,12 @@ def _script(name: str) -> str:
 
 
 def _stop_on_signals() -> list[int]:
-    """A list that holds the signals that asked for the end."""
-    got: list[int] = []
+    """Install handlers for SIGINT and SIGTERM. Returns a list that receives the signals."""
+    received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        got.append(number)
+        received.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
-    return got
+    return received

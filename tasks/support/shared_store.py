@@ -1,8 +1,8 @@
-"""A store that many machines share by URI (s3://..., gs://..., any fsspec file system), with a local copy on each.
+"""Shared checkpoint store by URI (s3://..., gs://..., any fsspec file system), with a local copy on each machine.
 
-TRANSFERLINE_STORE names it. A checkpoint is copied there file by file, lineage and record last; a
-machine that lacks a key fetches it and checks it against its digest. Saved states of training travel too, so that a
-stage killed on one worker goes on where it stood on another. Without a URI all of this does nothing.
+TRANSFERLINE_STORE names it. A checkpoint is copied file by file, lineage and record last. A machine that lacks a key fetches
+it and checks its digest. Saved training states are copied too, so that a stage killed on one worker resumes on another.
+Without a URI these functions do nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 from transferline.core.checkpoint import LINEAGE, RECORD, intact
 from transferline.core.project import shared_uri, store
 
-_offered: dict[str, str] = {}  # key -> newest saved state that is there already
+_offered: dict[str, str] = {}  # key -> newest saved state that this process has copied
 
 
 def fetch(key: str) -> bool:
-    """Bring a checkpoint of the shared store here; whether there was a whole one. A torn or altered one is not taken."""
+    """Copy a checkpoint from the shared store. Returns whether it was complete. A checkpoint with a wrong digest is dropped."""
     place = _place(key)
     if place is None:
         return False
     files, base = place
-    if not files.exists(f"{base}/{LINEAGE}"):
+    if not files.exists(f"{base}/{LINEAGE}"):  # written after all weights: without it the copy is not complete
         return False
     scratch = store() / ".making" / f"fetch-{key}"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -47,7 +47,7 @@ def offer(key: str) -> None:
 
 
 def offer_built(key: str) -> None:
-    """Copy a built checkpoint that its requester has yet to commit: whole, without a record."""
+    """Copy a complete checkpoint without its record, which the requesting process writes."""
     _copy(key, LINEAGE)
 
 
@@ -60,32 +60,34 @@ def _copy(key: str, last: str) -> None:
     if files.exists(f"{base}/{last}") and _same(files, base, folder):
         return
     paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    # lineage and record last: readers take them as the sign of a complete copy
     for path in sorted(paths, key=lambda p: (p.name == RECORD, p.name == LINEAGE)):
         _put(files, path, f"{base}/{path.relative_to(folder).as_posix()}")
 
 
 def fetch_state(key: str, state: Path) -> None:
-    """Bring the newest saved state of a stage here, where another machine has come further than this one."""
+    """Copy the newest saved state of a stage from the shared store, if it is newer than the local one."""
     place = _place(f".state/{key}")
     if place is None:
         return
     files, base = place
     root = files._strip_protocol(base)
     names = files.find(base) if files.exists(base) else []
-    whole = sorted({Path(n).parent.name for n in names if n.endswith("progress.json")})
-    ours = sorted(p.name for p in state.glob("at-*"))
-    if not whole or (ours and ours[-1] >= whole[-1]):
+    # a state is complete when it has progress.json, which is copied last; the names `at-...` sort by progress
+    complete = sorted({Path(n).parent.name for n in names if n.endswith("progress.json")})
+    local = sorted(p.name for p in state.glob("at-*"))
+    if not complete or (local and local[-1] >= complete[-1]):
         return
     for name in names:
         inside = name.removeprefix(root).lstrip("/")
-        if inside.startswith(("at-",)) and not inside.startswith(whole[-1]):
+        if inside.startswith(("at-",)) and not inside.startswith(complete[-1]):
             continue
         (state / inside).parent.mkdir(parents=True, exist_ok=True)
         files.get_file(name, str(state / inside))
 
 
 def offer_state(key: str, state: Path) -> None:
-    """Copy a saved state that the shared store has not seen; what it replaces goes afterwards."""
+    """Copy the newest saved state to the shared store, then delete the files that it replaces."""
     if shared_uri() is None:
         return
     newest = max((p for p in state.glob("at-*") if (p / "progress.json").exists()), default=None)
@@ -97,8 +99,10 @@ def offer_state(key: str, state: Path) -> None:
     root = files._strip_protocol(base)
     before = files.find(base) if files.exists(base) else []
     paths = [*state.glob("best-*.safetensors"), *(p for p in newest.iterdir() if p.is_file())]
+    # progress.json last: it marks the state as complete
     for path in sorted(paths, key=lambda p: p.name == "progress.json"):
         _put(files, path, f"{base}/{path.relative_to(state).as_posix()}")
+    # only now the previous state may go: at any time one complete state is in the store
     fresh = {f"{root}/{path.relative_to(state).as_posix()}" for path in paths}
     for name in before:
         if name not in fresh:
@@ -115,30 +119,31 @@ def forget_state(key: str) -> None:
 
 
 def fetch_input(path: Path, md5: str) -> None:
-    """Bring a data file that this machine lacks, by the md5 that DVC gave it."""
+    """Copy a data file from the shared store if this machine lacks it, by its md5 in dvc.lock."""
     place = _place(f".data/{md5}{path.suffix}")
     if path.exists() or place is None or not place[0].exists(place[1]):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.part")  # renamed when complete: another process may wait for the file
     place[0].get_file(place[1], str(part))
     part.replace(path)
 
 
 def offer_input(path: Path, md5: str) -> None:
-    """Copy a data file to where workers on other machines find it; once for each content."""
+    """Copy a data file to the shared store for workers on other machines, once per content."""
     place = _place(f".data/{md5}{path.suffix}")
     if place is not None and not place[0].exists(place[1]):
         _put(place[0], path, place[1])
 
 
 def _place(name: str) -> tuple[Any, str] | None:
-    """The shared file system and the full name of an entry on it; None without a shared store."""
+    """The shared file system and the full path of an entry, or None without a shared store."""
     uri = shared_uri()
     if uri is None:
         return None
     import fsspec
 
+    # no cache of listings: other machines write to the store while this process runs
     files, base = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     return files, f"{base.rstrip('/')}/{name}"
 
@@ -149,6 +154,7 @@ def _put(files: Any, path: Path, name: str) -> None:
 
 
 def _same(files: Any, base: str, folder: Path) -> bool:
+    """Whether the shared copy of a checkpoint has the digest of the local one."""
     with files.open(f"{base}/{LINEAGE}", "r") as file:
-        there = json.load(file)
-    return there["digest"] == json.loads((folder / LINEAGE).read_text(encoding="utf-8"))["digest"]
+        remote = json.load(file)
+    return remote["digest"] == json.loads((folder / LINEAGE).read_text(encoding="utf-8"))["digest"]

@@ -1,7 +1,7 @@
-"""MLflow: one parent run a transfer run, one child a stage that was really built. It records; it decides nothing.
+"""MLflow tracking: one parent run per retrain, one child run per stage that was built (not reused).
 
-Only the client is used, never the fluent "active run", so that stages in several threads do not write into each
-other's runs. Metrics are sent in batches: a single one costs tens of milliseconds.
+Only MlflowClient is used, never the fluent API with its global active run: stages in several threads would write into each
+other's runs. Metrics are sent in batches, because one request takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -26,33 +26,35 @@ from transferline.tasks.support.locks import held
 from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.progress import console
 
-FLUSH_EVERY = 10.0  # seconds
+FLUSH_EVERY = 10.0  # seconds between two batches of a stage's metrics
 _client: Any = None
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the project's own sqlite database."""
+    """MLFLOW_TRACKING_URI, else the project's sqlite database."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
 
 
 def client() -> Any:
-    """The one MLflow client of this process; the first call makes sure that the database has its tables."""
+    """The MLflow client of this process. The first call creates the tables of the embedded database if necessary."""
     global _client
     uri = tracking_uri()
     if _client is None or _client.tracking_uri != uri:
         import mlflow
 
-        for name in ("mlflow", "alembic"):  # they announce tables, hubs and licences that nobody asked about
+        for name in ("mlflow", "alembic"):  # their INFO lines about migrations and licences would hide ours
             logging.getLogger(name).setLevel(logging.ERROR)
         (root() / "mlruns").mkdir(exist_ok=True)
         declared = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(uri)
-        if declared is None:  # MLflow writes the variable itself; left there it would pass for the user's own word
+        if (
+            declared is None
+        ):  # set_tracking_uri sets the variable too; left there, it would look like the user's setting
             os.environ.pop("MLFLOW_TRACKING_URI", None)
-        if uri.startswith("http"):  # a server keeps its own tables, and may be away just now
+        if uri.startswith("http"):  # a server creates its own tables, and may be down now
             _client = mlflow.MlflowClient(uri)
             return _client
-        with held("mlflow-schema"):  # several processes on an empty database would crash each other
+        with held("mlflow-schema"):  # concurrent migrations of an empty database fail
             make_tables(uri)
             _client = mlflow.MlflowClient(uri)
             _client.search_experiments(max_results=1)
@@ -60,20 +62,20 @@ def client() -> Any:
 
 
 def experiment(name: str) -> str:
-    """The id of an experiment, made if need be; artifacts of the embedded database lie under mlruns/artifacts."""
+    """The id of an experiment, created if missing. With the embedded database, artifacts lie under mlruns/artifacts."""
     with held("mlflow-experiment"):
         found = client().get_experiment_by_name(name)
         if found is not None:
             return found.experiment_id
         local = tracking_uri().startswith("sqlite")
         place = (root() / "mlruns" / "artifacts").as_uri() if local else None
-        # the kind marks the experiment as model training; the page that it opens on is still the browser's own setting
+        # marks the experiment as model training; which page the UI opens first remains a setting of the browser
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return client().create_experiment(name, artifact_location=place, tags=tags)
 
 
 def commit() -> str:
-    """The project's git commit, marked where the work tree differs from it."""
+    """The project's git commit, with `+changes` if the work tree differs from it."""
     git = ["git", "-C", str(root())]
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     if head.returncode:
@@ -84,14 +86,14 @@ def commit() -> str:
 
 
 def installed() -> str:
-    """The packages of this environment, one `name==version` a line."""
+    """The installed packages, one `name==version` per line."""
     from importlib.metadata import distributions
 
     return "\n".join(sorted({f"{d.name}=={d.version}" for d in distributions()})) + "\n"
 
 
 class _Run:
-    """A run that ends as FINISHED, FAILED or KILLED, whatever happens inside. What it logs goes through the outbox."""
+    """An MLflow run as a context manager. It ends as FINISHED, FAILED or KILLED. All its entries go through the outbox."""
 
     def __init__(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> None:
         process = {
@@ -105,17 +107,17 @@ class _Run:
 
     @property
     def run_id(self) -> str:
-        """The server's id; a provisional one as long as the server is away."""
+        """The server's id, or a provisional id while the server is unreachable."""
         return outbox.real_id(self._run_id)
 
     def _send(self, do: str, **what: Any) -> None:
         outbox.send(client(), {"do": do, "run": self._run_id, **what})
 
     def log(self, metrics: Mapping[str, float], step: int = 0, parameters: Mapping[str, str] | None = None) -> None:
-        """Metrics at a step, and parameters, in one request."""
+        """Log metrics at a step, and parameters, in one request."""
         now = int(1000 * time.time())
         points = [[name, float(value), now, step] for name, value in metrics.items()]
-        named = {name: str(value)[:6000] for name, value in (parameters or {}).items()}
+        named = {name: str(value)[:6000] for name, value in (parameters or {}).items()}  # MLflow's limit of a parameter
         self._send("batch", metrics=points, parameters=named)
 
     def tag(self, tags: Mapping[str, str]) -> None:
@@ -132,12 +134,12 @@ class _Run:
         self._send("file", path=str(path), to=None)
 
     def dataset(self, name: str, md5: str, path: Path, role: str) -> None:
-        """A data input with DVC's identity for it."""
+        """Log a data set as an input of the run, with its md5 in DVC as the digest."""
         import mlflow.data.pandas_dataset
         import pandas as pd
 
-        head = pd.read_json(path, lines=True, nrows=50)
-        with warnings.catch_warnings():  # a local path suits two kinds of MLflow source that mean the same
+        head = pd.read_json(path, lines=True, nrows=50)  # enough for MLflow's schema; the digest identifies the file
+        with warnings.catch_warnings():  # MLflow warns that a local path matches two equivalent kinds of source
             warnings.simplefilter("ignore")
             described = mlflow.data.pandas_dataset.from_pandas(head, source=str(path), name=name, digest=f"dvc-{md5}")
             entity = dict(described._to_mlflow_entity())
@@ -147,7 +149,7 @@ class _Run:
         self._send("end", status=status, time=int(1000 * time.time()))
 
     def _keep(self, name: str) -> Path:
-        """Where a file waits until it is sent."""
+        """Path in the outbox for a file until it is sent."""
         place = outbox.folder() / "files" / uuid.uuid4().hex
         place.mkdir(parents=True)
         return place / Path(name).name
@@ -155,7 +157,7 @@ class _Run:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None:
             self.tag({"transferline.error": f"{type(error).__name__}: {error}"[:5000]})
-        killed = kind is not None and not issubclass(kind, Exception)  # Ctrl-C and the like
+        killed = kind is not None and not issubclass(kind, Exception)  # KeyboardInterrupt or SystemExit
         self.end("KILLED" if killed else "FAILED" if error is not None else "FINISHED")
 
 
@@ -166,7 +168,7 @@ class TransferRun(_Run):
 
     def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
         where = outbox.patiently(lambda: experiment(target), "the run")
-        outbox.drain(client())  # what runs before this one could not say
+        outbox.drain(client())  # entries that earlier runs could not send
         close_dead_runs(where)
         tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
         super().__init__(where, title, {**tags, "transferline.kind": self.kind})
@@ -193,14 +195,14 @@ class ComparisonRun(TransferRun):
         return self
 
     def file(self, path: Path, to: str | None = None) -> None:
-        """A file of any kind among the run's artifacts."""
+        """Log a file as an artifact of the run."""
         kept = self._keep(path.name)
         kept.write_bytes(path.read_bytes())
         self._send("file", path=str(kept), to=to)
 
 
 class StageRun(_Run):
-    """The child run of one stage; buffers its metrics and draws its loss curve."""
+    """The child run of one stage. Buffers its metrics and plots its loss curve."""
 
     def __init__(
         self, parent: str, experiment_id: str, title: str, parameters: Mapping[str, str], data: Mapping[str, Path]
@@ -216,12 +218,13 @@ class StageRun(_Run):
         return self
 
     def report(self, progress: Progress) -> None:
-        """Take in a progress report; it reaches the server with the next batch."""
+        """Buffer the metrics of a progress report. They are sent with the next batch."""
         self.rows.append({"step": progress.done, **progress.metrics})
         if time.monotonic() - self.flushed >= FLUSH_EVERY:
             self.flush()
 
     def flush(self) -> None:
+        """Send all buffered metrics in one batch."""
         now = int(1000 * time.time())
         points = [
             [name, float(value), now, int(row["step"])]
@@ -234,7 +237,7 @@ class StageRun(_Run):
         self.sent, self.flushed = len(self.rows), time.monotonic()
 
     def finish(self, summary: Mapping[str, float], spent: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Send what is left, the summary, what it cost, and the loss curve of a stage that has one."""
+        """Send remaining metrics, the summary, the cost (`spent`), the tags, and the loss curve if the stage has a loss."""
         from transferline.evaluation.run_figures import loss_curve
 
         self.flush()
@@ -246,7 +249,7 @@ class StageRun(_Run):
 
 
 def close_dead_runs(experiment_id: str) -> int:
-    """Mark as KILLED the runs of this machine whose process is gone without a word; returns how many."""
+    """Mark the unfinished runs of dead processes of this machine as KILLED. Returns their number."""
     running = client().search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
     closed = 0
     for run in running:

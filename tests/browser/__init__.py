@@ -1,1 +1,1 @@
-"""What a person sees, in headless Chromium."""
+"""Tests of the web pages in headless Chromium."""

@@ -1,8 +1,8 @@
-"""Chromium on the pages of both servers, and the pictures of the README that are taken there.
+"""Drive both web UIs with Chromium, and take the screenshots of the README.
 
     python -m tests.browser.pages PREFECT_ADDRESS MLFLOW_ADDRESS TARGET FOLDER
 
-fills the form, follows the run to its end and saves what it saw as pictures. The tests do the same on a tiny project.
+fills the form, follows the run to its end and saves screenshots. The tests do the same on a tiny project.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SWITCHES += ["--disable-background-networking", "--disable-component-update"]
 
 @contextmanager
 def browser(width: int = 1280, height: int = 1000) -> Iterator[Any]:
-    """A page in headless Chromium."""
+    """Open a page in headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -39,13 +39,13 @@ def browser(width: int = 1280, height: int = 1000) -> Iterator[Any]:
 
 
 def picture(page: Any, folder: Path, name: str, settle: float = 2.5) -> None:
-    """Save what the page shows, once it has stopped moving."""
+    """Save a screenshot once the page has settled."""
     page.wait_for_timeout(1000 * settle)
     page.screenshot(path=str(folder / f"{name}.png"))
 
 
 def fill_the_form(page: Any, prefect: str, target: str, recipe: str, folder: Path) -> str:
-    """Fill and submit the retrain form; the id of the run."""
+    """Fill in and submit the retrain form. Returns the id of the run."""
     with urllib.request.urlopen(f"{prefect}/api/deployments/name/retrain/on-demand") as answer:
         deployment = json.load(answer)["id"]
     page.goto(f"{prefect}/deployments/deployment/{deployment}")
@@ -64,10 +64,10 @@ def fill_the_form(page: Any, prefect: str, target: str, recipe: str, folder: Pat
 
 
 def follow(page: Any, prefect: str, run: str, folder: Path, seconds: float = 1200) -> None:
-    """Watch a run's page until it says Completed, then open its artifacts."""
+    """Watch a run's page until it shows Completed, then open its artifacts."""
     page.goto(f"{prefect}/runs/flow-run/{run}")
     page.get_by_text("Artifacts", exact=True).last.wait_for()
-    page.goto("about:blank")  # its live graph takes half a small machine
+    page.goto("about:blank")  # the run's live graph uses half of a small machine's CPU
     deadline = time.monotonic() + seconds
     while _state(prefect, run) not in ("COMPLETED", "FAILED", "CANCELLED"):
         assert time.monotonic() < deadline, "the run did not come to its end"
@@ -91,7 +91,7 @@ def look_at_mlflow(page: Any, mlflow: str, target: str, folder: Path) -> None:
     experiment = client.get_experiment_by_name(target).experiment_id
     run = client.search_runs([experiment], "tags.`transferline.kind` = 'retrain'", max_results=1)[0].info.run_id
     page.goto(f"{mlflow}/#/experiments/{experiment}/runs/{run}")
-    page.get_by_text(f"{target}-train", exact=False).first.wait_for()  # the data set that went in
+    page.get_by_text(f"{target}-train", exact=False).first.wait_for()  # the logged input data set
     picture(page, folder, "mlflow-run")
     page.goto(f"{mlflow}/#/experiments/{experiment}/runs/{run}/artifacts/figures/scores.png")
     page.get_by_text("scores.png").first.wait_for()
@@ -103,7 +103,7 @@ def look_at_mlflow(page: Any, mlflow: str, target: str, folder: Path) -> None:
 
 
 def _choose(page: Any, label: str, value: str) -> None:
-    """Pick a value in the dropdown under a label."""
+    """Choose a value in the dropdown with a label."""
     named = page.locator(".schema-form-property__label", has_text=re.compile(f"^{label}"))
     field = page.locator(".p-label.schema-form-property", has=named).last
     field.locator(".p-select-button__control").focus()

@@ -1,4 +1,4 @@
-"""The way of a person: form, run, artifacts, MLflow, registered version; in headless Chromium."""
+"""A user's steps in headless Chromium: form, run, artifacts, MLflow, registered version."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Every command block of README and docs is executed.
 
-Blocks fenced as `sh` run here, page by page, in a copy of the project whose base model is a tiny one (so that no
-network is needed); `yaml` blocks are merged into its params.yaml where they stand. Blocks fenced as `sh slow` run in a
-clean clone with an environment of its own, and `sh served` ones against a running service, by slow tests.
+Blocks fenced as `sh` run page by page in a copy of the project with a tiny base model, so that no network is needed. Blocks
+fenced as `yaml` are merged into its params.yaml at their place. Slow tests run `sh slow` blocks in a clean clone with its own
+environment, and `sh served` blocks against a running service.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def copy_of_the_project(folder: Path) -> Path:
-    """The tracked files, with a tiny model under the name of the shipped base."""
+    """Copy the tracked files, with a tiny model in place of the shipped base."""
     names = subprocess.run(["git", "ls-files"], cwd=SOURCE, capture_output=True, text=True, check=True).stdout.split(
         "\n"
     )
@@ -55,7 +55,7 @@ def copy_of_the_project(folder: Path) -> Path:
 
 
 def merge(params: Path, text: str) -> None:
-    """Put a block of params.yaml where a reader would put it."""
+    """Insert a block of a page into params.yaml, as a reader would."""
     declared = yaml.safe_load(params.read_text())
     for block, entries in yaml.safe_load(text).items():
         declared[block] |= entries

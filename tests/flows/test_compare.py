@@ -1,4 +1,4 @@
-"""Comparisons on a tiny project whose base really has something to transfer, run as a user runs them."""
+"""Comparisons on a tiny project with a base that transfers, run through the command line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("one_server")
 
 
 def write_learned(root: Path) -> None:
-    """A base that has learnt the tones from other sentences: what it knows is worth having where labels are few."""
+    """Write a base that was trained on the same labels with other sentences, so that it helps where labels are few."""
     import random
 
     rng = random.Random(5)
@@ -75,7 +75,7 @@ def make_contest(root: Path) -> Path:
 
 
 def table(project: Path) -> pd.DataFrame:
-    """The leaderboard without what no two runs have in common: seconds, memory, and how long the lineages beside a model are."""
+    """The leaderboard without the columns that differ between equal runs: seconds, memory, and size with the lineage."""
     folder = project / "data" / "comparisons" / "reviews" / "default"
     return pd.read_parquet(folder / "leaderboard.parquet").drop(
         columns=["seconds", "peak_bytes", "latency_ms", "megabytes"]
@@ -103,7 +103,7 @@ def test_it_ends_with_a_decision_and_says_beforehand_what_it_may_cost(contest) -
 
 
 def test_known_harmful_transfer_is_named(contest) -> None:
-    """An adaptation at a rate of one ruins what the base knew."""
+    """An adaptation with learning rate 1 destroys the base's knowledge."""
     assert "ruined" in decision(contest[0])["negative"]
     assert "negative transfer" in contest[1].stderr
 
@@ -128,7 +128,7 @@ def test_the_report_needs_nothing_else_and_answers_the_five_questions(contest) -
         "<script",
         "<link",
         "<img",
-    ):  # the names of SVG's own vocabularies are no addresses
+    ):  # namespaces of SVG are not links
         assert outside not in shown.replace("https://matplotlib.org/", "")
     assert "row: even" in html
 
@@ -154,7 +154,7 @@ def test_dvc_reads_its_metrics_and_plots(contest, monkeypatch: pytest.MonkeyPatc
 
 
 def bound_holds(project: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, Any]]:
-    """Check every stage that a comparison built against its bound; the contest and the recipes."""
+    """Check the cost of every built stage against its upper bound. Returns the contest and the recipes."""
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(project))
     monkeypatch.chdir(project)
     from transferline.core.checkpoint import read_lineage
@@ -188,8 +188,8 @@ def test_the_upper_bound_holds_for_every_stage(contest, monkeypatch: pytest.Monk
     contest_, wanted = bound_holds(contest[0], "default", monkeypatch)
     longer: Any = {name: recipe.tune for name, recipe in contest_.equalise(wanted).items()}
     declared: Any = wanted["full"].tune
-    assert longer["full"].epochs > declared.epochs  # the adaptation of `ruined` is dearer
-    assert longer["probe"] == wanted["probe"].tune  # what has no epochs cannot use more
+    assert longer["full"].epochs > declared.epochs  # the adaptation of `ruined` costs more
+    assert longer["probe"] == wanted["probe"].tune  # a recipe without epochs is unchanged
 
 
 def test_again_computes_nothing_and_a_seed_more_only_what_is_new(contest) -> None:
@@ -257,7 +257,7 @@ def test_without_a_decision_auto_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_allowance_is_kept(tmp_path: Path) -> None:
-    """Too little for anything is refused before anything is computed; enough for all labels leaves the smaller budgets out."""
+    """A limit below the first part is refused before any compute. A limit for all labels leaves the smaller budgets out."""
     project = make_contest(tmp_path / "project")
     none = transferline(project, "compare", "reviews", "--flops", "1")
     assert none.returncode == 2
@@ -277,7 +277,7 @@ def test_an_allowance_is_kept(tmp_path: Path) -> None:
         (("nobody",), "target 'nobody'"),
         (("reviews", "nothing"), "comparison 'nothing'"),
         (("reviews", "--recipes", "full,nothing"), "recipe 'nothing'"),
-        (("reviews", "--budgets", "many"), "is no list of numbers"),
+        (("reviews", "--budgets", "many"), "is not a list of numbers"),
         (("reviews", "--budgets", "4000"), "more than the 4"),
         (("reviews", "--seeds", "2"), "seeds"),
         (("reviews", "--halving", "1"), "drops nobody"),

@@ -1,4 +1,4 @@
-"""Kill it anywhere, nothing is lost: SIGKILL at random moments, then the same end as a run that was left alone."""
+"""SIGKILL at random moments: the next run ends with the same digests as a run that was never killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def start(project: Path) -> subprocess.Popen[bytes]:
 
 
 def kill_after(project: Path, seconds: float) -> bool:
-    """Start a run and SIGKILL it after some seconds; whether it was still running."""
+    """Start a run and SIGKILL it after some seconds. Returns whether it was still running."""
     process = start(project)
     try:
         process.wait(timeout=seconds)
@@ -37,7 +37,7 @@ def kill_after(project: Path, seconds: float) -> bool:
 
 
 def left_behind(project: Path) -> list[psutil.Process]:
-    """Processes of this project whose run is dead."""
+    """Processes of this project that have lost their run."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -51,7 +51,7 @@ def left_behind(project: Path) -> list[psutil.Process]:
 
 
 def check_end(project: Path, reference: Path) -> None:
-    """The project must look as if nobody had ever touched it."""
+    """Check that the project is in the state of a run that was never killed."""
     store = project / "data" / "checkpoints"
     assert digests(project) == digests(reference)
     assert {p.name for p in store.glob("*-*") if not (p / "record.json").exists()} == set()
@@ -62,7 +62,7 @@ def check_end(project: Path, reference: Path) -> None:
     client = registry(project)
     runs = client.search_runs([client.get_experiment_by_name("reviews").experiment_id], max_results=1000)
     assert "RUNNING" not in {run.info.status for run in runs}
-    time.sleep(2)  # servers that are ending may end
+    time.sleep(2)  # give ending servers time
     assert not left_behind(project)
 
 
@@ -83,7 +83,7 @@ def test_killed_twice_and_run_again_ends_as_if_never_killed(tmp_path: Path) -> N
     done = transferline(project, "run")
     assert done.returncode == 0, done.stderr
     check_end(project, reference)
-    before = digests(project)  # and a checkpoint that is deleted is built again, to the same digest
+    before = digests(project)  # a deleted checkpoint is also rebuilt to the same digest
     shutil.rmtree(project / "data" / "checkpoints" / next(key for key in before if key.startswith("adapt-")))
     done = transferline(project, "run")
     assert done.returncode == 0, done.stderr
@@ -108,7 +108,7 @@ def test_killed_ten_times_at_random_and_run_again_ends_as_if_never_killed(tmp_pa
 
 def test_two_runs_at_once_build_everything_once(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    (project / "mlruns" / "mlflow.db").unlink()  # the tables too
+    (project / "mlruns" / "mlflow.db").unlink()  # both runs then create its tables at the same time
     processes = [start(project) for _ in range(2)]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     client = registry(project)

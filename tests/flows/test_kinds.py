@@ -1,4 +1,4 @@
-"""Every kind of target through the whole line: judged, registered, brought back from the registry, and served by MLflow."""
+"""Every kind of target from training to serving: verdict, registration, restore from the registry, MLflow serving."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.kinds import QUICK, SPECS, write_rows
 from tests.project import declare, environment, make_project
 from transferline.core.checkpoint import intact
 
-KINDS = [kind for kind in SPECS if kind != "single-label"]  # that one has tests of its own
+KINDS = [kind for kind in SPECS if kind != "single-label"]  # tested in test_retrain.py
 SENTENCE = "the film was lovely and clever with a warm ending"
 TUNE = {"method": "full", **QUICK, "epochs": 8}
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
-    """A project with one target of each kind, all of them retrained once."""
+    """A project with one target of each kind, each retrained once."""
     project = make_project(tmp_path_factory.mktemp("kinds") / "project")
     write_rows(project / "rows.jsonl")
     write_tiny("llama", project / "writer")
@@ -79,7 +79,7 @@ def test_a_kind_is_judged_registered_and_served(kind: str, inside: Path) -> None
     assert len(answer) == 2
     if kind == "tokens":
         assert len(answer["prediction"][0].split()) == len(SENTENCE.split())
-    if kind == "regression":  # the labels lie between fifty and ninety; the model must answer in those units
+    if kind == "regression":  # labels lie between 50 and 90: outputs must be in the same units
         assert 40 < answer.iloc[0, 0]["score"] < 110
 
 
@@ -110,7 +110,7 @@ def test_a_version_served_with_our_code_comes_back_byte_for_byte(kind: str, insi
 
 
 def test_a_served_model_needs_nothing_of_this_project(inside: Path, tmp_path: Path) -> None:
-    """The code that travels with a version is enough: loaded in a process that cannot import ours."""
+    """A version is served in a process that cannot import this project: the logged code is enough."""
     import mlflow
 
     folder = mlflow.artifacts.download_artifacts(version("tokens").source, dst_path=str(tmp_path))

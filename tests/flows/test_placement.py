@@ -1,4 +1,4 @@
-"""GPU stages in processes of their own: never more at once than devices, each with its own, none lost to a kill."""
+"""GPU stages in child processes: at most one per device, and a killed stage is continued."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def slots(project: Path, **extra: str) -> dict[str, str]:
 
 
 def children(project: Path) -> list[psutil.Process]:
-    """The processes that compute a stage of a project at one and the same moment."""
+    """The child processes that compute stages of a project at the same time."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -32,12 +32,12 @@ def children(project: Path) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue
-    # looking takes a while, in which one may end and the next begin: those that are all still there were there together
+    # one may end and another start while this looks: only those that still run have run at the same time
     return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def gpu_runs(project: Path) -> list[Any]:
-    """The tracker's runs of stages that held a device, in order of their start."""
+    """MLflow runs of the stages that used a device, in the order of their start."""
     client = registry(project)
     names = [e.experiment_id for e in client.search_experiments()]
     runs = client.search_runs(names, "attributes.status = 'FINISHED'", max_results=1000)
@@ -46,7 +46,7 @@ def gpu_runs(project: Path) -> list[Any]:
 
 
 def check_devices(runs: list[Any], most: int = 2) -> None:
-    """At any start of a stage: at most `most` under way, on distinct devices."""
+    """Check at every start of a stage that at most `most` stages run, on different devices."""
     assert {run.data.params["runtime.visible"] for run in runs} == {"0", "1"}
     for run in runs:
         now = [r for r in runs if r.info.start_time <= run.info.start_time < r.info.end_time]
@@ -76,7 +76,7 @@ def test_two_runs_share_two_devices_and_lose_none_when_one_is_killed(tmp_path: P
         time.sleep(0.05)
     assert second.wait(timeout=240) == 0
     assert most == 2
-    assert not children(project)  # a child ends with its run
+    assert not children(project)  # child processes end with their run
     done = subprocess.run([*command, "default"], cwd=project, env=slots(project), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     check_devices(gpu_runs(project))
@@ -118,7 +118,7 @@ def test_a_stage_that_is_killed_goes_on_and_one_that_always_dies_is_given_up(tmp
             marks=pytest.mark.slow,
         ),
         ({"TRANSFERLINE_GPU_SLOTS": "0"}, "this machine has no GPU"),
-        ({"TRANSFERLINE_PLACEMENT": "moon"}, "'moon' is no placement"),
+        ({"TRANSFERLINE_PLACEMENT": "moon"}, "'moon' is not a placement"),
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_computed(
@@ -156,7 +156,7 @@ def test_on_ray_two_devices_are_shared_and_a_killed_stage_goes_on_elsewhere(tmp_
 
 
 def _kill_a_stage_on_ray(project: Path) -> int:
-    """SIGKILL the Ray worker that trains a stage, once; its pid."""
+    """SIGKILL the Ray worker that trains a stage, once. Returns its pid."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         making = list((project / "data" / "checkpoints" / ".making").glob("tune-*"))

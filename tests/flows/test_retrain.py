@@ -1,4 +1,4 @@
-"""The whole line on a tiny project, run as a user runs it: by the console command, in processes of their own."""
+"""`transferline run` on a tiny project, through the command line, each in a new process."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def registry(project: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A project whose default recipe ran once."""
+    """A project after one run of its default recipe."""
     project = make_project(tmp_path_factory.mktemp("line") / "project")
-    # the tiny bases lose to TF-IDF on purpose-made text: a margin as wide as can be lets one of them be promoted
+    # on this synthetic text tiny bases lose to TF-IDF: only the widest margin lets one be promoted
     declare(
         project,
         targets={"reviews": {"domain": "cinema", "data": "reviews.csv", "split": {"test": 0.3, "validation": 0.2}}},
@@ -114,7 +114,7 @@ print(json.dumps({"rows": out.to_dict("records"), "ours": ours}))
 
 
 def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
-    """Loaded by MLflow alone, in a process that imports nothing of ours."""
+    """The model is loaded by MLflow alone, in a process that does not import transferline."""
     import pandas as pd
 
     from transferline.recipes.chain import prediction_key
@@ -129,7 +129,7 @@ def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
     )
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout.strip().splitlines()[-1])
-    served = [row["0"] for row in printed["rows"]]  # the likeliest label; the others follow
+    served = [row["0"] for row in printed["rows"]]  # the most probable label comes first
     assert all(sum(cell["score"] for cell in row.values()) == pytest.approx(1.0) for row in printed["rows"])
     assert not printed["ours"]
     lock = (project / "dvc.lock").read_text()
@@ -153,13 +153,13 @@ def test_plan_computes_nothing_and_says_what_would_be_reused(line) -> None:
     assert done.stdout.count("reuse") == 12
     other = transferline(project, "plan", "reviews", "masked").stdout
     assert "build" in other
-    assert "reuse" in other  # the base and every control
+    assert "reuse" in other  # the base and all controls
     assert sorted(str(p) for p in project.rglob("*")) == before
 
 
 @pytest.mark.slow
 def test_a_champion_whose_checkpoint_is_gone_comes_back_from_the_registry(tmp_path: Path) -> None:
-    """New data, an old champion, and a store that has lost it."""
+    """New data, an existing champion, and a store without its checkpoint."""
     import shutil
 
     project = make_project(tmp_path / "project")

@@ -1,4 +1,4 @@
-"""Targets that learn from each other: pairs in DVC, chains with sources, refusals."""
+"""Source tasks: pairs in DVC, chains with source examples, refusals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ QUESTION = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Plays that hold a hundred rows of the reviews, and test on fewer: what is their training is the reviews' test."""
+    """Plays share a hundred rows with the reviews and have a smaller test set: their training rows are among the reviews' test."""
     targets = {**TARGETS, "plays": {**TARGETS["plays"], "split": {"test": 0.1, "validation": 0.1}}}
     folder = tmp_path_factory.mktemp("sources")
     root = make_two_targets(folder / "project", pairs=PAIRS, recipes=RECIPES, targets=targets, comparisons=QUESTION)
@@ -106,7 +106,7 @@ def test_recipes_with_sources_compete_and_their_twins_go_without(
     assert twins["weighed"] == "default"
     assert twins["aligned from plays"] == "aligned from plays unadapted"
     assert twins["default"] == ""
-    assert "aligned from coins" not in twins  # other labels: nobody asked for it by name
+    assert "aligned from coins" not in twins  # it has other labels and was not named
 
 
 @pytest.mark.slow
@@ -148,5 +148,7 @@ def test_an_audit_says_what_was_forgotten_and_whom_a_model_favours(project: Path
     found = json.loads((project / "data" / "audits" / "reviews" / "after" / "audit.json").read_text())
     assert set(found["forgotten"]) == {"plays", "coins"}
     sides = found["bias"]["people"]
-    assert sides["after"]["talent"]["flips"]["value"] == 1.0  # the target's very words: it had better see them
+    assert (
+        sides["after"]["talent"]["flips"]["value"] == 1.0
+    )  # the words that define the target's labels: a good model must react to them
     assert sides["after"]["talent"]["pairs"] == 20

@@ -1,1 +1,1 @@
-"""The line as a service: servers, workers, schedules, events. Every test runs against one `transferline serve`."""
+"""transferline as a service: servers, workers, schedules, events. Most tests share one `transferline serve`."""

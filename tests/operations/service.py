@@ -1,4 +1,4 @@
-"""One running `transferline serve` on a tiny project with two targets, and how tests speak to it."""
+"""A running `transferline serve` on a tiny project with three targets, and its client for tests."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SPLIT = {"test": 0.3, "validation": 0.2}
 TARGETS = {
     "reviews": {"domain": "cinema", "data": "reviews.csv", "split": SPLIT, "margin": 0.9},
     "plays": {"domain": "stage", "data": "plays.csv", "split": SPLIT, "margin": 0.9, "recipe": "full"},
-    # labels by the toss of a coin: no model is better than another, so all are as good as each other within this margin
+    # random labels: no model is better than another, so all are equal within this margin
     "coins": {"domain": "stage", "data": "coins.csv", "split": SPLIT, "margin": 0.9, "recipe": "full"},
 }
 
 
 def make_two_targets(root: Path, **changes: Any) -> Path:
-    """A project with two targets in two domains; `changes` replace blocks of params.yaml."""
+    """Make a project with three targets in two domains. `changes` replace blocks of params.yaml."""
     make_project(root)
     write_reviews(root / "plays.csv", seed=3)
     write_corpus(root / "plays.txt", seed=4)
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @dataclass
 class Served:
-    """A service that runs: its project, its addresses, its process."""
+    """A running service: its project, process and addresses."""
 
     project: Path
     process: subprocess.Popen[str]
@@ -81,11 +81,11 @@ class Served:
             return client.read_flow_run(run).state
 
     def finish(self, run: Any, seconds: float = 240) -> Any:
-        """The final state of a run. Crashed is none: crashed runs are started again."""
+        """Wait for the final state of a run. Crashed is not final, because crashed runs are restarted."""
         found: list[Any] = []
 
         def final() -> bool:
-            with contextlib.suppress(httpx.HTTPError):  # the server is restarting
+            with contextlib.suppress(httpx.HTTPError):  # the server may be restarting
                 found[:] = [self.state(run)]
             return bool(found) and found[0].type.value in ("COMPLETED", "FAILED", "CANCELLED")
 
@@ -113,7 +113,7 @@ class Served:
         return mlflow.MlflowClient(self.mlflow)
 
     def processes(self, *words: str) -> list[psutil.Process]:
-        """Processes of this service whose command line holds all the words."""
+        """Processes of this service with all the words in their command line."""
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -122,7 +122,7 @@ class Served:
         return found
 
     def of_run(self, run: Any) -> list[psutil.Process]:
-        """The processes in which a flow run happens."""
+        """Processes of a flow run."""
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -138,7 +138,7 @@ class Served:
 
 
 def serve(project: Path, home: Path, **extra: str) -> Served:
-    """Start the service and wait until it says that it is ready."""
+    """Start the service and wait until it prints that it is ready."""
     ports = free_port(), free_port()
     told = {"PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1", "OMP_NUM_THREADS": "1", **extra}
     inherited = environment(project, **told)
@@ -168,7 +168,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def making(project: Path, kind: str) -> bool:
-    """Whether a stage of a kind is being built in a project."""
+    """Whether a stage of this kind is being built now."""
     return bool(list((project / "data" / "checkpoints" / ".making").glob(f"{kind}-*")))
 
 

@@ -1,4 +1,4 @@
-"""The servers themselves: passwords, other addresses, ports that are taken, PostgreSQL."""
+"""The servers of `transferline serve`: passwords, addresses, taken ports, PostgreSQL."""
 
 from __future__ import annotations
 
@@ -90,18 +90,18 @@ def test_both_servers_can_ask_for_a_password(tmp_path: Path) -> None:
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[str]:
-    """`user@host:port` of a PostgreSQL server that lives as long as the test."""
+    """Start a PostgreSQL server for one test. Yields `user@host:port`."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [str(Path(shutil.which("initdb") or "").parent)]
     if not (Path(found[-1]) / "initdb").exists():
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     programs, place, port = Path(found[-1]), tmp_path / "postgres", free_port()
     place.mkdir()
     user: list[str] = []
-    if os.getuid() == 0:  # it refuses to run as root
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(place, "postgres")
         above = Path(tempfile.gettempdir())
         for folder in (tmp_path, *(parent for parent in tmp_path.parents if above in parent.parents)):
-            folder.chmod(0o755)  # as deep as pytest has put it
+            folder.chmod(0o755)  # the other user must reach pytest's nested folder
         user = ["runuser", "-u", "postgres", "--"]
     data = str(place / "data")
     subprocess.run(

@@ -1,4 +1,4 @@
-"""The service: forms, a retrain by the server, a killed process, data and drift events, notices, approval, rollback."""
+"""The service: forms, retrain, killed process, data and drift events, notifications, approval, rollback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.project import write_reviews
 
 
 def change(service: Served, **blocks: Any) -> None:
-    """Change params.yaml and deploy again, as a user does."""
+    """Change params.yaml and deploy again."""
     path = service.project / "params.yaml"
     declared = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**declared, **blocks}, sort_keys=False))
@@ -30,7 +30,7 @@ def change(service: Served, **blocks: Any) -> None:
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, list[dict]]]:
-    """A webhook on loopback: its address, and what it was told."""
+    """A webhook on loopback. Yields its address and the messages it has received."""
     heard: list[dict] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -68,7 +68,7 @@ def test_the_forms_offer_targets_and_recipes_and_refuse_others(service: Served) 
 
 
 def test_a_killed_flow_process_is_started_again_and_ends_as_if_never_killed(service: Served, tmp_path) -> None:
-    """SIGKILL of the process: the worker marks the run, an automation starts the same run again, nothing is lost."""
+    """After SIGKILL the worker marks the run as crashed, the service restarts it, and finished stages are reused."""
     reference = reference_of(tmp_path)
     run = service.start("retrain/on-demand", target="reviews")
     wait_for(lambda: making(service.project, "tune"), 120)
@@ -90,13 +90,13 @@ def test_new_data_retrains_exactly_the_targets_it_touches(service: Served) -> No
     known = len(service.runs("retrain"))
     pushed = service.transferline("data", "push", "-m", "the first data")
     assert pushed.returncode == 0, pushed.stderr
-    announced = sum(name in pushed.stdout.split("touched:")[1] for name in ("reviews", "plays", "coins"))
+    announced = sum(name in pushed.stdout.split("changed targets:")[1] for name in ("reviews", "plays", "coins"))
     wait_for(lambda: len(service.runs("retrain")) >= known + announced, 120)
     before = {run.id for run in service.runs("retrain")}
     write_reviews(service.project / "plays.csv", 260, seed=9)
     done = service.transferline("data", "push", "-m", "more plays")
     assert done.returncode == 0, done.stderr
-    assert "touched: plays" in done.stdout
+    assert "changed targets: plays" in done.stdout
     wait_for(lambda: any(run.id not in before for run in service.runs("retrain")), 60)
     time.sleep(5)
     started = [run for run in service.runs("retrain") if run.id not in before]
@@ -104,12 +104,12 @@ def test_new_data_retrains_exactly_the_targets_it_touches(service: Served) -> No
     assert service.finish(started[0].id).is_completed()
     again = service.transferline("data", "push")
     assert "dvc.lock is unchanged" in again.stdout
-    assert "touched: no target" in again.stdout
+    assert "changed targets: none" in again.stdout
 
 
 @pytest.mark.slow
 def test_what_others_commit_is_noticed_on_the_branch(service: Served) -> None:
-    """The first look remembers, the second compares."""
+    """The first call stores the version of the data, the second compares with it."""
     known: set[Any] = set()
     for rows in (265, 275):
         known = {run.id for run in service.runs("retrain")}
@@ -177,7 +177,7 @@ def test_a_shifted_stream_raises_the_alarm_and_an_unshifted_one_does_not(service
     other = service.start("watch/on-demand", target="coins", stream=str(tmp_path / "other.txt"), threshold=0.6)
     assert service.finish(same).is_completed()
     assert service.finish(other).is_completed()
-    wait_for(lambda: "coins: " in service.logs(same) and "coins: " in service.logs(other), 30)  # logs come in batches
+    wait_for(lambda: "coins: " in service.logs(same) and "coins: " in service.logs(other), 30)  # logs arrive in batches
     assert "coins: no drift" in service.logs(same)
     assert "coins: drift" in service.logs(other)
 

@@ -1,4 +1,4 @@
-"""Everything dies once during one run, and the run ends as if nothing had happened. Slow: heartbeats take their time."""
+"""Servers, worker and run are killed during one run, and its result is unchanged. Slow, because heartbeats are."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_run_that_keeps_dying_is_given_up_with_its_cause(own: Served) -> None:
 
 
 def test_a_cron_of_one_minute_fires_and_does_not_pile_up(own: Served) -> None:
-    """The worker is stopped over several firings: what was missed runs once."""
+    """The worker is stopped during several scheduled times: one run makes up for all missed ones."""
     path = own.project / "params.yaml"
     declared = yaml.safe_load(path.read_text())
     declared["operations"] = {"reviews": {"cron": "* * * * *", "recipe": "full"}}
@@ -85,7 +85,7 @@ def test_a_cron_of_one_minute_fires_and_does_not_pile_up(own: Served) -> None:
     runs = own.runs("retrain")
     late = [r for r in runs if r.state.is_completed()]
     cancelled = [r for r in runs if r.state.is_cancelled()]
-    assert len(late) - before in (1, 2)  # the missed one, and the one of the minute that began meanwhile
+    assert len(late) - before in (1, 2)  # one for the missed times, and perhaps one for the next minute
     assert len(cancelled) >= 2
     spans = sorted((r.start_time, r.end_time) for r in runs if r.start_time and r.end_time)
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))

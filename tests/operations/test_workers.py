@@ -1,4 +1,4 @@
-"""GPU stages as flow runs of their own, taken up by a GPU worker; and a disk that is full. Slow."""
+"""GPU stages as flow runs on a GPU worker, and a full disk. Slow."""
 
 from __future__ import annotations
 

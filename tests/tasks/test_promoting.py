@@ -1,4 +1,4 @@
-"""The champion alias and its history, and which checkpoints may go."""
+"""Champion alias: promotion, rollback, history. Garbage collection of checkpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transferline.tasks.support.tracking import client
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A registry with a model of three versions, and an empty store."""
+    """A registry with one model of three versions, and an empty store."""
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(tmp_path))
     monkeypatch.setenv("TRANSFERLINE_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
@@ -97,12 +97,12 @@ def test_only_what_nobody_needs_goes(registry: Path) -> None:
     checkpoint(registry, "base-0")
     checkpoint(registry, "adapt-1", "base-0")
     checkpoint(registry, "tune-1", "adapt-1")  # registered
-    checkpoint(registry, "predict-1", "tune-1")  # what its next comparison needs
+    checkpoint(registry, "predict-1", "tune-1")  # predictions of a registered model: the next comparison reuses them
     checkpoint(registry, "base-9")
     checkpoint(registry, "tune-9", "base-9")
     checkpoint(registry, "predict-9", "tune-9")
     checkpoint(registry, "adapt-8", days=100)
-    checkpoint(registry, "tune-8", "adapt-8", days=1)  # young, and so its parent stays
+    checkpoint(registry, "tune-8", "adapt-8", days=1)  # younger than the limit, so its parent is kept too
     for name, days in (("prefix-1", 100), ("prefix-2", 1)):
         index = registry / ".cache" / name / INDEX
         index.parent.mkdir(parents=True)
@@ -110,7 +110,7 @@ def test_only_what_nobody_needs_goes(registry: Path) -> None:
         os.utime(index, (time.time() - days * 86400,) * 2)
     names = {one.folder.name for one in unneeded(30)}
     assert names == {"base-9", "tune-9", "predict-9", "prefix-1"}
-    assert (registry / "tune-9").exists()  # looking deletes nothing
+    assert (registry / "tune-9").exists()  # listing deletes nothing
     for one in unneeded(30):
         assert delete(one)
     assert unneeded(30) == []

@@ -1,4 +1,4 @@
-"""The registry's gate: only what was judged is promoted, and only over what it was judged against."""
+"""Promotion in the registry: only a judged model, and only in place of the champion that it was compared with."""
 
 from __future__ import annotations
 

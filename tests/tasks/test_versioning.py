@@ -1,4 +1,4 @@
-"""DVC's side: identity, unchanged data, bad data, and a remote."""
+"""Data versioning with DVC: md5s, unchanged data, bad data, kills, and a remote."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_new_rows_change_what_they_touch(project: Path) -> None:
     write_reviews(project / "reviews.csv", rows=400)
     second = pin()
     assert second["train"] != first["train"]
-    assert second["corpus"] == first["corpus"]  # the purge took nothing more away
+    assert second["corpus"] == first["corpus"]  # the larger test set had no further copies in the corpus
 
 
 def test_bad_data_stops_with_the_row_and_loses_nothing(project: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_plan_before_any_data_says_what_to_run(project: Path) -> None:
 
 
 def test_a_corpus_is_purged_against_every_target_of_its_domain(project: Path) -> None:
-    """Also against one that nobody asked for in this run."""
+    """The run pins one target; the corpus is still purged against the tests of both."""
     leaked = (project / "corpus.txt").read_text().splitlines()[:40]
     with (project / "second.csv").open("w", encoding="utf-8") as file:
         file.write("text,label\n" + "".join(f"{text},{'ab'[i % 2]}\n" for i, text in enumerate(leaked)))

@@ -1,1 +1,1 @@
-"""The command line: every command, what it asks, and what it prints."""
+"""Command line: the commands, their options, and their output."""

@@ -1,6 +1,6 @@
-"""The commands of the data stages: dvc.yaml calls them, one a stage.
+"""Commands of the data stages, called by dvc.yaml, one per stage.
 
-`--rules` is part of a stage's command line and so of its identity. It is raised when what the command does changes.
+DVC identifies a stage by its command line, which includes `--rules`. Raise that number when a command's behaviour changes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from transferline.core.errors import InputError
 from transferline.recipes.params import Params, load_params
 
 Declared = TypeVar("Declared")
-Rules = Annotated[int, typer.Option(help="Version of what this command does; part of the stage's identity.")]
-app = typer.Typer(help="Data stages, and new versions of the data.", no_args_is_help=True)
+Rules = Annotated[int, typer.Option(help="Version of this command's behaviour. DVC reruns the stage when it changes.")]
+app = typer.Typer(help="Run data stages and publish new versions of the data.", no_args_is_help=True)
 
 
 @app.command("fetch")
 def fetch_source(source: str, rules: Rules = 1) -> None:
-    """Bring a source of params.yaml to data/raw/SOURCE."""
+    """Fetch a source of params.yaml into data/raw/SOURCE."""
     from transferline.data.fetch import fetch
 
     fetch(source, _declared(_params().sources, source, "sources"), Path("data/raw") / source)
@@ -28,7 +28,7 @@ def fetch_source(source: str, rules: Rules = 1) -> None:
 
 @app.command("prepare")
 def prepare_target(target: str, rules: Rules = 1) -> None:
-    """Split a target's rows, check them and purge copies of the test."""
+    """Check and split a target's rows, and remove copies of test rows from its training data."""
     from transferline.data.prepare import prepare
 
     spec = _declared(_params().targets, target, "targets")
@@ -37,7 +37,7 @@ def prepare_target(target: str, rules: Rules = 1) -> None:
 
 @app.command("corpus")
 def prepare_domain(domain: str, rules: Rules = 1) -> None:
-    """Purge a domain's raw text of every copy of a test or validation row of its targets."""
+    """Prepare a domain's raw text, without copies of test and validation rows of its targets."""
     from transferline.data.corpus import prepare_corpus
 
     spec = _declared(_params().domains, domain, "domains")
@@ -46,18 +46,20 @@ def prepare_domain(domain: str, rules: Rules = 1) -> None:
 
 @app.command("pair")
 def prepare_source_rows(pair: str, rules: Rules = 1) -> None:
-    """Purge a source task's rows of every copy of the target task's test and validation rows."""
+    """Prepare a source task's rows, without copies of the target task's test and validation rows."""
     from transferline.data.pair import prepare_pair
 
     prepare_pair(pair, _declared(_params().pairs, pair, "pairs"), Path("data/prepared"), Path("data/pairs") / pair)
 
 
 def _params() -> Params:
-    """DVC starts its stages in the folder of dvc.yaml; params.yaml lies beside it."""
+    """params.yaml of the current folder: DVC runs its stages in the folder of dvc.yaml, where params.yaml lies too."""
     return load_params(Path("params.yaml"))
 
 
 def _declared(block: dict[str, Declared], name: str, title: str) -> Declared:
     if name not in block:
-        raise InputError("params.yaml", f"{name!r} is not under `{title}`", f"Known are {sorted(block)}")
+        raise InputError(
+            "params.yaml", f"{name!r} is not under `{title}`", f"Known: {', '.join(sorted(block)) or 'none'}"
+        )
     return block[name]

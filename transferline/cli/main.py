@@ -1,4 +1,4 @@
-"""The console command. Heavy libraries are imported by the command that needs them, so that `--help` is instant."""
+"""Entry point of the command line. Each command imports slow libraries itself, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from transferline.cli import data_stages, operations, questions
 from transferline.cli.operations import Device
 
 app = typer.Typer(
-    help="Transfer learning for text as a production line.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Transfer learning for text: adapt, fine-tune, evaluate and register models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # plain tracebacks: they can be copied into an issue
 )
+# `push` belongs to the group `data`, but it is no stage that DVC calls
 data_stages.app.command("push")(operations.push)
 app.add_typer(data_stages.app, name="data")
 for _command in (
@@ -32,23 +35,23 @@ for _command in (
     operations.gc,
 ):
     app.command()(_command)
-Target = Annotated[str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")]
+Target = Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")]
 Precision = Literal["auto", "fp32", "bf16"]
-RecipeName = Annotated[str | None, typer.Argument(help="A recipe of params.yaml; the target's own if left out.")]
+RecipeName = Annotated[str | None, typer.Argument(help="A recipe of params.yaml. Default: the target's recipe.")]
 
 
 @app.command()
 def run(
     target: Target = None,
     recipe: RecipeName = None,
-    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
-    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds of the fine-tuning, at least 3.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="Precision of training.")] = "auto",
     everything: Annotated[
-        bool, typer.Option("--all", help="Retrain every target; a failing one stops no other.")
+        bool, typer.Option("--all", help="Retrain all targets. A failing target does not stop the others.")
     ] = False,
 ) -> None:
-    """Retrain a target: data, adaptation, tuning, controls, verdict, registration."""
+    """Retrain a target: data, adaptation, fine-tuning, controls, verdict, registration."""
     if everything:
         from transferline.flows.fleet import SomeFailed, retrain_all
         from transferline.tasks.support.prefect_server import make_ready
@@ -57,13 +60,14 @@ def run(
         try:
             retrain_all(device=device, precision=precision)
         except SomeFailed as error:
-            print(f"transferline: {error}; the table above says how far each came", file=sys.stderr)
+            print(f"transferline: {error}; the table above shows each result", file=sys.stderr)
             raise typer.Exit(1) from error
         return
     from transferline.flows.support.planning import open_line
     from transferline.tasks.support.prefect_server import make_ready
 
-    line = open_line(target or _default(), recipe, seeds, device, precision)  # wrong names cost nothing
+    # check the names before the slow imports below, so that a typing error is reported at once
+    line = open_line(target or _default(), recipe, seeds, device, precision)
     from transferline.flows.retrain import retrain
 
     make_ready()
@@ -72,7 +76,7 @@ def run(
 
 @app.command()
 def plan(target: Target = None, recipe: RecipeName = None) -> None:
-    """Print the chain of a target and a recipe with its keys, and what would be reused. Computes nothing."""
+    """Print the steps of a target and a recipe with their keys, and which of them can be reused. Computes nothing."""
     from rich.console import Console
     from rich.table import Table
 
@@ -83,18 +87,19 @@ def plan(target: Target = None, recipe: RecipeName = None) -> None:
     data = locked_data(line.target, line.params, line.source_tasks())
     line = line.settled(data)
     chain = line.plan(data)
-    there = reusable(chain)
+    reused = reusable(chain)
     table = Table(title=f"{line.target}, recipe {line.recipe}, setting {chain.setting}", title_justify="left")
     for column in ("step", "key", "from", "plan"):
         table.add_column(column, no_wrap=column == "key")
     for step in chain:
-        table.add_row(step.title, step.key, "\n".join(step.parents) or "-", "reuse" if there[step.key] else "build")
+        table.add_row(step.title, step.key, "\n".join(step.parents) or "-", "reuse" if reused[step.key] else "build")
+    # rich assumes 80 columns without a terminal, where keys would be cut off
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 @app.command()
 def targets() -> None:
-    """List the targets, recipes and comparisons of params.yaml."""
+    """List targets, recipes and comparisons of params.yaml."""
     from rich.console import Console
 
     from transferline.core.project import root
@@ -116,8 +121,8 @@ def targets() -> None:
 
 
 @app.command()
-def methods(name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None) -> None:
-    """List every method with a line of explanation, its source, and where it may be used; or one with its settings."""
+def methods(name: Annotated[str | None, typer.Argument(help="Name of a method. Shows its parameters.")] = None) -> None:
+    """List all methods with source and requirements, or show the parameters of one."""
     from transferline.cli.methods_table import show_method, show_methods
 
     show_method(name) if name else show_methods()
@@ -131,10 +136,11 @@ def _default() -> str:
 
 
 def main() -> None:
-    """Entry point: exit code 0 when the line worked, 2 on bad input, 1 on any other failure."""
+    """Run the command line. Exit code 0 on success, 2 on bad input, 3 on drift (`watch`), 1 on any other failure."""
     from transferline.core.errors import InputError
 
-    gc.set_threshold(50_000, 20, 50)  # what the heavy libraries make stays: not worth looking through again and again
+    # objects of the imported libraries live until the end: fewer collections save a tenth of the import time
+    gc.set_threshold(50_000, 20, 50)
     try:
         app(standalone_mode=True)
     except InputError as error:
@@ -143,8 +149,9 @@ def main() -> None:
     except Exception as error:
         if "No space left on device" not in str(error):
             raise
-        kept = "what was finished is kept; `transferline gc` shows what nobody needs; then run again"
-        print(f"transferline: the disk is full ({error}); {kept}", file=sys.stderr)
+        # looked up in the text, because Prefect and MLflow wrap the OSError in exceptions of their own
+        mend = "Finished stages are kept. `transferline gc` lists checkpoints that can be deleted. Then run again."
+        print(f"transferline: the disk is full ({error}). {mend}", file=sys.stderr)
         sys.exit(1)
     finally:
-        gc.freeze()  # nor when the process ends, which then takes two seconds less
+        gc.freeze()  # skips the last collection, which would take nearly two seconds at exit

@@ -1,4 +1,4 @@
-"""What `transferline methods` prints."""
+"""Output of `transferline methods`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ _console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def show_methods() -> None:
-    """A table of all methods."""
-    table = Table(title="methods, by where a recipe names them", title_justify="left", show_lines=False)
-    for column in ("in", "method", "what it does", "source", "base", "targets", "settings"):
+    """Print a table of all methods."""
+    table = Table(title="methods, by their place in a recipe", title_justify="left", show_lines=False)
+    for column in ("in", "method", "description", "source", "base", "targets", "settings"):
         table.add_column(column, no_wrap=column in ("in", "method"))
     for entry in entries():
         row = (entry.place, entry.name, entry.about, entry.source, entry.base, entry.targets, entry.settings)
         table.add_row(*row)
     _console.print(table)
-    _console.print("`transferline methods NAME` lists what can be set; docs/catalogue.md shows a recipe for each")
+    _console.print(
+        "`transferline methods NAME` lists the parameters of a method. docs/catalogue.md has a recipe for each."
+    )
 
 
 def show_method(name: str) -> None:
-    """One method with its fields."""
-    known = {**ADAPTING, **INSTANCES, **TUNING}
+    """Print one method with its parameters. Raises InputError on an unknown name."""
+    known = {**ADAPTING, **BORROWING, **TUNING}
     if name not in known:
-        raise InputError(f"method {name!r}", "there is none of that name", f"There are {', '.join(sorted(known))}")
+        raise InputError(f"method {name!r}", "there is no such method", f"There are {', '.join(sorted(known))}")
     entry = next(entry for entry in entries() if entry.name == name)
     _console.print(f"[bold]{name}[/]  {entry.about}\nsource: {entry.source}\nin a recipe: {entry.place}")
     _console.print(f"base: {entry.base}\ntargets: {entry.targets}\nsettings: {entry.settings}\n")

@@ -1,4 +1,4 @@
-"""The commands that operate a line: servers, deployments, data, the registry, the store."""
+"""Commands for operation: servers, deployments, data, model registry, checkpoint store."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to bind; another than loopback needs passwords.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to bind. Any address but loopback requires passwords.")
+    ] = "127.0.0.1",
     prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
 ) -> None:
-    """Start both servers, the workers and all deployments; Ctrl-C ends everything."""
+    """Start the Prefect and MLflow servers, the workers and all deployments. Ctrl-C ends them all."""
     from transferline.core.project import root
     from transferline.recipes.params import load_params
     from transferline.tasks.support.orphans import end_orphans
     from transferline.tasks.support.services import addresses, run, services
 
-    load_params(root() / "params.yaml")
-    end_orphans()  # what a service that was killed has left on the ports
+    load_params(root() / "params.yaml")  # report a wrong params.yaml before anything starts
+    end_orphans()  # servers of a killed service still hold the ports
     where = addresses(host, prefect_port, mlflow_port)
     run(where, *services(where, host, prefect_port, mlflow_port), say=console.print)
 
 
 def deploy(
-    quiet: Annotated[bool, typer.Option(help="Say nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print only errors.")] = False,
 ) -> None:
-    """Register deployments, dropdowns, schedules and automations on the configured Prefect server; again at any time."""
+    """Register deployments, schedules and automations on the Prefect server. Run it again after each change of params.yaml."""
     import os
 
     from transferline.core.errors import InputError
@@ -41,7 +43,7 @@ def deploy(
 
     params = load_params(root() / "params.yaml")
     if not os.environ.get("PREFECT_API_URL"):
-        mend = "Set it to your server's, or start everything here with `transferline serve`"
+        mend = "Set it to your server's address, or start a server with `transferline serve`"
         raise InputError("PREFECT_API_URL", "no Prefect server is named", mend)
     from transferline.tasks.support.automations import automate
     from transferline.tasks.support.deployments import declared
@@ -56,10 +58,12 @@ def deploy(
 
 def watch(
     target: str,
-    stream: Annotated[str, typer.Option(help="File or folder of texts; else as params.yaml says.")] = "",
-    threshold: Annotated[float, typer.Option(help="Alarm above this; 0: as params.yaml says.")] = 0.0,
+    stream: Annotated[str, typer.Option(help="File or folder of texts. Default: the stream in params.yaml.")] = "",
+    threshold: Annotated[
+        float, typer.Option(help="Proxy A-distance (0 to 2) that counts as drift. Default: as in params.yaml.")
+    ] = 0.0,
 ) -> None:
-    """Measure the drift of a target's incoming texts. Exit code 3 where it is alarming."""
+    """Measure the drift of a target's incoming texts. Exit code 3 if it exceeds the threshold."""
     from transferline.flows.watch import watch as flow
     from transferline.tasks.support.prefect_server import make_ready
 
@@ -73,11 +77,11 @@ def predict(
     source: Annotated[str, typer.Argument(help="File or folder of texts.")],
     output: Annotated[str, typer.Option(help="Table to write: .parquet, .csv or .jsonl.")] = "predictions.parquet",
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
-    pair: Annotated[str, typer.Option(help="Column of the second text, for a model of pairs.")] = "",
+    pair: Annotated[str, typer.Option(help="Column of the second text, for models of text pairs.")] = "",
     version: Annotated[str, typer.Option(help="Alias or number of the registered version.")] = "champion",
-    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
 ) -> None:
-    """Label every text of a file or folder with a registered model."""
+    """Predict the label of every text in a file or folder with a registered model."""
     from transferline.flows.predict import predict as flow
     from transferline.tasks.support.prefect_server import make_ready
 
@@ -87,9 +91,9 @@ def predict(
 
 def promote(
     model: Annotated[str, typer.Argument(help="MODEL@VERSION or MODEL@challenger")],
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    reason: Annotated[str, typer.Option(help="The reason, recorded with the version.")],
 ) -> None:
-    """Make a registered version the champion, by a person's word."""
+    """Make a registered version the champion, without a verdict."""
     from transferline.tasks.promoting import promote as move
     from transferline.tasks.support.garbage import find_version
 
@@ -99,10 +103,10 @@ def promote(
 
 
 def rollback(
-    model: Annotated[str, typer.Argument(help="A registered model: the name of its target.")],
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    model: Annotated[str, typer.Argument(help="Name of a registered model, which is the name of its target.")],
+    reason: Annotated[str, typer.Option(help="The reason, recorded with the version.")],
 ) -> None:
-    """Point the champion alias to the previous champion."""
+    """Move the champion alias back to the previous champion."""
     from transferline.tasks.promoting import rollback as move
 
     before, now = move(model, reason)
@@ -110,7 +114,7 @@ def rollback(
 
 
 def lineage(model: Annotated[str, typer.Argument(help="MODEL@VERSION, MODEL@ALIAS or MODEL")]) -> None:
-    """What a registered version was made from, and the one command that makes it again."""
+    """Show the lineage of a registered version: parents, data, commit, and the command that rebuilds it."""
     from transferline.tasks.support.garbage import lineage_of
 
     for name, value in lineage_of(model).items():
@@ -120,7 +124,7 @@ def lineage(model: Annotated[str, typer.Argument(help="MODEL@VERSION, MODEL@ALIA
 
 
 def models() -> None:
-    """List registered models with their versions, aliases and why they hold them."""
+    """List registered models with their versions, aliases, and the reason of the last promotion."""
     from transferline.tasks.support.tracking import client
 
     table = Table()
@@ -139,28 +143,28 @@ def models() -> None:
 
 
 def gc(
-    days: Annotated[float, typer.Option(help="Keep everything younger than this.")] = 30.0,
-    delete: Annotated[bool, typer.Option("--delete", help="Really delete; without it nothing is touched.")] = False,
+    days: Annotated[float, typer.Option(help="Keep checkpoints younger than this.")] = 30.0,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete them. Without it they are only listed.")] = False,
 ) -> None:
-    """List, or delete, checkpoints that no registered model, run or recent key needs."""
+    """List or delete checkpoints that no registered model, unfinished run or recent checkpoint needs."""
     from transferline.tasks.support.garbage import delete as remove
     from transferline.tasks.support.garbage import unneeded
 
     total = 0
     for one in unneeded(days):
-        gone = remove(one) if delete else False
-        state = ("deleted" if gone else "in use ") if delete else "would go"
+        deleted = remove(one) if delete else False
+        state = ("deleted" if deleted else "in use ") if delete else "unneeded"
         total += one.size
         console.print(f"  {state}  {one.folder.name:40} {one.size / 1e6:8.1f} MB")
-    done = "deleted" if delete else "would be freed; --delete does it"
+    done = "deleted" if delete else "would be freed; run with --delete to delete"
     console.print(f"{total / 1e6:.1f} MB {done}")
 
 
 def push(
-    targets: Annotated[list[str] | None, typer.Argument(help="Targets; all of them if left out.")] = None,
-    message: Annotated[str, typer.Option("-m", "--message", help="Of the commit.")] = "Update data",
+    targets: Annotated[list[str] | None, typer.Argument(help="Names of targets. Default: all.")] = None,
+    message: Annotated[str, typer.Option("-m", "--message", help="Message of the commit.")] = "Update data",
 ) -> None:
-    """Bring the data up to date, store it, commit dvc.lock, and tell which targets it touches: their retrains start."""
+    """Reproduce and push the data, commit dvc.lock, and start the retrain of each changed target."""
     import os
 
     from transferline.core.project import root
@@ -172,9 +176,10 @@ def push(
     names = list(targets or params.targets)
     touched, commit = push_data(params, names, message)
     server = os.environ.get("PREFECT_API_URL")
+    # Prefect's automation starts a retrain for each event
     for target in touched if server else []:
         tell("data.changed", target, f"{target}: new data, commit {commit[:8]}", revision=commit)
     console.print(f"committed {commit[:8]}" if commit else "dvc.lock is unchanged")
-    console.print("touched: " + (", ".join(touched) or "no target"))
+    console.print("changed targets: " + (", ".join(touched) or "none"))
     if touched and not server:
-        console.print("no Prefect server is named (PREFECT_API_URL), so nobody was told")
+        console.print("PREFECT_API_URL is not set: no event was sent, so no retrain starts")

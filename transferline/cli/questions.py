@@ -1,4 +1,4 @@
-"""The commands that ask questions: which transfer pays, between which targets, and whether to transfer at all."""
+"""Commands for analysis: compare recipes, transfer matrix, transferability, audit."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def compare(
-    target: Annotated[
-        str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
-    ] = None,
+    target: Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")] = None,
     comparison: Annotated[str, typer.Argument(help="A comparison of params.yaml.")] = "default",
     recipes: Annotated[str, typer.Option(help="Names of recipes, separated by commas.")] = "",
-    budgets: Annotated[str, typer.Option(help="Label budgets, separated by commas: counts, or shares below 1.")] = "",
-    labels: Annotated[int | None, typer.Option(help="Take the target for one with no more labels than these.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
-    trials: Annotated[int | None, typer.Option(help="Settings of rate and epochs tried for each recipe.")] = None,
-    halving: Annotated[int | None, typer.Option(help="Factor of successive halving; 0 drops nobody.")] = None,
-    compute: Annotated[
-        Literal["declared", "equal"] | None, typer.Option(help="equal: the same for every recipe.")
+    budgets: Annotated[
+        str, typer.Option(help="Label budgets, separated by commas: counts, or fractions below 1.")
+    ] = "",
+    labels: Annotated[int | None, typer.Option(help="Limit the target to this many labelled examples.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds of the fine-tuning, at least 3.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Settings of learning rate and epochs tried for each recipe.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Allowance of time.")] = None,
-    flops: Annotated[float | None, typer.Option(help="Allowance of training, such as 1e15.")] = None,
-    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+    halving: Annotated[int | None, typer.Option(help="Factor of successive halving. 0 drops no recipe.")] = None,
+    compute: Annotated[
+        Literal["declared", "equal"] | None,
+        typer.Option(help="equal: cheaper recipes get more epochs, up to the cost of the most expensive one."),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time limit in minutes.")] = None,
+    flops: Annotated[float | None, typer.Option(help="Limit of the training in FLOPs, such as 1e15.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="Precision of training.")] = "auto",
 ) -> None:
-    """Compare recipes on a target: which transfer pays, with how many labels, how sure, and at what cost."""
+    """Compare recipes on a target over label budgets and seeds, with significance tests and costs."""
     from transferline.core.project import root
     from transferline.recipes.params import load_params
     from transferline.tasks.support.prefect_server import make_ready
@@ -39,6 +42,7 @@ def compare(
     name = target or params.default_target
     params.target(name)
     params.comparison(comparison)
+    # names are checked before the flow is imported, which takes seconds
     chosen = _split(recipes)
     for recipe in chosen:
         params.recipe(recipe)
@@ -64,15 +68,16 @@ def compare(
 
 
 def matrix(
-    comparison: Annotated[str, typer.Argument(help="A comparison whose recipes say `other` for a source.")],
+    comparison: Annotated[str, typer.Argument(help="A comparison in which recipes name `other` as their source.")],
     targets: Annotated[
-        str, typer.Option(help="Names of targets, separated by commas; else all that lend to each other.")
+        str,
+        typer.Option(help="Names of targets, separated by commas. Default: all that are source and target of a pair."),
     ] = "",
-    seeds: Annotated[int | None, typer.Option(help="Seeds of the tuning, at least 3.")] = None,
-    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="auto, fp32 or bf16")] = "auto",
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds of the fine-tuning, at least 3.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="Precision of training.")] = "auto",
 ) -> None:
-    """Draw what every source adds to every target, by every recipe of a comparison."""
+    """Measure and plot the transfer from every source task to every target, for each recipe of a comparison."""
     from transferline.core.project import root
     from transferline.flows.matrix import learners
     from transferline.recipes.params import load_params
@@ -88,16 +93,14 @@ def matrix(
 
 
 def diagnose(
-    target: Annotated[
-        str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
-    ] = None,
-    bases: Annotated[str, typer.Option(help="Bases to look at, separated by commas; else the target's own.")] = "",
-    labels: Annotated[
-        int | None, typer.Option(min=1, help="Take the target for one with no more labels than these.")
-    ] = None,
-    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+    target: Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")] = None,
+    bases: Annotated[
+        str, typer.Option(help="Names of bases, separated by commas. Default: the base of the target's recipe.")
+    ] = "",
+    labels: Annotated[int | None, typer.Option(min=1, help="Limit the target to this many labelled examples.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
 ) -> None:
-    """Say before any training whether transfer is likely to pay, from where, and which recipe to try first."""
+    """Estimate before training whether transfer is likely to help, from which source, and which recipe to try first."""
     from transferline.core.project import root
     from transferline.recipes.params import load_params
     from transferline.tasks.support.prefect_server import make_ready
@@ -115,13 +118,11 @@ def diagnose(
 
 
 def audit(
-    target: Annotated[
-        str | None, typer.Argument(help="A target of params.yaml; the default target if left out.")
-    ] = None,
-    recipe: Annotated[str | None, typer.Argument(help="A recipe; the target's own if left out.")] = None,
-    device: Annotated[Device, typer.Option(help="auto, cpu or cuda")] = "auto",
+    target: Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe of params.yaml. Default: the target's recipe.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
 ) -> None:
-    """What a recipe's model has forgotten of other tasks, and what it makes of groups of people. No gate."""
+    """Measure forgetting of source tasks and bias between groups of people. It never blocks a promotion."""
     from transferline.core.project import root
     from transferline.flows.support.planning import open_line
     from transferline.recipes.params import load_params
@@ -136,7 +137,7 @@ def audit(
 
 
 def _split(text: str) -> list[str]:
-    """Names of a list with commas."""
+    """Split a list at its commas, without empty parts."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -146,4 +147,4 @@ def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in _split(text)]
     except ValueError as error:
-        raise InputError("--budgets", f"{text!r} is no list of numbers", "Write 20,50,100 or 0.1,0.5") from error
+        raise InputError("--budgets", f"{text!r} is not a list of numbers", "Write 20,50,100 or 0.1,0.5") from error

@@ -1,1 +1,1 @@
-"""The parts of a comparison: its question, its contest, its leaves, and where the result goes."""
+"""Parts of a comparison: its question, the order of building, the models, and the published result."""

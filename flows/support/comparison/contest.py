@@ -1,12 +1,12 @@
-"""The contest: what is built in which order, who is dropped on the way, and when the allowance is spent.
+"""Execution of a comparison: order of building, successive halving, and limits of time and FLOPs.
 
-    trials   one seed of every variant of every recipe; validation keeps one variant a recipe
-    rungs    the field with all labels, seed after seed; halving drops recipes in between
-    budgets  whoever is left, with fewer and fewer labels
+    trials   one seed of every variant of every recipe: validation keeps one variant per recipe
+    rungs    all recipes with all labels, seed after seed: halving drops recipes in between
+    budgets  the remaining recipes with fewer and fewer labels
     test     every model once, when all choices are made
 
-Before each part the most that it can cost is held against what is left of the allowance; a part that does not fit is left out and
-said so, never half done.
+Before each part its maximum cost is compared with the remaining limit. A part that does not fit is left out and reported. No
+part is built by half.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from transferline.tournament.plan import Leaf, Tournament, plan_tournament
 
 @dataclass
 class Contest:
-    """One tournament under way."""
+    """A comparison in progress. `spent` is in FLOPs, `reserved` in minutes, `budgets` are the counts of labels built so far."""
 
     builder: Builder
     question: Comparison
@@ -42,24 +42,25 @@ class Contest:
     notes: list[str] = field(default_factory=list)
     budgets: list[int] = field(default_factory=list)
     spent: float = 0.0
-    reserved: float = 0.0  # minutes of scoring what is built: it comes last
+    reserved: float = 0.0  # minutes kept for scoring the built models on the test set, which comes last
     started: float = field(default_factory=time.monotonic)
     forecasts: dict[frozenset[str], Forecast] = field(default_factory=dict)
 
     def most(self, recipes: Mapping[str, Recipe]) -> Bound:
-        """The most that the whole contest can still cost: all trials, then the dearest variant of everybody, none dropped."""
+        """Upper bound of the remaining cost: all trials, then the most expensive variant of every recipe, none dropped."""
         variants = {name: tried(name, recipe, self.question.trials) for name, recipe in recipes.items()}
         flat = {name: recipe for several in variants.values() for name, recipe in several.items()}
         plan = plan_tournament(self.builder.ground, flat, controls=False)
         trials = self.bound(plan, self._first(plan, list(flat)) if len(flat) > len(recipes) else [])
-        dear = {max(several, key=lambda name: _epochs(several[name])): several for several in variants.values()}
-        whole = plan_tournament(self.builder.ground, {name: several[name] for name, several in dear.items()})
-        parts = [trials, self.bound(whole, whole.leaves), *self._dearest_ablation(recipes)]
+        # variants differ in learning rate and epochs: the one with most epochs costs most
+        dearest = {max(several, key=lambda name: _epochs(several[name])): several for several in variants.values()}
+        full = plan_tournament(self.builder.ground, {name: several[name] for name, several in dearest.items()})
+        parts = [trials, self.bound(full, full.leaves), *self._dearest_ablation(recipes)]
         steps, each = [step for part in parts for step in part.steps], [flops for part in parts for flops in part.each]
         return Bound(steps, each, sum(part.minutes for part in parts), sum(part.leaves for part in parts))
 
     def _dearest_ablation(self, recipes: Mapping[str, Recipe]) -> list[Bound]:
-        """Bound of cutting the winner's chain short, whoever it will be."""
+        """Upper bound of the ablation of the winner's chain. The winner is unknown, so the most expensive recipe counts."""
         bounds = []
         for name, recipe in recipes.items():
             cut = prefixes(name, recipe)
@@ -69,16 +70,16 @@ class Contest:
         return [max(bounds, key=lambda bound: bound.flops)] if bounds else []
 
     def shortened(self, cut: Mapping[str, Recipe]) -> Tournament:
-        """The plan of a recipe's beginnings, with all labels."""
+        """Plan of the shortened recipes of an ablation, with all labels."""
         ground = replace(self.builder.ground, budgets=(self.builder.ground.rows,))
         plan = plan_tournament(ground, cut, controls=False)
         return plan.only(cut)
 
     def choose(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-        """One variant of each recipe, by validation over equally many trials."""
+        """Choose one variant of each recipe on validation. Every recipe gets the same number of trials."""
         variants = {name: tried(name, recipe, self.question.trials) for name, recipe in recipes.items()}
         flat = {name: recipe for several in variants.values() for name, recipe in several.items()}
-        if len(flat) == len(recipes):
+        if len(flat) == len(recipes):  # one variant each: nothing to choose
             return dict(recipes)
         plan = plan_tournament(self.builder.ground, flat, controls=False)
         first = {leaf.entry: leaf for leaf in self._first(plan, list(flat))}
@@ -93,13 +94,14 @@ class Contest:
         return chosen
 
     def run(self, plan: Tournament) -> Tournament:
-        """Build everything that the allowance admits; returns the tournament of those who were not dropped."""
+        """Build everything within the limits. Returns the plan without the dropped recipes."""
         rows = plan.ground.rows
-        plan = self._thin(plan) if self.question.halving else plan
-        whole = [leaf for leaf in plan.leaves if leaf.budget == rows]
-        self.part(plan, whole, "all labels", needed=True)
-        self.validate(whole)
+        plan = self._halve(plan) if self.question.halving else plan
+        all_labels = [leaf for leaf in plan.leaves if leaf.budget == rows]
+        self.part(plan, all_labels, "all labels", needed=True)
+        self.validate(all_labels)
         self.budgets = [rows]
+        # larger budgets first: if the limit is reached, the smallest budgets are left out
         for budget in sorted(plan.ground.budgets[:-1], reverse=True):
             leaves = [leaf for leaf in plan.leaves if leaf.budget == budget]
             if not self.part(plan, leaves, f"{budget} labels"):
@@ -108,7 +110,7 @@ class Contest:
         return plan
 
     def equalise(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-        """The same recipes, the cheaper ones with more epochs, until all may cost as much as the dearest."""
+        """Give cheaper recipes more epochs, until all may cost as much as the most expensive one."""
         plan = plan_tournament(self.builder.ground, recipes, controls=False)
         cost: dict[str, tuple[float, float]] = {}
         for name in recipes:
@@ -116,25 +118,27 @@ class Contest:
             parts = dict(zip(*self.each(plan, [leaf], every=True), strict=True))
             last = next(flops for step, flops in parts.items() if step.key == leaf.key)
             cost[name] = (sum(parts.values()) - last, last)
-        most = max(sum(parts) for parts in cost.values())
+        highest = max(sum(parts) for parts in cost.values())
+        # only the fine-tuning gets longer; what comes before it costs the same
         return {
-            name: longer(recipe, (most - cost[name][0]) / max(cost[name][1], 1.0)) for name, recipe in recipes.items()
+            name: longer(recipe, (highest - cost[name][0]) / max(cost[name][1], 1.0))
+            for name, recipe in recipes.items()
         }
 
     def validate(self, leaves: Sequence[Leaf]) -> dict[str, float]:
-        """The target's metric on validation for each leaf; key -> score."""
+        """Score each model on validation. Returns key -> value of the target's metric."""
         made = self.builder.predictions(leaves, "validation")
         return {key: measure(self.metric, one) for key, one in made.items()}
 
     def _first(self, plan: Tournament, names: Sequence[str]) -> list[Leaf]:
-        """Seed 0 with all labels of some entries."""
+        """The model of seed 0 with all labels, for each entry."""
         return [plan.group(name)[0] for name in names]
 
-    def _thin(self, plan: Tournament) -> Tournament:
-        """Successive halving over seeds with all labels; controls and twins of survivors stay."""
+    def _halve(self, plan: Tournament) -> Tournament:
+        """Successive halving over seeds with all labels. Controls, and the controls paired with survivors, stay."""
         rows, factor = plan.ground.rows, self.question.halving
         names = [name for name, entry in plan.entries.items() if not entry.added]
-        known: dict[str, float] = {}
+        known: dict[str, float] = {}  # validation scores by key: a later rung trains only the new seeds
 
         def scores(some: list[str], seeds: int) -> dict[str, float]:
             groups = {name: [leaf for leaf in plan.group(name, rows) if leaf.seed < seeds] for name in some}
@@ -144,8 +148,8 @@ class Contest:
                 known.update(self.validate(new))
             return {name: sum(known[leaf.key] for leaf in group) / len(group) for name, group in groups.items()}
 
-        left = halve(names, rungs(plan.ground.seeds, factor), factor, scores)
-        kept = set(left[-1] if left else names)
+        survivors = halve(names, rungs(plan.ground.seeds, factor), factor, scores)
+        kept = set(survivors[-1] if survivors else names)
         dropped = [name for name in names if name not in kept]
         if dropped:
             self.notes.append(f"dropped on validation by halving: {', '.join(dropped)}")
@@ -155,19 +159,20 @@ class Contest:
         return plan.only([name for name in plan.entries if name in kept | others])
 
     def part(self, plan: Tournament, leaves: Sequence[Leaf], what: str, needed: bool = False) -> bool:
-        """Build some leaves if they fit. Raises InputError where what is needed does not."""
+        """Build some models if they fit into the limits. Returns whether they did. Raises InputError if `needed` ones do not."""
         bound = self.bound(plan, leaves)
         left_flops = math.inf if self.question.flops is None else self.question.flops - self.spent
-        gone = (time.monotonic() - self.started) / 60
-        left_minutes = math.inf if self.question.minutes is None else self.question.minutes - gone - self.reserved
+        elapsed = (time.monotonic() - self.started) / 60
+        left_minutes = math.inf if self.question.minutes is None else self.question.minutes - elapsed - self.reserved
         if bound.flops > left_flops or bound.minutes > left_minutes:
-            said = f"{what}: up to {bound}"
+            cost = f"{what}: up to {bound}"
             if needed and not self.spent:
-                raise InputError("compare", f"{said}, more than allowed", "Allow more, or compare fewer recipes")
+                raise InputError("compare", f"{cost}, more than allowed", "Raise the limit, or compare fewer recipes")
             if needed:
-                raise InputError("compare", f"{said}, more than what is left", "Allow more; what is built is kept")
-            self.notes.append(f"left out, for it might exceed the allowance: {said}")
-            console.print(f"  [yellow]left   [/] {said}: more than what is left of the allowance")
+                mend = "Raise the limit; finished stages are kept"
+                raise InputError("compare", f"{cost}, more than the remaining limit", mend)
+            self.notes.append(f"left out, because it could exceed the limit: {cost}")
+            console.print(f"  [yellow]skipped[/] {cost}, more than the remaining limit")
             return False
         self.builder.leaves(plan, leaves)
         scoring = [flops for step, flops in zip(bound.steps, bound.each, strict=True) if step.kind == "predict"]
@@ -176,20 +181,22 @@ class Contest:
         return True
 
     def bound(self, plan: Tournament, leaves: Sequence[Leaf]) -> Bound:
-        """The most that building and scoring some leaves can still cost."""
+        """Upper bound of the cost of building and scoring some models, without finished steps."""
         todo, flops = self.each(plan, leaves)
         return Bound(todo, flops, minutes(flops, self._speed()), len(leaves))
 
     def each(self, plan: Tournament, leaves: Sequence[Leaf], every: bool = False) -> tuple[list[Step], list[float]]:
-        """Steps that some leaves need and that are not there (or `every` one, but no predictions), with their bounds."""
+        """Unfinished steps of some models with the upper bound of their FLOPs. With `every`: all steps but predictions."""
         ground = plan.ground
-        test, held = ground.data["test"].md5, ground.data["validation"].md5
+        test, validation = ground.data["test"].md5, ground.data["validation"].md5
         scored = [predict_step(leaf.key, test) for leaf in leaves]
-        scored += [predict_step(leaf.key, held) for leaf in leaves if leaf.budget == ground.rows]
+        # choices are made with all labels only, so only those models are scored on validation
+        scored += [predict_step(leaf.key, validation) for leaf in leaves if leaf.budget == ground.rows]
         wanted = plan.needed(leaves) if every else [*plan.needed(leaves), *scored]
         todo = [step for step in wanted if every or not recorded(step.key)]
         forecast = self._forecast(plan)
         base_of = self._bases(plan)
+        # how many examples each selection keeps, which sets the cost of the steps that read it
         counts = {
             step.key: int(getattr(step.stage, "count", 0)) for step in plan.steps.values() if step.kind == "select"
         }
@@ -197,9 +204,10 @@ class Contest:
         flops = []
         for step in todo:
             if step.kind == "predict":
-                flops.append(forecast.flops(step, base_of(step.parents[0]), held, dict(step.data)["test"], rows))
+                split = dict(step.data)["test"]
+                flops.append(forecast.flops(step, base_of(step.parents[0]), validation, split, rows))
             else:
-                flops.append(forecast.flops(step, base_of(step.key), held, test, rows))
+                flops.append(forecast.flops(step, base_of(step.key), validation, test, rows))
         return todo, flops
 
     def _forecast(self, plan: Tournament) -> Forecast:
@@ -211,7 +219,7 @@ class Contest:
         return forecast
 
     def _bases(self, plan: Tournament) -> Callable[[str], str]:
-        """From a step's key to that of the base at its root; empty for what has none."""
+        """Function from a step's key to the key of its base, or '' for steps without a base."""
 
         def base_of(key: str) -> str:
             step = plan.steps[key]
@@ -222,6 +230,7 @@ class Contest:
         return base_of
 
     def _speed(self) -> float:
+        """FLOPs per second of the fine-tunings in this store."""
         lineages = {folder.name: read_lineage(folder) or {} for folder in store().glob("tune-*")}
         return speed(lineages)
 
@@ -236,7 +245,7 @@ def _epochs(recipe: Recipe) -> int:
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that some steps can cost."""
+    """Upper bound of the cost of some steps: FLOPs of each, minutes and number of models."""
 
     steps: Sequence[Step]
     each: Sequence[float]

@@ -1,4 +1,4 @@
-"""A tournament's ground, and the building of its leaves: each step once, fanned out over the devices that there are."""
+"""Setup of a comparison, and building of its models: each step once, in parallel over the available devices."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ from transferline.tournament.setup import Ground
 
 
 def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recipe], budgets: Any, seeds: int) -> Ground:
-    """The ground of a tournament; `budgets` makes counts of the number of training rows,
-    and of how many it takes to show every label."""
+    """Set up a comparison.
+
+    `budgets` is a function of the number of training rows and of the smallest number of rows that show every label. It
+    returns the label budgets as counts.
+    """
     names = {recipe.base for recipe in recipes}
+    # distillation trains a second base, its student
     names |= {start for recipe in recipes if (start := recipe.tune.starts_from()) in params.bases and start}
     bases = {name: resolved_base(params, name) for name in sorted(names)}
     families = {name: family_known(base) for name, base in bases.items()}
@@ -44,7 +48,7 @@ def open_ground(params: Params, target: str, data: Data, recipes: Sequence[Recip
 
 @dataclass
 class Builder:
-    """Builds steps of tournaments on one ground under one run, and remembers what came of them."""
+    """Build the steps of a comparison under one MLflow run. `built` collects the results by key."""
 
     ground: Ground
     runtime: Runtime
@@ -53,20 +57,21 @@ class Builder:
     built: dict[str, Built] = field(default_factory=dict)
 
     def bases(self, tournament: Tournament) -> None:
-        """Collect the bases: only then is it known how large they are, and what they can do."""
+        """Collect the bases: the following steps need their size and family."""
         self.build([step for step in tournament.steps.values() if step.kind == "base"])
         self._check_families(tournament, tournament.leaves)
 
     def leaves(self, tournament: Tournament, leaves: Sequence[Leaf]) -> None:
-        """Build some leaves with everything they need: bases and label subsets first, for the rest refers to them."""
+        """Build some models with all steps that they need."""
         needed = tournament.needed(leaves)
+        # bases and label subsets first: recipes are checked against the bases, and other steps read the subsets
         first = [step for step in needed if not step.parents]
         self.build(first)
         self._check_families(tournament, leaves)
         self.build(needed)
 
     def predictions(self, leaves: Sequence[Leaf], split: str) -> dict[str, Predictions]:
-        """What some leaves say of a split; key of the leaf -> predictions."""
+        """Predict a split with some models. Returns key of the model -> predictions."""
         pin = self.ground.data[split]
         seeds = {leaf.key: leaf for leaf in leaves}
         steps = {
@@ -78,7 +83,7 @@ class Builder:
         return {key: read_predictions(store() / step.key) for key, step in steps.items()}
 
     def build(self, steps: Sequence[Step]) -> None:
-        """Build some steps, parents first, or take what is there."""
+        """Build some steps, parents first, or reuse their checkpoints."""
         wanted = [(STAGES[step.kind], self._request(step, places_of(step, self.ground.data))) for step in steps]
         self.built = build_all(wanted, self.runner, self.built)
 
@@ -86,7 +91,7 @@ class Builder:
         return Request(step, data, self.runtime, self.run.run_id, self.run.experiment_id, {"commit": commit()})
 
     def _check_families(self, tournament: Tournament, leaves: Sequence[Leaf]) -> None:
-        """Refuse what a base's family cannot do, now that the bases have been collected."""
+        """Check the recipes against the families of the collected bases. Raises InputError if one does not fit."""
         known = {name: family_known(base) for name, base in self.ground.bases.items()}
         ground = replace(self.ground, families=known)
         for name in dict.fromkeys(leaf.entry for leaf in leaves):

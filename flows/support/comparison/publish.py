@@ -1,4 +1,4 @@
-"""Where a comparison's result goes: files for git and DVC, the MLflow run, Prefect's page, the terminal."""
+"""Publish the result of a comparison: files for git and DVC, the MLflow run, Prefect artifacts, and the terminal."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from transferline.tournament.result_tables import (
 
 
 def folder_of(target: str, comparison: str) -> Path:
-    """Where the files of a comparison lie in the project."""
+    """Folder of a comparison's files in the project."""
     return root() / "data" / "comparisons" / target / comparison
 
 
 def publish(run: ComparisonRun, evidence: Evidence, result: Result) -> dict[str, str]:
-    """Write, record, show and tell; returns the outcome in words."""
+    """Write the files, log them to MLflow, show them in Prefect, and emit the event. Returns the outcome as text."""
     files = write_files(evidence, result, run.run_id)
     text = markdown(result)
     headline = result.decision.headline
@@ -70,7 +70,7 @@ def publish(run: ComparisonRun, evidence: Evidence, result: Result) -> dict[str,
 
 
 def write_files(evidence: Evidence, result: Result, run_id: str) -> list[Path]:
-    """report.html, tables as parquet, markdown, csv and json, the decision, and a dvc.yaml that names them to DVC."""
+    """Write report.html, the tables (parquet, markdown, csv, json), the decision, and a dvc.yaml for DVC's metrics and plots."""
     folder = folder_of(result.target, result.question)
     folder.mkdir(parents=True, exist_ok=True)
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -84,11 +84,11 @@ def write_files(evidence: Evidence, result: Result, run_id: str) -> list[Path]:
     winner = evidence.tournament.entries[result.board.winner]
     write_json(folder / DECISION, to_json(result.decision, winner.recipe, _lineage(evidence, result, run_id, when)))
     (folder / "dvc.yaml").write_text(_for_dvc(result), encoding="utf-8")
-    return sorted(path for path in folder.iterdir() if path.name != "dvc.yaml")
+    return sorted(path for path in folder.iterdir() if path.name != "dvc.yaml")  # dvc.yaml is no result
 
 
 def _lineage(evidence: Evidence, result: Result, run_id: str, when: str) -> dict[str, Any]:
-    """What a decision was reached on: with another of any of these it is stale."""
+    """Inputs of a decision. It is stale as soon as its data, its base or its recipe changes."""
     ground = evidence.tournament.ground
     recipe = evidence.tournament.entries[result.board.winner].recipe
     assert recipe is not None
@@ -106,8 +106,8 @@ def _lineage(evidence: Evidence, result: Result, run_id: str, when: str) -> dict
 
 
 def _for_dvc(result: Result) -> str:
-    """`dvc metrics diff` and `dvc plots` read the comparison by this."""
-    names = [name for name in result.curves if name != "majority"]
+    """The dvc.yaml through which `dvc metrics diff` and `dvc plots` find the comparison."""
+    names = [name for name in result.curves if name != "majority"]  # a flat line that would only compress the others
     plots: list[dict[str, Any]] = [
         {"label curves": {"x": "labels", "y": {"curves.csv": names}, "title": f"{result.target}: {result.metric}"}},
         {"leaderboard.csv": {"template": "bar_horizontal", "x": "score", "y": "entry"}},
@@ -116,6 +116,7 @@ def _for_dvc(result: Result) -> str:
 
 
 def _address(run: ComparisonRun, report: Path) -> str:
+    # a link that opens in a browser: on the server if there is one, else the local file
     uri = tracking_uri().rstrip("/")
     if uri.startswith("http"):
         return f"{uri}/#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/report.html"
@@ -136,7 +137,7 @@ def _csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _print(run: ComparisonRun, result: Result, report: Path) -> None:
-    shown = (0, 1, 2, 3, 6, 7)
+    shown = (0, 1, 2, 3, 6, 7)  # columns that fit a terminal; the report has all
     table = Table(title=f"{result.target}: {result.rows} test rows, 95 % intervals", title_justify="left")
     for place in shown:
         table.add_column(header_of(result)[place], justify="left" if place == 0 else "right")
@@ -146,8 +147,8 @@ def _print(run: ComparisonRun, result: Result, report: Path) -> None:
     decision = result.decision
     console.print(f"[bold]decision: {decision.headline}[/]")
     for title in ("why", "sure", "cost", "next"):
-        for said in getattr(decision, title):
-            console.print(f"  {title + ':':6} {said}")
+        for sentence in getattr(decision, title):
+            console.print(f"  {title + ':':6} {sentence}")
     for name, to in decision.negative.items():
         console.print(f"  [red]negative transfer[/] {name} is proven worse than {to}")
     for note in result.notes:

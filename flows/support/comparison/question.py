@@ -1,4 +1,4 @@
-"""The parts of a comparison around the contest: the question, the plan that is shown, the evidence, and where it all goes."""
+"""Question and evidence of a comparison: resolve its recipes, show the plan, and score the models on the test set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from transferline.tournament.statistics import expected_effect
 
 
 def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparison:
-    """A comparison of params.yaml with what was given beside it. Raises InputError where that is wrong."""
+    """A comparison of params.yaml with the given values in place of its own. Raises InputError on an invalid value."""
     declared = params.comparison(name)
     changes = {field: value for field, value in given.items() if value is not None}
     try:
@@ -37,38 +37,46 @@ def question_of(params: Params, name: str, given: Mapping[str, Any]) -> Comparis
 
 
 def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[str, Recipe]:
-    """The recipes of a question, by name. Of those that nobody named, and of lenders that nobody named, what the target admits."""
+    """The recipes of a question, by name.
+
+    Recipes and source tasks that the question names are kept as they are: an inadmissible one is an error later. All others
+    are kept only if the target admits them. Raises InputError if no recipe remains.
+    """
     known = asked(params, target, question)
     unnamed = {n: r for n, r in known.items() if not question.recipes or (FROM in n and not question.source_tasks)}
     if not unnamed:
         return known
+    # admission does not depend on label budgets: all labels are enough
     ground = open_ground(params, target, data, list(unnamed.values()), lambda rows, _: (rows,), question.seeds)
     fitting = admitted(ground, unnamed)
     chosen = {name: recipe for name, recipe in known.items() if name not in unnamed or name in fitting}
     if known and not chosen:
-        raise InputError(f"target {target!r}", "it admits none of the recipes", "See `transferline methods` for why")
+        raise InputError(
+            f"target {target!r}", "no recipe is admissible", "`transferline methods` lists the requirements"
+        )
     return chosen
 
 
 def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:
-    """The recipes that a question names; where it names none, all whose source targets may lend to this one."""
-    lending = params.source_tasks(target)
+    """The recipes that a question names. If it names none, all recipes with source tasks that the target has a pair with."""
+    sources = params.lenders(target)
     named = names_of(question.recipes or tuple(params.recipes), params.recipes)
-    known = from_source_tasks(named, question.source_tasks or lending)
+    # a recipe with the source `other` becomes one recipe per source task
+    known = from_lenders(named, question.lenders or sources)
     if not question.recipes:
-        known = {name: recipe for name, recipe in known.items() if set(lending).issuperset(recipe.source_task_names())}
+        known = {name: recipe for name, recipe in known.items() if set(sources).issuperset(recipe.borrows())}
     return variants(known, question.vary)
 
 
-def source_tasks_of(params: Params, target: str, question: Comparison) -> list[str]:
-    """The source targets that the recipes of a question learn from."""
-    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.source_task_names()))
+def lenders_of(params: Params, target: str, question: Comparison) -> list[str]:
+    """The source tasks of all recipes of a question."""
+    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.borrows()))
 
 
 def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> None:
-    """What will be built at most, and what the test can show, before anything is."""
+    """Print the upper bound of the cost, and the smallest difference that the test set can detect, before building."""
     ground, bound = contest.builder.ground, contest.most(recipes)
-    rows = len(ground.data["test"].path.read_text(encoding="utf-8").splitlines())
+    rows = len(ground.data["test"].path.read_text(encoding="utf-8").splitlines())  # JSON Lines: one row per line
     console.print(
         f"[bold]{ground.target}[/]  comparison {name}: {len(recipes)} recipes and controls, labels {list(ground.budgets)}, "
         f"{ground.seeds} seeds: {bound.leaves} models; at most {bound} left to do"
@@ -76,21 +84,22 @@ def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> Non
     if ground.spec.task in (
         "regression",
         "generation",
-    ):  # what answers of these kinds differ by is not known beforehand
+    ):  # the estimate below needs labels that are right or wrong
         return
     console.print(
-        f"  {rows} test rows show differences from about {expected_effect(rows):.3f} on (80 % power, two models that "
-        "disagree on a fifth of them); what the seeds differ by comes on top"
+        f"  {rows} test rows can detect differences of about {expected_effect(rows):.3f} or more (80 % power, if two models "
+        "disagree on a fifth of the rows); variation between seeds adds to this"
     )
 
 
 def evidence_of(contest: Contest, plan: Tournament) -> Evidence:
-    """Score every leaf on the test, now that all choices are made, and gather what is known of them."""
+    """Score every model on the test set, after all choices are made, and collect predictions, lineages and costs."""
+    # budgets that were left out for lack of time or FLOPs are no part of the evidence
     builder, ground = contest.builder, replace(plan.ground, budgets=tuple(contest.budgets))
     leaves = [leaf for leaf in plan.leaves if leaf.budget in contest.budgets]
     plan = replace(plan, ground=ground, leaves=tuple(leaves))
-    whole = [leaf for leaf in leaves if leaf.budget == ground.rows]
-    validation = builder.predictions(whole, "validation")
+    all_labels = [leaf for leaf in leaves if leaf.budget == ground.rows]
+    validation = builder.predictions(all_labels, "validation")  # cached: the choices were made on these
     test = builder.predictions(leaves, "test")
     keys = {step.key for step in plan.needed(leaves)}
     lineages = {key: read_lineage(store() / key) or {} for key in keys}
@@ -102,7 +111,7 @@ def evidence_of(contest: Contest, plan: Tournament) -> Evidence:
 
 
 def prefix_predictions(contest: Contest, evidence: Evidence, board: Board) -> dict[str, Sequence[Predictions]]:
-    """Models of the winner's chain cut short after each of its adaptations, scored on the test."""
+    """Ablation of the winner: build its chain up to each adaptation, and predict the test set with each. {} if not built."""
     recipe = evidence.tournament.entries[board.winner].recipe
     cut = prefixes(board.winner, recipe) if recipe is not None else {}
     if not cut:

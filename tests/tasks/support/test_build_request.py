@@ -1,4 +1,4 @@
-"""A request means the same on the other side of a pipe."""
+"""Build requests survive the conversion to JSON and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is computed twice, nothing half-made is trusted."""
+"""Caching: no stage is built twice, and an incomplete or altered checkpoint is never reused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUNTIME = Runtime(device="cpu", precision="fp32").resolve()
 
 
 class NoRun:
-    """A tracker that takes everything and keeps nothing."""
+    """A stand-in for StageRun that records nothing."""
 
     run_id = "run"
 
@@ -111,7 +111,7 @@ def test_a_torn_record_is_no_record(store: Path) -> None:
 
 
 def test_a_whole_folder_that_lost_its_record_is_adopted(store: Path) -> None:
-    """Its run was killed between the rename and the record."""
+    """The run was killed after the rename of the folder and before the record."""
     once()
     (store / request().key / RECORD).unlink()
     once()

@@ -1,4 +1,4 @@
-"""The shipped prefect.yaml can be read, and every flow that it deploys is there."""
+"""The shipped prefect.yaml can be read, and every flow that it names exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPU slots: as many holders as devices, each with its own, and none lost however a holder ends."""
+"""GPU slots: at most one holder per device, and a killed holder frees its slot."""
 
 from __future__ import annotations
 

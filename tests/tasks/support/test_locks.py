@@ -1,4 +1,4 @@
-"""Locks that die with their holder."""
+"""File locks that end with their holder."""
 
 from __future__ import annotations
 

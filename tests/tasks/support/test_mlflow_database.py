@@ -1,4 +1,4 @@
-"""The embedded MLflow database is there whole or not at all."""
+"""The embedded MLflow database is created atomically."""
 
 from __future__ import annotations
 

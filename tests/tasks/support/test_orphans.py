@@ -1,3 +1,5 @@
+"""Orphan processes: those of dead runs are ended, those of living runs are not."""
+
 from __future__ import annotations
 
 import os
@@ -19,7 +21,7 @@ def test_what_a_dead_run_left_is_ended_and_what_a_living_one_runs_is_not() -> No
     orphan, child = sleeper(gone.pid), sleeper(os.getpid())
     try:
         end_orphans()
-        orphan.wait(timeout=10)  # it is gone; maybe by the hand of another run that started just now
+        orphan.wait(timeout=10)  # ended here, or by another run that started at the same time
         assert child.poll() is None
     finally:
         child.kill()

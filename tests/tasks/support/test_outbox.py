@@ -1,4 +1,4 @@
-"""A tracking server that is away: entries wait in their order, runs get their ids later, nothing is lost or doubled."""
+"""Outbox while the tracking server is down: order of entries, provisional run ids, nothing lost or sent twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transferline.tasks.support import outbox
 
 
 class Server:
-    """A tracking client whose server can be away."""
+    """A tracking client with a server that can be down."""
 
     def __init__(self) -> None:
         self.away, self.heard = False, list[tuple[str, Any]]()

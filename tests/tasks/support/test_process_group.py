@@ -1,4 +1,4 @@
-"""Several processes train the model that one process trains; who dies takes the stage down cleanly, and it goes on from there."""
+"""Data-parallel training gives the model of one process. If a process dies, the stage fails and later resumes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STAGES: dict[str, Stage] = {
 
 
 class Kept:
-    """A tracker that keeps what it is told."""
+    """A stand-in for StageRun that keeps the reported rows."""
 
     run_id = "run"
     rows: ClassVar[list[dict[str, float]]] = []
@@ -63,9 +63,9 @@ class Kept:
 
 @pytest.fixture
 def build(kinds, bases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Build a stage on a base without dropout, in a store of its own: (checkpoint, the request)."""
+    """Build a stage on a base without dropout, in its own store. Returns (checkpoint, request)."""
     monkeypatch.setattr(checkpoint_building, "StageRun", Kept)
-    monkeypatch.setattr(throughput, "REPORT_EVERY", 0.0)  # every step
+    monkeypatch.setattr(throughput, "REPORT_EVERY", 0.0)  # report every step
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(tmp_path))
 
     def make(stage: Stage, runtime: Runtime, store: str) -> tuple[Path, Request]:
@@ -163,8 +163,8 @@ def test_one_that_dies_takes_the_stage_down_and_the_next_start_goes_on(build, sh
     states = list(Path(os.environ["TRANSFERLINE_STORE"]).glob(".state/*/at-*"))
     assert states
     done = json.loads((states[0] / "progress.json").read_text())["step"]
-    resumed, _ = build(stage, ONE if sharded else TWO, "killed")  # with shards or without: the states are the same
-    told = [row["step"] for row in Kept.rows]  # what the killed run had told is told again, then it goes on
+    resumed, _ = build(stage, ONE if sharded else TWO, "killed")  # saved states are the same with and without sharding
+    told = [row["step"] for row in Kept.rows]  # the resumed run reports the rows of the killed run again
     assert done + 1 in told
     whole, _ = build(stage, ONE, "whole")
     one, two = read_tensors(resumed), read_tensors(whole)

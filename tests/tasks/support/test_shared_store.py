@@ -1,4 +1,4 @@
-"""A store that machines share by URI: here S3, as moto's server speaks it."""
+"""Shared store by URI, tested with S3 through moto's server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_server")
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The environment of a process that uses a fresh bucket."""
+    """Environment variables of a process that uses a new bucket."""
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -66,7 +66,7 @@ def test_a_saved_state_goes_on_elsewhere(bucket: dict[str, str], machine: Path) 
     assert (there / "at-00000020" / "weights.safetensors").read_text() == "weights at 20"
     (there / "at-00000030").mkdir()
     (there / "at-00000030" / "progress.json").write_text("{}")
-    shared_store.fetch_state("tune-1", there)  # what is further here stays
+    shared_store.fetch_state("tune-1", there)  # the local state is newer, so it is kept
     assert (there / "at-00000030").exists()
     shared_store.forget_state("tune-1")
     shutil.rmtree(there)
