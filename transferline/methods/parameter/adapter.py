@@ -43,9 +43,8 @@ class Adapter(FineTuning):
 
         head = head_of(model, target)
         blocks = feed_forward_layers(model)
-        frozen = {
-            id(module) for module, _ in blocks if not module.weight.requires_grad
-        }  # blocks of a frozen pooling layer
+        # blocks of a frozen pooling layer
+        frozen = {id(module) for module, _ in blocks if not module.weight.requires_grad}
         for parameter in model.parameters():
             parameter.requires_grad_(id(parameter) in head)
         for module, incoming in blocks:

@@ -21,9 +21,8 @@ class BitFit(FineTuning):
     source: ClassVar[str] = "Ben Zaken et al. 2022, section 2"
 
     method: Literal["bitfit"] = "bitfit"
-    schedule: Schedule = Schedule(
-        batch_size=16, rate=1e-3
-    )  # few parameters train, so the rate is above full fine-tuning's
+    # few parameters train, so the rate is above full fine-tuning's
+    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         head = head_of(model, target)

@@ -42,7 +42,6 @@ class Layered(TuningLearner):
         layers = [{"params": group, "lr": rate * self.method.decay ** (top - i)} for i, group in enumerate(depths)]
         encoder = {id(p) for group in depths for p in group}
         head = [p for p in self.model.parameters() if p.requires_grad and id(p) not in encoder]
-        rate_of_head = (
-            self.method.head_rate if self.head else rate
-        )  # a pretrained language model head trains like the top layer
+        # a pretrained language model head trains like the top layer
+        rate_of_head = self.method.head_rate if self.head else rate
         return [group for group in (*layers, {"params": head, "lr": rate_of_head}) if group["params"]]

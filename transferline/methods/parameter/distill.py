@@ -73,9 +73,8 @@ class Distill(FineTuning):
         read = teacher.examples(work.data["train"], tokenizer, reading_of(work.parents[1], tokenizer))
         said = forward(network, read)
         if isinstance(target, Regression):
-            said = (
-                said - target.middle
-            ) / target.spread  # the teacher predicts in the label's units, the student standardised
+            # the teacher predicts in the label's units, the student standardised
+            said = (said - target.middle) / target.spread
         return Taught(self, target, model, train, validation, said)
 
 

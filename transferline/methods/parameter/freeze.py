@@ -27,7 +27,7 @@ class Freeze(FineTuning):
 
     method: Literal["freeze"] = "freeze"
     lowest: Annotated[int, Field(ge=0)] = 2
-    """number of frozen layers, counted from the bottom; the embeddings are frozen too. With all layers frozen only the head trains"""
+    """number of frozen layers, from the bottom, with the embeddings; if all are frozen, only the head trains"""
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         for group in depth_groups(model)[: self.lowest + 1]:  # + 1: group 0 holds the embeddings

@@ -94,9 +94,8 @@ def fit_linear(
         return model.fit(features, truth, sample_weight=weights)
     if weights is None:
         return OneVsRestClassifier(model).fit(features, truth)
-    with config_context(
-        enable_metadata_routing=True
-    ):  # scikit-learn then passes sample weights to the model of each label
+    # scikit-learn then passes sample weights to the model of each label
+    with config_context(enable_metadata_routing=True):
         return OneVsRestClassifier(model.set_fit_request(sample_weight=True)).fit(
             features, truth, sample_weight=weights
         )

@@ -36,9 +36,8 @@ class Prefix(FineTuning):
         head = head_of(model, target)
         names = {name for name, parameter in model.named_parameters() if id(parameter) in head}
         wrapper = with_prefix(model, self.tokens)
-        inner = dict(
-            wrapper.get_base_model().named_parameters()
-        )  # peft freezes the base, the head with it: unfreeze the head
+        # peft freezes the base, the head with it: unfreeze the head
+        inner = dict(wrapper.get_base_model().named_parameters())
         for name in names:
             inner[name].requires_grad_(True)
         made = TuningLearner(self, target, wrapper, train, validation)

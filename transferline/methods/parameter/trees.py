@@ -77,9 +77,8 @@ def refit(tree: Tree, points: np.ndarray, truth: np.ndarray, weights: np.ndarray
             continue
         left, right = (int(child) for child in tree.below[node])
         column = points[reach, feature[node]].astype(np.float32)
-        if (
-            len(reach) == 0 or column.min() == column.max()
-        ):  # no example, or no split between them: make this node a leaf
+        # no example, or no split between them: make this node a leaf
+        if len(reach) == 0 or column.min() == column.max():
             below[node] = node
             continue
         threshold[node] = _threshold(column, counts[reach], tree.shares[left], tree.shares[right])

@@ -26,9 +26,8 @@ from transferline.training.loop import History, train
 if TYPE_CHECKING:
     import torch
 
-SEEDS_APART = (
-    10_000  # seed offset of a restart: larger than the number of seeds in any run, so no two restarts share one
-)
+SEEDS_APART = 10_000
+"""seed offset between restarts: larger than the number of seeds in any run, so that no two restarts share a seed"""
 
 
 class FineTuning(Stage):
@@ -132,9 +131,8 @@ class TuningLearner(Learner):
         self.lengths = train.lengths
         self.head = head_of(model, target)
         self.weights = weights_of(train.records)
-        self.shards = (
-            type(self) is TuningLearner
-        )  # subclasses may read or move whole parameters, which sharding would split
+        # subclasses may read or move whole parameters, which sharding would split
+        self.shards = type(self) is TuningLearner
 
     def groups(self, rate: float) -> list[dict]:
         """Optimiser groups: the encoder at `rate`, the new head at its own, usually higher, learning rate."""
@@ -160,7 +158,7 @@ class TuningLearner(Learner):
 
 
 def head_of(model: Any, target: Target) -> set[int]:
-    """`id()`s of the randomly initialised head's parameters; empty for generation, whose head is pretrained."""
+    """Identities (`id`) of the parameters of a new head. A generation head is pretrained, so it has none."""
     return set() if target.generates else head_parameters(model)
 
 
