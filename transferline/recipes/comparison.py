@@ -63,7 +63,7 @@ class Comparison(BaseModel):
             what = f"{too_many[0]} labels are more than the {rows} of the training split"
             raise InputError("budgets", what, "Ask for fewer, or for shares below 1")
         if min(wanted) < fewest:
-            what = f"a budget of {min(wanted)} labels cannot show each of {fewest} labels once"
+            what = f"a budget of {min(wanted)} labels cannot contain each of {fewest} labels once"
             raise InputError("budgets", what, f"Ask for {fewest} or more")
         return tuple(sorted(wanted))
 

@@ -105,7 +105,7 @@ def _pad(module: Any, width: int, incoming: bool) -> None:
 def feed_forward_layers(model: Any) -> list[tuple[Any, bool]]:
     """The linear layers of the encoder's feed-forward blocks, as (layer, whether it leads into the inner width).
 
-    Raises InputError for families whose blocks have another form.
+    Raises InputError for families with other feed-forward blocks.
     """
     import torch
     from transformers.pytorch_utils import Conv1D

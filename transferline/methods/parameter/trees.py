@@ -88,7 +88,7 @@ def refit(tree: Tree, points: np.ndarray, truth: np.ndarray, weights: np.ndarray
 
 
 def _threshold(column: np.ndarray, counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
-    """The threshold whose two sides have label distributions nearest to the source's (the paper's divergence gain)."""
+    """The threshold that splits labels most like the source's split (the paper's divergence gain)."""
     order = np.argsort(column, kind="stable")
     values, sums = column[order], np.cumsum(counts[order], axis=0)
     ends = np.flatnonzero(values[:-1] < values[1:])  # a threshold must lie between two different values

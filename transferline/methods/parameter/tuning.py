@@ -195,7 +195,7 @@ def save_plain(model: Any, out: Path) -> None:
 def depth_groups(model: Any) -> list[list[Any]]:
     """Trainable parameters of the encoder by depth: embeddings and other parameters outside the layers first, top layer last.
 
-    The head and frozen parameters (the pooling layer) are left out. A family whose layers share their weights has two groups.
+    The head and frozen parameters (the pooling layer) are left out. A family with shared layer weights has two groups.
     """
     base, layers = model.base_model, layers_of(model)
     owned = {id(p) for layer in layers for p in layer.parameters()}
