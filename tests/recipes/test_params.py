@@ -37,7 +37,7 @@ def test_the_shipped_file_is_right() -> None:
         ("{source: tweets/tweet-tone,", "{source: tweets/nobody,", "pairs.tweets-for-goods.source.*is not declared"),
         ("{source: tweets/tweet-tone,", "{source: tweet-tone,", "pairs.tweets-for-goods.source.*pattern"),
         ("lenders: [other]", "lenders: [nobody]", "recipes.pooled-probe, source.*'nobody' is not declared"),
-        ("  news-topics:", "  news; rm -rf x:", r"targets: 'news; rm -rf x' is no name"),
+        ("  news-topics:", "  news; rm -rf x:", r"targets: 'news; rm -rf x' is not a valid name"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
