@@ -280,7 +280,7 @@ def test_an_allowance_is_kept(tmp_path: Path) -> None:
         (("reviews", "--budgets", "many"), "is not a list of numbers"),
         (("reviews", "--budgets", "4000"), "more than the 4"),
         (("reviews", "--seeds", "2"), "seeds"),
-        (("reviews", "--halving", "1"), "drops nobody"),
+        (("reviews", "--halving", "1"), "drops no recipe"),
     ],
 )
 def test_bad_input_is_told_in_one_line(contest, words: tuple[str, ...], said: str) -> None:

@@ -88,7 +88,7 @@ def test_tasks_that_share_nothing_but_words_may_not_lend(project: Path) -> None:
     assert "method 'pooled', source 'coins': not admissible in the setting 'inductive'" in refused.stderr
     nobody = transferline(project, "run", "coins", "weighed")
     assert nobody.returncode == 2
-    assert "no pair lets it learn from 'plays'" in nobody.stderr
+    assert "no pair declares 'plays' as its source task" in nobody.stderr
     assert "source: stage/plays, target: stage/coins" in nobody.stderr
     unnamed = transferline(project, "run", "reviews", "aligned")
     assert unnamed.returncode == 2

@@ -77,7 +77,7 @@ def test_budgets_are_counts_or_shares_and_all_labels_come_last() -> None:
     assert Comparison(budgets=(0.1, 50, 0.5)).counts(200) == (20, 50, 100, 200)
     assert Comparison(budgets=(200,)).counts(200) == (200,)
     assert Comparison(budgets=(0.1, 0.5)).counts(60, 10) == (10, 30, 60)
-    with pytest.raises(InputError, match="a budget of 6 labels cannot show each of 10"):
+    with pytest.raises(InputError, match="a budget of 6 labels cannot contain each of 10"):
         Comparison(budgets=(6,)).counts(60, 10)
     with pytest.raises(InputError, match="more than the 200"):
         Comparison(budgets=(300,)).counts(200)

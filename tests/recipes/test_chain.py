@@ -286,7 +286,7 @@ def test_a_base_that_cannot_do_what_a_recipe_asks_is_refused_with_what_would_do(
 
 def test_a_method_that_does_not_suit_the_kind_of_target_is_refused() -> None:
     said = refusal(Recipe(base="b", tune=Probe(pooling="first")), "gpt2", task="generation")
-    assert "does not suit a generation target" in said
+    assert "does not support generation targets" in said
     assert "single-label" in said
 
 

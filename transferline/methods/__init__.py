@@ -1,1 +1,1 @@
-"""Every method of transfer, one a file, by what it carries over."""
+"""Transfer methods, one per file, grouped by what they transfer: parameters, features, instances, or labels of other tasks."""

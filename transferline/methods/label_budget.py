@@ -1,9 +1,9 @@
-"""Label budgets: what a target would be with fewer labels, by nested subsets of its training split.
+"""Label budgets: nested subsets of the training split, to measure a target with fewer labels.
 
-One order of all examples is drawn for each seed, and a budget takes its beginning; so the 100 are among the 200, exactly.
-The order keeps label shares: within a label the examples are shuffled by hash, and the i-th of n has the priority
-(i + 1/2) / n, which is Webster's (Sainte-Lague's) method of apportionment; unlike largest remainders it never takes a row away
-when the budget grows. Before that, every label comes once: a model cannot learn a label that it never sees.
+Each seed defines one order of all examples, and a budget takes the first ones. A budget of 100 is therefore a subset of the
+budget of 200. The order keeps label shares: the examples of a label are shuffled by hash, and the i-th of n gets the priority
+(i + 1/2) / n. This is Webster's (Sainte-Lague's) method of apportionment. Unlike largest remainders, it never removes a row
+when the budget grows. One example of each label comes first, because a model cannot learn a label without examples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FILE = "train.jsonl"
 
 
 class Labels(Stage):
-    """So many labelled examples of the training split; the seed says which."""
+    """Select a number of labelled training examples; the seed determines which."""
 
     kind: ClassVar[StageKind] = "select"
     reads: ClassVar[tuple[str, ...]] = ("train",)
@@ -31,13 +31,14 @@ class Labels(Stage):
 
     method: Literal["labels"] = "labels"
     count: Annotated[int, Field(ge=1)] = 100
+    """number of examples"""
 
     def build(self, work: Work) -> dict[str, float]:
         records = read_jsonl(work.data["train"])
         order = nested_order(records, work.seed)
         fewest = count_labels(records)
         if self.count < fewest:
-            what = f"a budget of {self.count} labels cannot show each of {fewest} labels once"
+            what = f"a budget of {self.count} labels cannot contain each of {fewest} labels once"
             raise InputError("budgets", what, f"Ask for {fewest} or more")
         kept = sorted(order[: self.count])
         write_jsonl(work.out / FILE, (records[i] for i in kept))
@@ -45,7 +46,7 @@ class Labels(Stage):
 
 
 def nested_order(records: Sequence[dict], seed: int) -> list[int]:
-    """Indices of records in an order of which every beginning is a fair subset."""
+    """Indices of records, ordered so that the first n are a stratified sample for every n."""
     place = {i: fingerprint(f"budget {seed} " + content_of(r["text"], r.get("pair"))) for i, r in enumerate(records)}
     shuffled = sorted(place, key=lambda i: (place[i], i))
     first = _cover(records, shuffled)
@@ -58,12 +59,12 @@ def nested_order(records: Sequence[dict], seed: int) -> list[int]:
 
 
 def count_labels(records: Sequence[dict]) -> int:
-    """The least budget: examples that it takes to show every label once."""
+    """The smallest budget: the number of examples needed to contain every label once."""
     return max(1, len(_cover(records, range(len(records)))))
 
 
 def _cover(records: Sequence[dict], order: Sequence[int]) -> dict[int, None]:
-    """The first examples, in an order, that bring a label not seen before."""
+    """The examples, in the given order, that contain a label for the first time."""
     seen: set[str] = set()
     found: dict[int, None] = {}
     for i in order:
@@ -75,7 +76,7 @@ def _cover(records: Sequence[dict], order: Sequence[int]) -> dict[int, None]:
 
 
 def _labels_of(record: dict) -> set[str]:
-    """The labels, or types of span, that an example shows; numbers and texts have none."""
+    """Labels, or span types, of an example; empty for regression and generation."""
     label = record.get("label")
     if isinstance(label, str):
         return {label}

@@ -1,1 +1,1 @@
-"""Recipes: the registry of methods, params.yaml, admission, and the chain of steps that a recipe means."""
+"""Recipes: the registry of methods, params.yaml, admission of recipes, and the chain of steps planned from a recipe."""

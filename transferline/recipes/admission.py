@@ -1,4 +1,4 @@
-"""Whether a recipe may be used at all: setting, kind of target and the base's family decide before anything is computed."""
+"""Admission: check a recipe against the transfer setting, the kind of target and the base's family before anything runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from transferline.recipes.recipe import Recipe
 from transferline.targets import TARGETS
 
 Settings = Mapping[str, Setting]
-"""source target -> the setting that it makes with the target"""
+"""name of a source task -> its transfer setting with the target"""
 
-SEQUENCES = ("single-label", "multi-label", "regression")  # kinds with one answer a text, which therefore pool
+SEQUENCES = ("single-label", "multi-label", "regression")  # kinds with one prediction per text, which need pooling
 
 
 def check_recipe(
@@ -27,9 +27,9 @@ def check_recipe(
     family: Family | None,
     settings: Settings | None = None,
 ) -> None:
-    """Raise InputError where the settings, the kind of target or the base's family do not admit a recipe.
+    """Raise InputError if the settings, the kind of target or the base's family do not admit a recipe.
 
-    `setting` is that of the base; `settings` those of the source targets that stages learn from.
+    `setting` is the transfer setting of the base, `settings` are those of the source tasks. A family of None is not checked.
     """
     chosen, task = False, spec.task
     for stage in declared.stages:
@@ -40,11 +40,15 @@ def check_recipe(
         for source_task in stage.source_task_names():
             (settings or {}).get(source_task, Setting.UNKNOWN).admit(stage.needs, f"{who}, source {source_task!r}")
         if SELECTED in stage.roles() and not chosen:
-            raise InputError(who, "reads selected text, and no stage before it selects any", "Put `nearest` before it")
+            raise InputError(
+                who, "it reads selected text, but no stage before it selects any", "Put `nearest` before it"
+            )
         chosen = chosen or stage.kind == "select"
         if task not in stage.tasks:
             suits = ", ".join(stage.tasks)
-            raise InputError(who, f"does not suit a {task} target", f"It suits {suits}; see `transferline methods`")
+            raise InputError(
+                who, f"it does not support {task} targets", f"It supports {suits}; see `transferline methods`"
+            )
         if family is not None and stage.ability is not None:
             family.admit(stage.ability, who)
     if family is not None:
@@ -52,22 +56,25 @@ def check_recipe(
         family.admit(TARGETS[task].ability, who)
         if (family.shape == "features") != (spec.features is not None):
             reads = "rows of numbers" if family.shape == "features" else "texts"
-            mend = "Use a base with `method: features` for rows, with `features: <columns>` in the target, and others for texts"
-            raise InputError(who, f"its base reads {reads}, and the target's examples are {spec.space}", mend)
+            mend = (
+                "For rows, use a base with `method: features` and set `features: <columns>` in the target. "
+                "For texts, use another base"
+            )
+            raise InputError(who, f"its base reads {reads}, but the target's examples are {spec.space}", mend)
         if task in SEQUENCES and hasattr(declared.tune, "pooling") and declared.tune.ability != "encode":
             check_pooling(family.name, declared.tune.pooling, f"recipe {name!r}")
 
 
 def setting_of(recipe: Recipe) -> Setting:
-    """Nobody knows a public base's corpus or task, so a base as the source is `unknown` unless it is declared."""
+    """The setting that a recipe declares, or `unknown`, because the corpus and the task of a public base are not known."""
     return recipe.setting or Setting.UNKNOWN
 
 
 def setting_between(source: tuple[TargetSpec, frozenset[str]], target: tuple[TargetSpec, frozenset[str]]) -> Setting:
-    """The setting of two targets of params.yaml, each with the labels of its training split.
+    """Derive the setting of a source and a target, each given as its params.yaml entry and the labels of its training split.
 
-    A domain is what params.yaml calls one: its corpus stands for P(X). The kind of task is part of the label space. That labels
-    of one name mean the same on both sides nobody can see in the data: where they do not, the pair declares its setting.
+    Targets share a domain if params.yaml gives them the same one; its corpus represents P(X). The kind of task is part of the label
+    space. Labels with the same name are taken to mean the same. Where they do not, the pair must declare its setting.
     """
     sides = []
     for spec, labels in (source, target):

@@ -1,4 +1,4 @@
-"""The catalogue: what each method says of itself, as plain values."""
+"""The catalogue of methods as plain values, read from their classes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from transferline.recipes.registry import ADAPTING, INSTANCES, TUNING
 
 
 @dataclass(frozen=True)
-class MethodEntry:
-    """One method: where a recipe names it, what it does, whence it comes, and what it suits."""
+class Entry:
+    """One method of the catalogue.
+
+    `place` is its field in a recipe (adapt, instances or tune), `about` its description, `source` its publication. `base`,
+    `targets` and `settings` are the bases, kinds of targets and transfer settings that it supports.
+    """
 
     place: str
     name: str
@@ -28,9 +32,9 @@ class MethodEntry:
     settings: str
 
 
-def entries() -> list[MethodEntry]:
-    """Every method of `adapt`, `instances` and `tune`, in the order of their names."""
-    rooms = {"adapt": ADAPTING, "instances": INSTANCES, "tune": TUNING}
+def entries() -> list[Entry]:
+    """All methods of `adapt`, `instances` and `tune`, each sorted by name."""
+    rooms = {"adapt": ADAPTING, "instances": BORROWING, "tune": TUNING}
     return [_entry(place, room[name]) for place, room in rooms.items() for name in sorted(room)]
 
 
@@ -44,7 +48,7 @@ def _entry(place: str, method: type[Stage]) -> MethodEntry:
 
 
 def settings_of(method: type[Stage]) -> list[tuple[str, str, str]]:
-    """(field, default, meaning) of everything that a recipe may set."""
+    """(field, default, description) of each setting of a method."""
     rows = []
     for name, field in method.model_fields.items():
         if name == "method":

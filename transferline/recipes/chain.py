@@ -1,8 +1,8 @@
-"""Recipe -> Chain: the steps that a recipe means for one target, each with its key.
+"""Plan a recipe for one target: a chain of steps, each with its key.
 
     key = <kind>-sha256(canonical stage incl. its version, parents' keys, md5s of the data it reads, seed)
 
-Recipes that share a prefix share the work. The plan is pure: it reads no file and computes nothing.
+Recipes with a common prefix share its checkpoints. Planning is pure: it reads no files and computes nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from transferline.models.families import Family
 from transferline.recipes.admission import Settings, check_recipe, setting_of
 from transferline.recipes.recipe import Recipe
 
-ADAPTATION_SEED = 0  # one adapted checkpoint serves every seed of the tuning
+ADAPTATION_SEED = 0  # adaptation runs once, and all tuning seeds share its checkpoint
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One version of a file of data: where it lies and its md5 in dvc.lock."""
+    """One version of a data file: its path and its md5 in dvc.lock."""
 
     path: Path
     md5: str
@@ -42,7 +42,7 @@ Data = Mapping[str, Pin]
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a chain in its place: with parents, data and seed, and so with a key."""
+    """A stage with its parents, data and seed, which together determine its key."""
 
     kind: StageKind
     stage: Stage
@@ -53,7 +53,7 @@ class Step:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The canonical form of what this step is made from."""
+        """The canonical form that is hashed into the key: the stage, its parents, its data and its seed."""
         whole: dict[str, Any] = {
             "stage": self.stage.canonical(),
             "parents": list(self.parents),
@@ -63,7 +63,10 @@ class Step:
 
     @property
     def key(self) -> str:
-        """The hash of the identity; of a prediction, that of the model's key and the test's md5 and nothing else."""
+        """The key of the step's output: a hash of its identity.
+
+        The key of predictions hashes only the model's key, the test's md5 and the version of the stage.
+        """
         if self.kind == "predict":
             test = dict(self.data)["test"]
             return make_key("predict", {"model": self.parents[0], "test": test, "version": self.stage.version})
@@ -71,7 +74,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        """A readable name: what is done, and with which seed."""
+        """A readable name with role, method and seed."""
         method = str(self.stage.canonical()["method"])
         seed = f" seed {self.seed}" if self.seed is not None and self.kind != "adapt" else ""
         return f"{self.role}{seed}" if method == self.role.split()[0] else f"{self.role} {method}{seed}"
@@ -79,16 +82,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """A recipe planned for one target: steps in an order in which they can be built."""
+    """A recipe planned for one target. Steps are in build order: parents come before children."""
 
     target: str
     recipe: str
     setting: Setting
     steps: tuple[Step, ...]
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """challenger, unadapted, scratch, tfidf -> keys, one a seed"""
+    """challenger, unadapted, scratch or tfidf -> keys of its models, one per seed"""
     settings: Settings = field(default_factory=dict)
-    """of the source targets, where the recipe has any"""
+    """transfer settings of the recipe's source tasks"""
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -97,11 +100,11 @@ class Chain:
         return next(step for step in self.steps if step.key == key)
 
     def without_adaptation(self) -> bool:
-        """Whether challenger and unadapted control are one and the same."""
+        """Whether challenger and unadapted control are the same models."""
         return self.roles["challenger"] == self.roles["unadapted"]
 
     def leaves(self) -> list[str]:
-        """Keys of every model that is evaluated, each once."""
+        """Keys of all models to evaluate, without duplicates."""
         return list(dict.fromkeys(key for keys in self.roles.values() for key in keys))
 
 
@@ -117,11 +120,11 @@ def plan(
     others: Mapping[str, Stage] | None = None,
     settings: Settings | None = None,
 ) -> Chain:
-    """The chain of a recipe for a target, controls included; `others` are the bases that students may start from, `settings`
-    those of the source targets that its stages learn from.
+    """Plan the chain of a recipe for a target, with its controls.
 
-    Raises InputError on what the setting, the kind of target or the base's family refuses. A family that nobody knows yet
-    (None) refuses nothing here; its turn comes when the base has been collected.
+    `others` are the bases that a student may start from, `settings` the transfer settings of the source tasks. Raises InputError if
+    the setting, the kind of target or the base's family does not admit the recipe. A family of None is not checked here: it is
+    checked once the base has been downloaded.
     """
     setting = setting_of(declared)
     check_recipe(recipe, declared, spec, setting, family, settings)
@@ -140,6 +143,7 @@ def plan(
     scratch = scratch_like(tune)
     groups["scratch"] = [control_step(scratch, (root,), data, s, "scratch") for s in wanted]
     groups["tfidf"] = [control_step(Tfidf(), (), data, None, "tfidf")]
+    # a key may appear in several groups, for example if the recipe has no adaptation: the step is built once
     unique = {step.key: step for group in groups.values() for step in reversed(group)}
     known = {step.key for step in steps}
     for group in groups.values():
@@ -152,7 +156,7 @@ def plan(
 
 
 def trunk(declared: Recipe, base: FetchedBase, data: Data, who: str = "", domain: str = "") -> list[Step]:
-    """The steps of a recipe up to its tuning: the base, and what adapts it. All seeds and label budgets share them."""
+    """The steps of a recipe before its tuning: the base and its adaptation. All seeds and label budgets share them."""
     steps = [Step("base", base, role="base")]
     tip = steps[0].key
     selected: tuple[str, ...] = ()
@@ -169,24 +173,22 @@ def trunk(declared: Recipe, base: FetchedBase, data: Data, who: str = "", domain
 
 
 def tip_of(steps: Sequence[Step]) -> str:
-    """The key of the model at the end of a trunk."""
+    """The key of the last model of a trunk; selections of texts are no models."""
     return [step.key for step in steps if step.kind != "select"][-1]
 
 
 def student_of(tune: Stage, others: Mapping[str, Stage] | None) -> list[Step]:
-    """The other base that a method starts from, as a step of its own; empty for most."""
+    """The step of the other base that a method starts from (a student for distillation); empty for most methods."""
     start = tune.starts_from()
     return [Step("base", others[start], role="student")] if start is not None and others and start in others else []
 
 
 def branch(recipe: Recipe, parent: str, data: Data, seed: int, role: str, student: Sequence[Step] = ()) -> list[Step]:
-    """What it takes to tune one model of one seed on a parent: borrowed examples, helpers (a teacher), and the model last."""
-    tune, source_examples = recipe.tune, source_example_steps(recipe, parent, data)
-    if source_examples:
-        data = {
-            **data,
-            "train": Pin(Path(source_examples[0].key), source_examples[0].key),
-        }  # named by the step that makes it
+    """The steps that tune one model with one seed: source examples, helper models (a teacher), and the model last."""
+    tune, borrowed = recipe.tune, borrow(recipe, parent, data)
+    if borrowed:
+        # the data is identified by the key of the step that writes it
+        data = {**data, "train": Pin(Path(borrowed[0].key), borrowed[0].key)}
     helpers = [
         Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
         for name, stage in tune.helpers().items()
@@ -196,19 +198,19 @@ def branch(recipe: Recipe, parent: str, data: Data, seed: int, role: str, studen
     return [*source_examples, *helpers, Step("tune", tune, parents, _read(tune, data), seed, role)]
 
 
-def source_example_steps(recipe: Recipe, parent: str, data: Data) -> list[Step]:
-    """The step that weighs source examples, where a recipe has one."""
+def borrow(recipe: Recipe, parent: str, data: Data) -> list[Step]:
+    """The step that weights source examples; empty if the recipe has none."""
     stage = recipe.instances
     return [Step("select", stage, (parent,), _read(stage, data), None, "borrowed examples")] if stage else []
 
 
 def control_step(stage: Stage, parents: tuple[str, ...], data: Data, seed: int | None, role: str) -> Step:
-    """A control as a step."""
+    """The step of a control."""
     return Step("control", stage, parents, _read(stage, data), seed, role)
 
 
 def scratch_like(tune: Stage) -> Scratch:
-    """The control from scratch for a method: full fine-tuning that reads like it, as patiently, on random weights."""
+    """The from-scratch control of a method: full fine-tuning of random weights with the same input and stopping settings."""
     if isinstance(tune, Full):
         return Scratch(tune=tune)
     common = ("epochs", "patience", "max_tokens", "truncation", "target_tokens", "pooling")
@@ -216,24 +218,25 @@ def scratch_like(tune: Stage) -> Scratch:
 
 
 def prediction_key(model: str, test_md5: str) -> str:
-    """Key of a model's predictions on a test: the only place where test data enters a key."""
+    """Key of a model's predictions on a test set. Test data enters no other key."""
     return predict_step(model, test_md5).key
 
 
 def predict_step(model: str, test_md5: str, role: str = "", seed: int | None = None) -> Step:
-    """The step that predicts a test with the model of a key."""
+    """The step that predicts a test set with a model, given by its key."""
     return Step("predict", Predict(), (model,), (("test", test_md5),), seed, f"predict {role}")
 
 
 def seeds_of(stage: Stage, wanted: range) -> tuple[int, ...]:
-    """A method without randomness is built once: more seeds would be the same model again."""
+    """The seeds to build: all wanted ones, or only 0 for a deterministic method, because all its seeds give the same model."""
     return tuple(wanted) if getattr(stage, "random", True) else (0,)
 
 
 def _read(stage: Stage, data: Data, who: str = "", domain: str = "") -> tuple[tuple[str, str], ...]:
+    """(role, md5) of the data that a stage reads. Raises InputError if data is missing."""
     roles = [role for role in stage.roles() if role != SELECTED]
     for role in roles:
-        if "/" in role and role not in data:  # whoever pins the data asks params.yaml for the pair
+        if "/" in role and role not in data:  # a source task, such as reviews/train: its data come from a declared pair
             raise InputError(who or "recipe", f"{role} is not among the data", "Declare the pair in params.yaml")
     if "corpus" in roles and "corpus" not in data:
         mend = f"Declare domains.{domain} in params.yaml, or choose a recipe without `adapt`"

@@ -9,7 +9,7 @@ from transferline.recipes.chain import Chain
 
 
 def chain_table(chain: Chain, reused: Mapping[str, bool]) -> str:
-    """Every step of a chain with its key, parents and what will happen to it."""
+    """A markdown table of all steps with their keys and parents, and whether each is built or reused."""
     rows = []
     for step in chain:
         parents = ", ".join(step.parents) or "-"

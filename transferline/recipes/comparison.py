@@ -1,4 +1,4 @@
-"""What params.yaml may say about a comparison: which recipes, how many labels, how many seeds, and how much it may cost."""
+"""Comparisons in params.yaml: the recipes, label budgets, seeds and cost limits of `transferline compare`."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from transferline.core.former_names import present_name, with_present_names
 from transferline.recipes.recipe import OTHER, Recipe
 
 Budget = Annotated[float, Field(gt=0)]
-FROM = " from "  # between a recipe's name and the lender that a comparison puts into it
+FROM = " from "  # between the name of a recipe and the source task that a comparison puts into it
 
 
 class Comparison(BaseModel):
-    """A question to a target: which of these recipes, with how many labels."""
+    """One comparison of recipes on a target."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     about: str = ""
     recipes: tuple[str, ...] = ()
-    """names of recipes; empty: all that the target and its base admit"""
+    """names of recipes; empty: all recipes that the target and its base admit"""
     vary: dict[str, tuple[Any, ...]] = {}
-    """path inside a recipe -> values: every recipe once with each, e.g. `adapt.0.tokens: [50000, 200000]`"""
+    """path inside a recipe -> values to try in every recipe, e.g. `adapt.0.tokens: [50000, 200000]`"""
     budgets: tuple[Budget, ...] = ()
-    """label budgets beside all labels: counts, or shares below 1"""
+    """label budgets to compare in addition to all labels: counts, or shares below 1"""
     labels: Annotated[int, Field(ge=1)] | None = None
-    """what "all labels" means here, if the target is to be taken for one that has no more; what it lends others stays whole"""
-    source_tasks: tuple[str, ...] = ()
-    """source targets that stand, each in a recipe of its own, where a recipe says `other`; empty: all that a pair lends"""
+    """maximum number of labels, to treat the target as a smaller one; as a source task it keeps all of its labels"""
+    lenders: tuple[str, ...] = ()
+    """source tasks to put in place of `other`, each in its own recipe; empty: all that a pair declares for the target"""
     seeds: Annotated[int, Field(ge=3)] = 3
+    """number of seeds per recipe"""
     trials: Annotated[int, Field(ge=1)] = 1
-    """settings of rate and epochs tried for each recipe, its own among them; validation chooses"""
+    """number of hyperparameter settings (learning rate, epochs) to try for each recipe, its own included; validation chooses"""
     halving: Annotated[int, Field(ge=0)] = 0
-    """successive halving: the factor by which each rung thins the field out (3 is usual); 0: nobody is dropped"""
+    """reduction factor of successive halving (usually 3); 0: keep all recipes"""
     compute: Literal["declared", "equal"] = "declared"
-    """equal: cheaper recipes train for more epochs, until all have cost as many FLOPs as the dearest"""
+    """equal: train cheaper recipes for more epochs, until all cost as many FLOPs as the most expensive recipe"""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """stop before what would exceed this time"""
+    """time limit; models that would exceed it are not built"""
     flops: Annotated[float, Field(gt=0)] | None = None
-    """stop before what would exceed this much training"""
+    """limit of training FLOPs; models that would exceed it are not built"""
 
     @model_validator(mode="before")
     @classmethod
@@ -53,12 +54,15 @@ class Comparison(BaseModel):
     @classmethod
     def _halves(cls, factor: int) -> int:
         if factor == 1:
-            raise ValueError("halving: a factor of 1 drops nobody; use 0, or 2 and more")
+            raise ValueError("halving: a factor of 1 drops no recipe; use 0, or 2 and more")
         return factor
 
     def counts(self, rows: int, fewest: int = 1) -> tuple[int, ...]:
-        """Budgets in examples, ascending, all of the `rows` last. It takes `fewest` to show every label: a share means at least as
-        many. Raises InputError on a count that is fewer, or more than there are."""
+        """Label budgets as numbers of examples, ascending; the last is all `rows`, or `labels` if set.
+
+        `fewest` is the number of examples needed to contain every label once. A share is rounded up to at least `fewest`. Raises
+        InputError on a count below `fewest` or above `rows`.
+        """
         if self.labels is not None and self.labels > rows:
             what = f"{self.labels} labels are more than the {rows} of the training split"
             raise InputError("labels", what, "Ask for fewer, or leave it out")
@@ -69,13 +73,13 @@ class Comparison(BaseModel):
             what = f"{too_many[0]} labels are more than the {rows} of the training split"
             raise InputError("budgets", what, "Ask for fewer, or for shares below 1")
         if min(wanted) < fewest:
-            what = f"a budget of {min(wanted)} labels cannot show each of {fewest} labels once"
+            what = f"a budget of {min(wanted)} labels cannot contain each of {fewest} labels once"
             raise InputError("budgets", what, f"Ask for {fewest} or more")
         return tuple(sorted(wanted))
 
 
 def variants(recipes: Mapping[str, Recipe], vary: Mapping[str, tuple[Any, ...]]) -> dict[str, Recipe]:
-    """Every recipe with every value of every varied path; the recipes themselves where nothing is varied."""
+    """Every recipe with every combination of the varied values, by name; the recipes unchanged if `vary` is empty."""
     made = dict(recipes)
     for path, values in vary.items():
         made = {
@@ -86,8 +90,8 @@ def variants(recipes: Mapping[str, Recipe], vary: Mapping[str, tuple[Any, ...]])
     return made
 
 
-def from_source_tasks(recipes: Mapping[str, Recipe], source_tasks: Sequence[str]) -> dict[str, Recipe]:
-    """Every recipe that says `other` once with each lender in its place, as `NAME from LENDER`; the rest as they are."""
+def from_lenders(recipes: Mapping[str, Recipe], lenders: Sequence[str]) -> dict[str, Recipe]:
+    """Replace `other` in each recipe by each source task, as `NAME from SOURCE`. Recipes without `other` are kept unchanged."""
     made = {}
     for name, recipe in recipes.items():
         if OTHER not in recipe.source_task_names():
@@ -100,8 +104,8 @@ def from_source_tasks(recipes: Mapping[str, Recipe], source_tasks: Sequence[str]
     return made
 
 
-def _replaced(value: Any, source_task: str) -> Any:
-    """A recipe as plain values with a lender for `other`, wherever lenders are named."""
+def _replaced(value: Any, lender: str) -> Any:
+    """A dumped recipe with a source task in place of `other`, in all nested fields."""
     if not isinstance(value, dict):
         return [_replaced(one, source_task) for one in value] if isinstance(value, list) else value
     named = {"source_task": source_task, "source_tasks": [source_task]}
@@ -114,7 +118,7 @@ def _replaced(value: Any, source_task: str) -> Any:
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any], who: str) -> Recipe:
-    """A recipe with other values at some paths. Raises InputError where there is no such path or value."""
+    """A copy of a recipe with other values at some paths. Raises InputError on an unknown path or an invalid value."""
     whole = recipe.model_dump(mode="json")
     for path, value in changes.items():
         *parents, last = present_name(path).split(".")
@@ -131,7 +135,8 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], who: str) -> Recipe:
 
 
 def _into(place: Any, part: str, who: str, path: str) -> Any:
+    """One item of a list or a mapping by the next part of a path."""
     try:
         return place[int(part)] if isinstance(place, list) else place[part]
     except (KeyError, IndexError, ValueError, TypeError):
-        raise InputError(who, f"there is no {path!r} in it", "Leave the recipe out, or vary something else") from None
+        raise InputError(who, f"it has no field {path!r}", "Leave the recipe out, or vary another field") from None

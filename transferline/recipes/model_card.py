@@ -1,4 +1,4 @@
-"""The model card that travels with a registered version."""
+"""The model card of a registered model version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transferline.recipes.chain import Chain
 
 
 def model_card(chain: Chain, role: str, key: str, lineage: Mapping[str, Any], report: Report, verdict: Verdict) -> str:
-    """Markdown: what the model is, what it was made from, how it did, and what was decided."""
+    """Markdown with the model's origin, its scores, the verdict and its limits."""
     step = chain.step(key)
     data = "\n".join(f"- {name}: md5 `{md5}`" for name, md5 in lineage.get("data", {}).items())
     labels = f" Labels: {', '.join(report.classes)}." if report.classes else ""
@@ -28,7 +28,7 @@ A model for a target of kind {report.kind}, {role} of recipe `{chain.recipe}`.{l
 {data}
 
 ## How it did
-{report.rows} test examples, {report.looks} models scored on this test so far, 95 % intervals.
+{report.rows} test examples, {report.looks} models evaluated on this test so far, 95 % intervals.
 
 {scores_table(report)}
 
@@ -38,6 +38,6 @@ A model for a target of kind {report.kind}, {role} of recipe `{chain.recipe}`.{l
 {chr(10).join("- " + reason for reason in verdict.reasons)}
 
 ## Limits
-Scores hold for texts like those of the test. The test was never trained on: the leak gate removed exact and near copies.
-Probabilities are as calibrated as the table says, and no more.
+The scores apply to texts like those of the test. No test example was trained on: the leak gate removed exact and near duplicates.
+The table gives the calibration of the probabilities.
 """

@@ -1,4 +1,4 @@
-"""params.yaml: the one file a user edits. Read, checked, and refused with the place of the mistake."""
+"""params.yaml, the file that users edit: read it and check it. Errors name the entry to correct."""
 
 from __future__ import annotations
 
@@ -15,45 +15,48 @@ from transferline.recipes.comparison import Comparison
 from transferline.recipes.recipe import OTHER, Recipe
 from transferline.recipes.registry import Base
 
-AUTO = "auto"  # instead of a recipe: the one that the last comparison decided for
+AUTO = "auto"  # in place of a recipe: the winner of the last comparison
 Declared = TypeVar("Declared")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Watch(BaseModel):
-    """How the incoming, unlabelled stream of a target is watched for drift."""
+    """Drift monitoring of a target's incoming, unlabelled texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     stream: str
     """file or folder of incoming texts; .csv, .jsonl, .parquet or .txt"""
     text: str = "text"
-    """column of the text"""
+    """name of the text column"""
     threshold: Annotated[float, Field(gt=0, le=2)] = 0.5
-    """proxy A-distance (0 to 2) above which the stream counts as drifted"""
+    """proxy A-distance (0 to 2) above which drift is reported"""
     cron: str | None = None
+    """when to check for drift"""
     timezone: str = "UTC"
+    """time zone of `cron`"""
     retrain: bool = False
-    """whether a drift alarm starts a retrain by itself"""
+    """whether a drift alarm starts a retrain automatically"""
 
 
 class Operation(BaseModel):
-    """How one target is run unattended. Changes no key and touches no data."""
+    """Scheduled operation of one target. Does not affect keys or data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     cron: str | None = None
     """when to retrain"""
     timezone: str = "UTC"
+    """time zone of `cron`"""
     recipe: str | None = None
-    """for scheduled retrains; the target's own where left out"""
+    """recipe of scheduled retrains; default: the target's own recipe"""
     approval: bool = False
-    """a person must agree before the champion alias moves"""
+    """whether a person must approve before the champion alias moves"""
     watch: Watch | None = None
 
 
 class Params(BaseModel):
-    """Everything that is declared: where data comes from, what it is for, and how models are made."""
+    """The contents of params.yaml: data sources, domains, targets, bases, recipes, comparisons and schedules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -62,36 +65,37 @@ class Params(BaseModel):
     domains: dict[str, DomainSpec]
     targets: dict[str, TargetSpec]
     pairs: dict[str, PairSpec]  # {} where there are none: dvc.yaml reads the block too
-    """what targets may learn from each other"""
+    """which target may use which other target as a source task"""
     bases: dict[str, Base]
     recipes: dict[str, Recipe]
     audits: dict[str, AuditSpec] = {}
-    """paired sentences by which `transferline audit` looks for bias"""
+    """paired sentences with which `transferline audit` tests for bias"""
     comparisons: dict[str, Comparison] = {}
-    """questions that `transferline compare` asks of a target; `default` is asked where none is named"""
+    """comparisons that `transferline compare` can run; `default` is run if none is named"""
     operations: dict[str, Operation] = {}
-    """target -> how it is run unattended"""
+    """target -> its schedules"""
     notify: tuple[str, ...] = ()
-    """Prefect notification blocks, `type/name`, that are told of verdicts, failures and drift"""
+    """Prefect notification blocks, `type/name`, that receive verdicts, failures and drift alarms"""
 
     def target(self, name: str) -> TargetSpec:
         return _named(self.targets, name, "target")
 
-    def pair(self, source_task: str, target: str) -> str:
-        """The name of the pair in which a target lends to another. Raises InputError where none is declared."""
-        if source_task == OTHER:
-            mend = "Ask for it by `transferline compare` or `matrix`, or name a target in the recipe"
-            raise InputError(f"target {target!r}", "the recipe says `other` and means no target of its own", mend)
+    def pair(self, lender: str, target: str) -> str:
+        """The name of the pair that makes `lender` a source task of `target`. Raises InputError if no pair does."""
+        if lender == OTHER:
+            mend = "Run it with `transferline compare` or `transferline matrix`, or name a source task in the recipe"
+            raise InputError(f"target {target!r}", "the recipe's source task is `other`, which names no target", mend)
         for name, pair in self.pairs.items():
             if (pair.source_task, pair.learner) == (source_task, target):
                 return name
-        places = [f"{self.target(name).domain}/{name}" for name in (source_task, target)]
+        # pairs name their sides as domain/target
+        places = [f"{self.target(name).domain}/{name}" for name in (lender, target)]
         mend = f"Declare it under `pairs` in params.yaml: {{source: {places[0]}, target: {places[1]}}}"
-        raise InputError(f"target {target!r}", f"no pair lets it learn from {source_task!r}", mend)
+        raise InputError(f"target {target!r}", f"no pair declares {lender!r} as its source task", mend)
 
-    def source_tasks(self, target: str, alike: bool = False) -> list[str]:
-        """The targets that pairs lend to a target, each once; `alike`: those with its own input space."""
-        found = dict.fromkeys(pair.source_task for pair in self.pairs.values() if pair.learner == target)
+    def lenders(self, target: str, alike: bool = False) -> list[str]:
+        """The source tasks that pairs declare for a target; with `alike`, only those with the same input space."""
+        found = dict.fromkeys(pair.lender for pair in self.pairs.values() if pair.learner == target)
         space = self.target(target).space
         return [name for name in found if not alike or self.target(name).space == space]
 
@@ -111,13 +115,13 @@ class Params(BaseModel):
 
 
 def load_params(path: Path) -> Params:
-    """Params of a file; InputError with file, place and mend where it is wrong."""
+    """Read and check params.yaml. Raises InputError with the file, the entry and a correction."""
     try:
         declared = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(path, "there is no such file", "Run from the project's folder") from None
     except yaml.YAMLError as error:
-        raise InputError(path, f"not YAML ({str(error).splitlines()[-1].strip()})", "Mend the file") from error
+        raise InputError(path, f"not YAML ({str(error).splitlines()[-1].strip()})", "Correct the file") from error
     try:
         params = Params.model_validate(declared)
     except ValidationError as error:
@@ -128,16 +132,18 @@ def load_params(path: Path) -> Params:
 
 def _explain(error: ValidationError) -> tuple[str, str]:
     lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-    return "; ".join(lines), "Correct these entries; docs/reference.md lists what each block may say"
+    return "; ".join(lines), "Correct these entries; docs/reference.md lists the fields of each block"
 
 
 def _check_references(path: Path, params: Params) -> None:
     for block in ("sources", "domains", "targets", "pairs", "bases", "recipes", "comparisons"):
         for name in getattr(params, block):
             if (block, name) in (("recipes", "own"), ("recipes", AUTO), ("targets", OTHER)):
-                raise InputError(f"{path}, {block}", f"{name!r} means something else", "Give it another name")
+                raise InputError(f"{path}, {block}", f"{name!r} is a reserved name", "Give it another name")
             if not _NAME.fullmatch(name):  # names become folders, model names, and words of a shell command
-                raise InputError(f"{path}, {block}", f"{name!r} is no name", "Use letters, digits, - and _ only")
+                raise InputError(
+                    f"{path}, {block}", f"{name!r} is not a valid name", "Use letters, digits, - and _ only"
+                )
     for name, target in params.targets.items():
         if target.recipe not in (AUTO, *params.recipes):
             _refuse(path, f"targets.{name}.recipe", target.recipe, params.recipes)

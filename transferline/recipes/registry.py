@@ -1,4 +1,4 @@
-"""Every method by name, and the types by which params.yaml chooses among them."""
+"""The registry of all methods by name, and the union types with which params.yaml selects one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     Instances = Stage
     Tuning = Stage
 else:
-    # unions made at run time: pydantic then says which field of which method is wrong
+    # discriminated unions, so that pydantic's errors name the field and the method
     Base = Annotated[reduce(or_, BASES), Field(discriminator="method")]
     Adaptation = Annotated[reduce(or_, ADAPTING.values()), Field(discriminator="method")]
     Instances = Annotated[reduce(or_, INSTANCES.values()), Field(discriminator="method")]
@@ -65,6 +65,6 @@ _CHOICES: Mapping[StageKind, Any] = {
 
 
 def read_stage(kind: StageKind, declared: Mapping[str, Any]) -> Stage:
-    """The stage that `stage.model_dump(mode="json")` described. Raises ValidationError on what is none."""
+    """Load a stage from the output of `stage.model_dump(mode="json")`. Raises ValidationError if it is not a valid stage."""
     reader: TypeAdapter[Any] = TypeAdapter(_CHOICES[kind])
     return reader.validate_python(declared)

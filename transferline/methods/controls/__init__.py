@@ -1,1 +1,1 @@
-"""No-transfer controls: what the target's labels alone are worth. Every retrain builds them."""
+"""No-transfer controls: baselines that use the target's labels only. Every retrain builds them."""

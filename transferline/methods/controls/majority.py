@@ -1,7 +1,7 @@
-"""The control that looks at no text: what one would say without reading.
+"""Majority-class baseline: a constant prediction that ignores the text.
 
-The most frequent label (with the labels' shares as its probabilities), the labels that most examples have, the mean number,
-no span at all, or the most frequent text.
+It predicts by kind of target: the most frequent label (with label frequencies as probabilities), the labels that more than half
+of the examples have, the mean number, no spans, or the most frequent text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transferline.targets import target_of
 
 
 class Majority(Stage):
-    """One answer to everything, learnt from the training labels."""
+    """Predict one constant, taken from the training labels, for every example."""
 
     kind: ClassVar[StageKind] = "control"
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
@@ -58,14 +58,14 @@ def _constant(kind: str, y_true: np.ndarray, labels: int) -> np.ndarray:
 
 def _hits(kind: str, answer: np.ndarray, y_true: np.ndarray) -> float:
     if kind == "regression":
-        return 0.0  # the mean explains nothing of the variance
+        return 0.0  # R2 of predicting the mean
     if kind == "multi-label":
         return float(((answer >= 0.5) == y_true).all(axis=1).mean())
     return float((y_true == answer.argmax()).mean())
 
 
 def answer_constant(saved: dict[str, Any], answer: np.ndarray, records: list[dict]) -> np.ndarray:
-    """The one answer, for each record, in the form of its kind's predictions."""
+    """Repeat the constant prediction for each record, in the form of the target's kind."""
     count = len(records)
     if saved["kind"] == "generation":
         return objects([saved["text"]] * count)

@@ -1,4 +1,4 @@
-"""Generation without transfer: the answer that the most similar source of training had (TF-IDF, cosine)."""
+"""Generation control: return the target text of the most similar training text (TF-IDF, cosine)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from transferline.methods.controls.saved import save_control
 
 
 def fit_nearest(train: Sequence[dict], out: Path) -> dict[str, float]:
-    """There is nothing to fit: sources and targets of training are kept."""
+    """Save the training texts with their target texts; nothing is fitted."""
     saved = {"kind": "generation", "sources": [r["text"] for r in train], "targets": [r["target"] for r in train]}
     save_control(out, saved, {"rows": np.array([len(train)])})
     return {"score": 0.0, "rows": float(len(train))}
 
 
 def answer_nearest(saved: dict[str, Any], records: Sequence[dict]) -> list[str]:
-    """For each record the target of the training source nearest to it."""
+    """The target text of each record's nearest training text."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.neighbors import NearestNeighbors
 

@@ -1,4 +1,4 @@
-"""How a control is kept: what it knows as JSON, its numbers as safetensors."""
+"""Save and load controls: settings and vocabulary as JSON, arrays as safetensors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ ARRAYS = "tfidf.safetensors"
 
 
 def save_control(out: Path, saved: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a control to the folder `out`."""
     from safetensors.numpy import save_file
 
     (out / MODEL).write_text(json.dumps(saved, sort_keys=True, ensure_ascii=False), encoding="utf-8")
@@ -21,6 +22,7 @@ def save_control(out: Path, saved: Mapping[str, Any], arrays: Mapping[str, np.nd
 
 
 def load_control(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The JSON values and the arrays of a saved control."""
     from safetensors.numpy import load_file
 
     return json.loads((folder / MODEL).read_text(encoding="utf-8")), load_file(folder / ARRAYS)

@@ -1,6 +1,6 @@
-"""From scratch: the same architecture and the same training, without any pretrained weight.
+"""From-scratch control: the same architecture and training with random initialisation.
 
-What it scores is what the labels alone are worth to this network; what a pretrained one scores above it is transfer.
+Its score shows how much this network learns from the labels alone. The pretrained model's gain over it is the effect of transfer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from transferline.methods.parameter.full import Full
 
 
 class Scratch(Stage):
-    """Random weights in the shape of the base, tuned like the challenger (a probe: by full fine-tuning)."""
+    """Train the base's architecture from random weights like the challenger; instead of a probe, by full fine-tuning."""
 
     kind: ClassVar[StageKind] = "control"
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")

@@ -1,9 +1,8 @@
-"""TF-IDF and a linear model: the control without any neural network, and often a hard one to beat.
+"""TF-IDF control: a linear model on TF-IDF features. Often a strong baseline.
 
-Word unigrams and bigrams, sublinear counts; the strength of regularisation is chosen on validation. Words are tagged from a
-window around them (windows.py), texts are answered by the nearest one of training (nearest.py), and rows of a feature
-matrix go to the linear model as they are: for each kind of target what one would do without transfer. Saved as JSON and
-safetensors, never as a pickle.
+Features are word unigrams and bigrams with sublinear counts. Validation chooses the regularisation strength. Other kinds of
+targets get their usual baseline: tagging uses a window around each word (word_windows.py), generation the nearest training text
+(nearest_answer.py), and feature matrices go to the linear model directly. Saved as JSON and safetensors, never as a pickle.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from transferline.targets.sequence import SequenceTarget
 
 
 class Tfidf(Stage):
-    """TF-IDF features and a linear model on the target's training split."""
+    """Fit a linear model on TF-IDF features of the target's training split."""
 
     kind: ClassVar[StageKind] = "control"
     version: ClassVar[int] = 2  # every kind of target; two labels have two rows of weights
@@ -74,7 +73,7 @@ class Tfidf(Stage):
 
 
 def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
-    """What a saved control says of records, beside their truth."""
+    """Predictions of a saved control for records, with the records' labels."""
     saved, arrays = load_control(folder)
     kind: TargetKind = saved["kind"]
     ids = tuple(record["id"] for record in records)
@@ -99,7 +98,7 @@ def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
 
 
 def _answers(saved: dict[str, Any], arrays: dict[str, Any], records: Sequence[dict]) -> Sequence[Any]:
-    """Tags or texts."""
+    """Predicted tags (tagging) or texts (generation) of each record."""
     if saved.get("constant"):
         return list(answer_constant(saved, arrays["answer"], list(records)))
     return tag_windows(saved, arrays, records) if saved["kind"] == "tokens" else answer_nearest(saved, records)
@@ -110,7 +109,7 @@ def _texts_of(record: dict) -> list[str]:
 
 
 def _features(vectorizer: Any, records: Sequence[dict]) -> Any:
-    """TF-IDF of texts; of pairs both sides, how far apart they are, and what they share."""
+    """TF-IDF of texts. For pairs: both sides, their absolute difference, their product, and their cosine."""
     from scipy.sparse import csr_matrix, hstack
 
     one = vectorizer.transform([record["text"] for record in records])
@@ -123,7 +122,7 @@ def _features(vectorizer: Any, records: Sequence[dict]) -> Any:
 
 
 def _fitted(records: Sequence[dict]) -> Any:
-    """What turns records like these into columns."""
+    """A vectorizer fitted on records: `Columns` for feature matrices, TF-IDF for texts."""
     width = features_of(records[0])
     if width is not None:
         return Columns.of(records, width)
@@ -131,7 +130,7 @@ def _fitted(records: Sequence[dict]) -> Any:
 
 
 class Columns:
-    """The counterpart of TF-IDF for rows of a feature matrix: each column over its largest absolute value in training."""
+    """Scale each column of a feature matrix by its largest absolute value in training."""
 
     def __init__(self, units: np.ndarray) -> None:
         self.units = units
@@ -142,7 +141,7 @@ class Columns:
         return cls(np.where(largest > 0, largest, 1.0).astype(np.float64))
 
     def transform(self, texts: Sequence[str]) -> Any:
-        """Sparse columns in their units, (texts, width)."""
+        """Scaled columns as a sparse matrix (texts, width)."""
         from scipy.sparse import diags
 
         return (sparse(texts, len(self.units)) @ diags(1 / self.units)).tocsr()

@@ -1,4 +1,4 @@
-"""Tagging without transfer: logistic regression on a word, its shape, its ends, and its neighbours."""
+"""Tagging control: logistic regression on each word, its shape, its prefix and suffix, and its neighbours."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from transferline.methods.parameter.linear import coefficients, fit_linear
 OUTSIDE = "O"
 
 
-def fit_windows(train: Sequence[dict], validation: Sequence[dict], Cs: Iterable[float], work: Work) -> dict[str, float]:
-    """Fit and save; the strength is chosen by the share of right tags on validation."""
+def fit_windows(
+    train: Sequence[dict], validation: Sequence[dict], strengths: Iterable[float], work: Work
+) -> dict[str, float]:
+    """Fit and save the control. Tag accuracy on validation chooses the regularisation strength C."""
     from sklearn.feature_extraction import DictVectorizer
 
     types = sorted({tag[2:] for row in train for tag in row["label"] if tag != OUTSIDE})
@@ -43,7 +45,7 @@ def fit_windows(train: Sequence[dict], validation: Sequence[dict], Cs: Iterable[
 
 
 def tag_windows(saved: dict[str, Any], arrays: dict[str, np.ndarray], records: Sequence[dict]) -> list[tuple[str, ...]]:
-    """The tags that a saved control gives to each word."""
+    """Tags that a saved control predicts for each word of each record."""
     from sklearn.feature_extraction import DictVectorizer
 
     vectorizer = DictVectorizer()

@@ -1,4 +1,4 @@
-"""Feature transfer: a representation is carried over, and a new model learns on it. One file each, one line each."""
+"""Feature transfer: methods that reuse or align representations. One file per method, one import per file."""
 
 from transferline.core.stage import methods_in
 from transferline.methods.feature.common_space import CommonSpace

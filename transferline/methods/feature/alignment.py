@@ -1,8 +1,8 @@
-"""What methods share that align source and target while they fine-tune: one network reads batches of both, and a distance
-between what their features say is part of the loss.
+"""Base class of methods that align source and target features during fine-tuning.
 
-The features are what the head's last layer receives. A distance needs the whole batch, so the runtime's micro-batches are not
-used here. The source's examples come in a row of shuffled epochs that depends on (seed, step) alone.
+One network reads batches of both, and a distance between their features is added to the loss. The features are the inputs of
+the head's last layer. A distance needs the full batch, so the runtime's micro-batches are not used. Source examples are read in
+shuffled epochs, and their order depends on (seed, step) only.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from transferline.training.gradients import accumulate
 if TYPE_CHECKING:
     import torch
 
-SOURCE_SPLITS = "lent_"  # begins the names of a batch's source part
+LENT = "lent_"  # prefix of the names of source tensors in a batch
 
 
 class Aligned(FineTuning):
-    """Base of the methods that make source and target features alike while the labels are learnt."""
+    """Base class of methods that align source and target features while they train on the labels."""
 
     transfer: ClassVar[Transfer] = "feature"
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
 
-    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
-    """targets of params.yaml whose examples are learnt beside this one's"""
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """source tasks: targets of params.yaml whose labelled examples are trained on as well"""
     weight: Annotated[float, Field(ge=0)] = 1.0
-    """of the distance between source and target features in the loss"""
+    """weight in the loss of the distance between source and target features"""
     target_labels: bool = True
-    """off: the target's training labels are not learnt from, its texts only aligned with (unsupervised adaptation)"""
+    """false: use the target's texts for alignment only, without their labels (unsupervised domain adaptation)"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
@@ -53,10 +53,13 @@ class Aligned(FineTuning):
 
     @abstractmethod
     def distance(self, source: torch.Tensor, target: torch.Tensor, extra: Any, done: float) -> torch.Tensor:
-        """How far apart two batches of features (n, width), (m, width) are, a scalar; `done` is the share of the steps."""
+        """Distance between two batches of features (n, width) and (m, width), a scalar.
+
+        `extra` is the network that `extra` returned, `done` the share of training steps already done (0 to 1).
+        """
 
     def extra(self, width: int) -> Any:
-        """A network that the distance learns with, or None."""
+        """A network that is trained with the distance, such as a domain classifier, or None."""
         return None
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
@@ -70,10 +73,10 @@ class Aligned(FineTuning):
 
 
 class AlignedLearner(TuningLearner):
-    """Batches of the target and of all sources side by side through one network."""
+    """Learner that reads a batch of the target and a batch of the sources with one network."""
 
     method: Aligned
-    whole = True  # a distance needs the batch as it is
+    whole = True  # the distance needs the full batch, not micro-batches
 
     def __init__(
         self,
@@ -144,6 +147,7 @@ class AlignedLearner(TuningLearner):
 
     def _read(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (n, width) and the loss of a labelled batch."""
+        # a hook reads the inputs of the last layer without knowledge of the head's architecture
         seen: list[torch.Tensor] = []
         hook = output_layer(self.network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         try:

@@ -1,8 +1,8 @@
-"""A common space for sources and a target that do not share their features: other columns, or a matrix and texts.
+"""Heterogeneous transfer by a common space: sources and target may have different columns, or one may be a matrix and one text.
 
-Wang & Mahadevan, "Heterogeneous Domain Adaptation using Manifold Alignment" (2011), section 3: a linear map for each side, so that
-examples of one label come together whatever side they are from, examples of different labels come apart, and neighbours on
-one side stay neighbours. A generalised eigenvalue problem; the labels are what the sides have in common.
+Wang & Mahadevan, "Heterogeneous Domain Adaptation using Manifold Alignment" (2011), section 3. Each side gets a linear map, so
+that examples with the same label are near each other on all sides, examples with different labels are far apart, and neighbours
+within a side stay neighbours. The maps solve a generalised eigenvalue problem. The sides need the same labels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transferline.targets import Target
 
 
 class CommonSpace(Meeting):
-    """Rows of another matrix and the target's frozen features, mapped to a space that they share, and a linear model."""
+    """Map source rows and the target's frozen features to a common space, and fit a linear model there."""
 
     source: ClassVar[str] = "Wang & Mahadevan 2011, section 3"
     needs: ClassVar[tuple[Need, ...]] = ("same labels",)
@@ -35,14 +35,15 @@ class CommonSpace(Meeting):
 
     method: Literal["common-space"] = "common-space"  # type: ignore[assignment]
     dimensions: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4, 8, 16)
-    """of the common space, of which validation chooses; labels span one less than there are of them, and more are never used"""
+    """dimensions of the common space to try; validation chooses. At most the number of labels minus one is used"""
     components: Annotated[int, Field(ge=1)] = 100
-    """principal components of each side that the maps start from"""
+    """number of principal components of each side that the maps start from"""
     ridge: Annotated[float, Field(gt=0)] = 0.3
-    """added to what is brought together and apart, in units of their mean variance: few labels overfit their map"""
+    """ridge added to both scatter matrices, in units of their mean variance; it prevents overfitting with few labels"""
     topology: Annotated[float, Field(ge=0)] = 0.1
-    """how much neighbours are to stay neighbours, beside the labels' pull"""
+    """weight of keeping neighbours together, relative to keeping examples with the same label together"""
     neighbours: Annotated[int, Field(ge=1)] = 5
+    """number of nearest neighbours in the graph of each side"""
 
     def source_rows(
         self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work
@@ -55,12 +56,12 @@ class CommonSpace(Meeting):
         path = work.data[f"{name}/train"]
         records = read_jsonl(path)
         width = features_of(records[0])
-        if width == (tokenizer.width if isinstance(tokenizer, Rows) else None):  # what the base reads, it reads
+        if width == (tokenizer.width if isinstance(tokenizer, Rows) else None):  # the base can read these rows
             part = target.examples(path, tokenizer, reading)
             return SourceFeatures(target.features(model, part), part.y_true)
         if width is None:
             mend = "Let the matrix be the source and the texts the target"
-            raise InputError(f"method 'common-space', source {name!r}", "its texts have no features of their own", mend)
+            raise InputError(f"method 'common-space', source {name!r}", "it has texts, not a feature matrix", mend)
         rows = sparse([record["text"] for record in records], width).toarray().astype(np.float64)
         return SourceFeatures(rows, np.asarray(target.truth_of(records)))
 
@@ -76,9 +77,10 @@ class CommonSpace(Meeting):
 def common_space(
     sides: Sequence[SourceFeatures], dimensions: int, components: int, ridge: float, topology: float, neighbours: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each side its middle (width,) and its map (width, k) to the common space; every side counts the same in total."""
+    """The mean (width,) and the map (width, k) to the common space of each side. All sides have the same total weight."""
     from scipy.linalg import block_diag, eigh
 
+    # principal components first: the eigenvalue problem then has `components` rows for each side instead of its width
     started = [_components(side.features, components) for side in sides]
     reduced = [(side.features - middle) @ axes for side, (middle, axes) in zip(sides, started, strict=True)]
     same, other = _scatter(reduced, [side.y_true for side in sides])
@@ -95,7 +97,7 @@ def common_space(
 
 
 def _components(points: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Middle, and the first principal axes (width, k) in units of the side's spread."""
+    """The mean (width,) and the first principal axes (width, k), divided by the side's standard deviation."""
     middle = points.mean(axis=0)
     _, values, axes = np.linalg.svd(points - middle, full_matrices=False)
     k = max(1, min(most, int((values > 1e-6 * values[0]).sum()) if len(values) else 1))
@@ -103,9 +105,10 @@ def _components(points: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scatter(sides: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Z L Z' of the pairs with the same label and of those with different ones (the paper's L_s and L_d), over all sides.
+    """Scatter matrices Z L Z' of pairs with the same label and of pairs with different labels (the paper's L_s and L_d).
 
-    Weights of a pair multiply; each side's sum to one. Only sums over labels are needed, never a matrix of all pairs.
+    Pairs are taken over all sides. The weight of a pair is the product of its examples' weights, which sum to one on each side.
+    Sums over labels are enough, so no matrix of all pairs is built.
     """
     starts = np.cumsum([0, *(points.shape[1] for points in sides)])
     width = int(starts[-1])
@@ -121,14 +124,14 @@ def _scatter(sides: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tuple
             squares[label][place, place] += chosen.T @ chosen / len(points)
     total = sum(mass.values())
     inner = np.sum([np.outer(one, one) for one in sums.values()], axis=0)
-    whole = np.sum(list(sums.values()), axis=0)
+    overall = np.sum(list(sums.values()), axis=0)
     near = np.sum([mass[label] * squares[label] for label in labels], axis=0)
     far = np.sum([(total - mass[label]) * squares[label] for label in labels], axis=0)
-    return near - inner, far - (np.outer(whole, whole) - inner)
+    return near - inner, far - (np.outer(overall, overall) - inner)
 
 
 def _neighbourhood(points: np.ndarray, k: int) -> np.ndarray:
-    """X' L X of the graph of nearest neighbours, per example."""
+    """X' L X with the Laplacian L of the graph of nearest neighbours, divided by the number of examples."""
     from scipy.sparse.csgraph import laplacian
     from sklearn.neighbors import kneighbors_graph
 

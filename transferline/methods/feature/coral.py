@@ -1,7 +1,7 @@
-"""CORAL: the source's features are re-coloured so that their covariance is the target's, then a linear model learns on them.
+"""CORAL: align the covariance of source features with the target's, then fit a linear model on both.
 
-Sun, Feng & Saenko, "Return of Frustratingly Easy Domain Adaptation" (2016), algorithm 1: whiten the source, colour it like the
-target. Features are centred on either side.
+Sun, Feng & Saenko, "Return of Frustratingly Easy Domain Adaptation" (2016), algorithm 1: whiten the source features, then
+re-colour them with the target's covariance. Features are centred on each side.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transferline.targets import Target
 
 
 class Coral(Meeting):
-    """Frozen features of the sources, aligned with the target's to second order, and a linear model."""
+    """Fit a linear model on frozen features, the sources' aligned with the target's mean and covariance."""
 
     source: ClassVar[str] = "Sun et al. 2016, algorithm 1"
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
@@ -28,9 +28,9 @@ class Coral(Meeting):
 
     method: Literal["coral"] = "coral"  # type: ignore[assignment]
     ridge: Annotated[float, Field(gt=0)] = 0.1
-    """added to both covariances, in units of the features' mean variance"""
+    """ridge added to both covariances, in units of the mean variance of the features"""
     align: Literal["covariance", "nothing"] = "covariance"
-    """nothing: the sources' features as they are, which is what the paper calls no adaptation"""
+    """nothing: use source features unchanged (the paper's "no adaptation")"""
 
     def source_rows(
         self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work
@@ -46,7 +46,7 @@ class Coral(Meeting):
 
 
 def coral(source: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
-    """Source features (n, d) with the mean and, up to the ridge, the covariance of the target's (m, d)."""
+    """Align source features (n, d) with target features (m, d): same mean and, up to the ridge, same covariance."""
     scale = float(np.mean([side.var(axis=0).mean() for side in (source, target)])) or 1.0
     covariances = [np.cov(side, rowvar=False) + ridge * scale * np.eye(side.shape[1]) for side in (source, target)]
     mapping = power(covariances[0], -0.5) @ power(covariances[1], 0.5)
@@ -54,6 +54,6 @@ def coral(source: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
 
 
 def power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
-    """A power of a symmetric positive definite matrix."""
+    """Power of a symmetric positive definite matrix, by its eigenvalues."""
     values, vectors = np.linalg.eigh(np.atleast_2d(symmetric))
     return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T

@@ -1,8 +1,8 @@
-"""Domain-adversarial training: features from which a classifier cannot tell source from target.
+"""DANN: domain-adversarial training, for features that do not reveal the domain.
 
-Ganin et al., "Domain-Adversarial Training of Neural Networks" (2016), section 4: a domain classifier learns on the features, and
-its gradient reaches the encoder reversed. The reversal grows from 0 to 1 as 2 / (1 + exp(-10 p)) - 1 over the training (section
-5.2.2), so that noise at the start does no harm.
+Ganin et al., "Domain-Adversarial Training of Neural Networks" (2016), section 4: a domain classifier is trained on the features,
+and its gradient is reversed before it reaches the encoder. The factor of the reversed gradient grows from 0 to 1 as
+2 / (1 + exp(-10 p)) - 1 over training (section 5.2.2), because the classifier's gradients are noise at the start.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Dann(Aligned):
-    """Fine-tune on source and target with features that hide the domain."""
+    """Fine-tune on source and target against a domain classifier."""
 
     source: ClassVar[str] = "Ganin et al. 2016, section 4"
 
     method: Literal["dann"] = "dann"
     hidden: Annotated[int, Field(ge=1)] = 100
-    """width of the domain classifier"""
+    """hidden width of the domain classifier"""
 
     def extra(self, width: int) -> Any:
         import torch
@@ -38,15 +38,16 @@ class Dann(Aligned):
 
         features = reversed_gradient(torch.cat([source, target]), reversal(done))
         domain = torch.tensor([0] * len(source) + [1] * len(target), device=source.device)
+        # weights by domain: both count the same in a batch with unequal numbers of examples
         share = torch.tensor([1 / len(source), 1 / len(target)], device=source.device)
         return torch.nn.functional.cross_entropy(extra(features), domain, weight=share)
 
 
 def reversal(done: float) -> float:
-    """Strength of the reversed gradient when a share of the training is done."""
+    """Factor of the reversed gradient, from the share of training steps done."""
     return 2 / (1 + math.exp(-10 * done)) - 1
 
 
-def reversed_gradient(features: torch.Tensor, C: float) -> torch.Tensor:
-    """The features as they are; their gradient comes back times -strength."""
-    return features.detach() * (1 + C) - features * C
+def reversed_gradient(features: torch.Tensor, strength: float) -> torch.Tensor:
+    """Return the features unchanged, and multiply their gradient by -strength in the backward pass."""
+    return features.detach() * (1 + strength) - features * strength

@@ -1,7 +1,7 @@
-"""Feature extraction from any layers: pooled by the mean, set side by side, under a linear model.
+"""Feature extraction: mean-pool and concatenate the hidden states of chosen layers, and fit a linear model.
 
 Devlin et al., "BERT" (2019), section 5.3 and table 7; Peters et al., "To Tune or Not to Tune?" (2019). Layer 0 is the
-embeddings without any context, so `layers: [0]` makes static embeddings of any base.
+context-free embedding layer, so `layers: [0]` gives static embeddings of any base.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transferline.targets.sequence import SequenceTarget
 
 
 class Extraction(Probe):
-    """Frozen features of chosen layers, concatenated, and a linear model."""
+    """Fit a linear model on the concatenated frozen features of chosen layers."""
 
     source: ClassVar[str] = "Devlin et al. 2019, section 5.3"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
@@ -24,7 +24,7 @@ class Extraction(Probe):
 
     method: Literal["extraction"] = "extraction"  # type: ignore[assignment]
     layers: tuple[int, ...] = (-4, -3, -2, -1)
-    """hidden states to read: 0 are the embeddings, -1 the last layer"""
+    """hidden states to use: 0 is the embedding layer, -1 the last layer"""
 
     def build(self, work: Work) -> dict[str, float]:
         target = target_of(work.data["train"])

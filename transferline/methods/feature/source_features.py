@@ -1,6 +1,6 @@
-"""What the methods share that bring a source's features beside the target's and fit one linear model on both.
+"""Base class of methods that fit one linear model on frozen source and target features.
 
-The encoder stands still; the solution is written into its head, so that the result is an ordinary model.
+The encoder is frozen. The fitted weights are copied into the head, so the result is an ordinary model.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from transferline.targets.target import Examples
 
 
 @dataclass(frozen=True)
-class SourceFeatures:
-    """What a source lends: its features as the method sees them, (n, width), and its labels as the target numbers them."""
+class Lending:
+    """Source examples: features (n, width), and labels (n, ...) with the target's label numbers."""
 
     features: np.ndarray
     y_true: np.ndarray
@@ -36,9 +36,9 @@ class SourceFeatures:
 
 @dataclass(frozen=True)
 class Space:
-    """Where source and target meet: the sources' points there, and how the target's own features come there.
+    """A common space of source and target: the sources' points in it, and the map of target features into it.
 
-    `mapping` (width, k) and `middle` (width,) take a feature x to (x - middle) mapping; None: they are there already.
+    The map takes a feature x to (x - middle) mapping, with `mapping` (width, k) and `middle` (width,). None is the identity.
     """
 
     points: Sequence[np.ndarray]
@@ -46,10 +46,11 @@ class Space:
     middle: np.ndarray | None = None
 
     def bring(self, own: np.ndarray) -> np.ndarray:
+        """Map target features (n, width) into the space."""
         return own if self.mapping is None else (own - self.middle) @ self.mapping
 
     def back(self, solution: Solution) -> Solution:
-        """The same linear model on the target's own features."""
+        """Express a linear model of the space as one on the target's original features."""
         if self.mapping is None:
             return solution
         weights = solution.weights @ self.mapping.T
@@ -57,14 +58,14 @@ class Space:
 
 
 class Meeting(Probe):
-    """Base of the methods that fit one linear model to source and target features in one space."""
+    """Base class of methods that fit one linear model on source and target features in a common space."""
 
     transfer: ClassVar[Transfer] = "feature"
 
-    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
-    """targets of params.yaml whose examples are aligned with this one's"""
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """source tasks: targets of params.yaml whose examples are aligned with this target's"""
     target_labels: bool = True
-    """off: the target's training labels are not learnt from, its texts only aligned with (unsupervised adaptation)"""
+    """false: use the target's texts for alignment only, without their labels (unsupervised domain adaptation)"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
@@ -73,14 +74,12 @@ class Meeting(Probe):
         return Probe(**{name: getattr(self, name) for name in Probe.model_fields if name != "method"})
 
     @abstractmethod
-    def source_rows(
-        self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work
-    ) -> list[SourceFeatures]:
-        """What each source lends."""
+    def lent(self, model: Any, target: Target, tokenizer: Any, reading: Reading, work: Work) -> list[Lending]:
+        """Features and labels of each source."""
 
     @abstractmethod
-    def spaces(self, source_rows: Sequence[SourceFeatures], own: SourceFeatures) -> Iterable[Space]:
-        """Where they may meet; validation chooses."""
+    def spaces(self, lent: Sequence[Lending], own: Lending) -> Iterable[Space]:
+        """The common spaces to try; validation chooses."""
 
     def fit(self, model: Any, target: Target, work: Work) -> dict[str, float]:
         model.to(work.runtime.device)
@@ -104,8 +103,8 @@ class Meeting(Probe):
             figures = save_tuned(model, tokenizer, target, held, reading, work.out)
         return {**figures, "C": best.C, "borrowed": float(sum(len(one.y_true) for one in source_rows))}
 
-    def _weights(self, source_rows: Sequence[SourceFeatures], own: Examples) -> np.ndarray | None:
-        """Weights of all rows that are learnt from, where the target's own have any: the sources' weigh one."""
+    def _weights(self, lent: Sequence[Lending], own: Examples) -> np.ndarray | None:
+        """Sample weights of all training rows (source rows weigh 1), or None if the target's rows have no weights."""
         mine = weights_of(own.records)
         if mine is None or not self.target_labels:
             return None

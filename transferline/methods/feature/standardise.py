@@ -1,7 +1,7 @@
-"""Columns of a feature matrix in units of their own: mean zero and spread one over the target's training rows.
+"""Standardise the columns of a feature matrix: mean zero and standard deviation one over the target's training rows.
 
-What a linear model with one strength of regularisation for all columns takes for granted (Hastie, Tibshirani & Friedman,
-"The Elements of Statistical Learning", 2009, section 3.4.1).
+A linear model that regularises all columns with one strength assumes standardised columns (Hastie, Tibshirani & Friedman, "The
+Elements of Statistical Learning", 2009, section 3.4.1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transferline.models.weights import load_model
 
 
 class Standardise(Stage):
-    """Columns with mean zero and spread one over the training rows."""
+    """Scale columns to mean zero and standard deviation one over the training rows."""
 
     kind: ClassVar[StageKind] = "adapt"
     reads: ClassVar[tuple[str, ...]] = ("train",)

@@ -1,4 +1,4 @@
-"""Instances: which texts and examples of a source are worth learning from. One file each, one line each."""
+"""Instance transfer: methods that select or weight source texts and examples. One file per method, one import per file."""
 
 from transferline.core.stage import methods_in
 from transferline.methods.instance.density_ratio import DensityRatio
@@ -9,6 +9,6 @@ from transferline.methods.instance.tradaboost import TrAdaBoost
 
 METHODS = methods_in(__name__)
 SELECTING = {name: method for name, method in METHODS.items() if method is Nearest}
-"""raw text of the domain, in `adapt`"""
-INSTANCES = {name: method for name, method in METHODS.items() if method is not Nearest}
-"""labelled examples of other targets, in `instances`"""
+"""select raw text of the domain corpus; used in `adapt`"""
+BORROWING = {name: method for name, method in METHODS.items() if method is not Nearest}
+"""weight labelled examples of other targets; used in `instances`"""

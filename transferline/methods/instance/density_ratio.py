@@ -1,9 +1,9 @@
-"""Density-ratio weighting: a source example weighs P_target(x) / P_source(x), as if it had been drawn from the target.
+"""Importance weighting: weight each source example by the density ratio P_target(x) / P_source(x).
 
 Shimodaira, "Improving predictive inference under covariate shift by weighting the log-likelihood function" (2000), section 2.
-By a classifier between the domains (Bickel, Brueckner & Scheffer 2009, section 4: the odds, corrected for how many there are
-of each), or by an estimator of skada's: KLIEP (Sugiyama et al. 2008), kernel mean matching (Huang et al. 2007), Gaussian
-densities, kernel densities. skada 0.6's own classifier estimator returns the inverse ratio, so that one is ours.
+The default estimator is a classifier between the domains (Bickel, Brueckner & Scheffer 2009, section 4: its odds, corrected for
+the sizes of both domains). skada has the others: KLIEP (Sugiyama et al. 2008), kernel mean matching (Huang et al. 2007), Gaussian
+densities and kernel densities. The classifier is our own, because skada 0.6's classifier returns the inverse ratio.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ FOLDS = 5
 
 
 class DensityRatio(ByFeatures):
-    """Weigh source examples by how much likelier they are in the target's domain than in their own."""
+    """Weight source examples by their density ratio between target and source domain."""
 
     source: ClassVar[str] = "Shimodaira 2000, section 2; Bickel et al. 2009, section 4"
 
     method: Literal["density-ratio"] = "density-ratio"
     estimator: Estimator = "classifier"
     most: Annotated[float, Field(gt=0)] = 10.0
-    """no weight is larger: a few examples would stand for all"""
+    """maximum weight, so that a few examples cannot dominate"""
 
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         mine, theirs = self.features(work, own, source_rows)
@@ -37,7 +37,7 @@ class DensityRatio(ByFeatures):
 
 
 def density_ratio(source: np.ndarray, target: np.ndarray, estimator: Estimator = "classifier") -> np.ndarray:
-    """P_target / P_source at each source point, with mean one; source (n, d), target (m, d)."""
+    """Estimate P_target / P_source at each source point, scaled to mean one, (n,). Source is (n, d), target (m, d)."""
     ratio = _by_classifier(source, target) if estimator == "classifier" else _by_library(source, target, estimator)
     ratio = np.maximum(np.nan_to_num(ratio, nan=0.0, posinf=0.0), 0.0)
     mean = float(ratio.mean())
@@ -45,17 +45,17 @@ def density_ratio(source: np.ndarray, target: np.ndarray, estimator: Estimator =
 
 
 def _by_classifier(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Odds of a calibrated linear classifier on points that it was not fitted to.
+    """Density ratio from the cross-validated odds of logistic regression between the domains.
 
-    Where its log loss is not better than that of even odds by two standard errors, nobody can tell the domains apart, and all
-    weights are one.
+    All weights are one unless the classifier's log loss beats that of the domains' shares by two standard errors. Otherwise the
+    weights would be noise.
     """
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     points, domain = np.concatenate([source, target]), np.repeat([0, 1], [len(source), len(target)])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    Cs = np.logspace(-6, 1, 8)
+    strengths = np.logspace(-6, 1, 8)  # from almost constant odds to hardly regularised
     chooser = LogisticRegressionCV(
         Cs=Cs, cv=folds, scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False, max_iter=2000
     )
@@ -71,7 +71,7 @@ def _by_classifier(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _by_library(source: np.ndarray, target: np.ndarray, estimator: Estimator) -> np.ndarray:
     import skada
 
-    width = 1.0 / source.shape[1]
+    width = 1.0 / source.shape[1]  # RBF gamma 1 / d, as in scikit-learn: features are scaled to unit variance
     made: dict[str, Any] = {
         "kliep": lambda: skada.KLIEPReweightAdapter(
             gamma=[width * scale for scale in (0.1, 0.3, 1, 3)], random_state=0

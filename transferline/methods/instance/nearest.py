@@ -1,8 +1,8 @@
-"""Nearest-neighbour selection of the domain's corpus: learn from the text that is most like the task's own.
+"""kNN-TAPT: select the corpus texts nearest to the task's training texts.
 
-kNN-TAPT of Gururangan et al., "Don't Stop Pretraining" (2020), section 5.2: task and domain texts are embedded, and
-each training example picks its k nearest texts of the domain. Texts are embedded by the chain's own model as it stands, by
-the mean over tokens, and looked up exactly (scikit-learn). An objective after this stage reads the choice: `text: selected`.
+Gururangan et al., "Don't Stop Pretraining" (2020), section 5.2: embed task and domain texts, and select the k nearest domain texts
+of each training example. The chain's current model embeds the texts (mean over tokens), and the search is exact (scikit-learn).
+A pretraining objective after this stage reads the selection with `text: selected`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transferline.models.tokenization import TokenizerSettings
 
 
 class Nearest(Stage):
-    """Choose the texts of the corpus that are nearest to the task's training texts."""
+    """Select the corpus texts nearest to the task's training texts."""
 
     kind: ClassVar[StageKind] = "select"
     gpu: ClassVar[bool] = True
@@ -32,7 +32,7 @@ class Nearest(Stage):
 
     method: Literal["nearest"] = "nearest"
     k: Annotated[int, Field(ge=1)] = 50
-    """texts that each training example picks"""
+    """number of corpus texts to select for each training example"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
 
     def build(self, work: Work) -> dict[str, float]:
@@ -47,7 +47,7 @@ class Nearest(Stage):
 
 
 def nearest(corpus: np.ndarray, task: np.ndarray, k: int) -> tuple[list[int], float]:
-    """Indices of all texts that are among the k nearest of some example, in order, and their mean cosine distance."""
+    """Sorted indices of the corpus points among the k nearest of any task point, and the mean cosine distance."""
     from sklearn.neighbors import NearestNeighbors
 
     index = NearestNeighbors(n_neighbors=min(k, len(corpus)), metric="cosine").fit(corpus)

@@ -1,6 +1,6 @@
-"""All of the sources' examples beside the target's own: the plainest instance transfer, and the bar for the others.
+"""Pooling: train on all source examples with the target's own. The simplest instance transfer, and a baseline for the others.
 
-"Src + Tgt" of Daume III, "Frustratingly Easy Domain Adaptation" (2007), section 2, and with another weight its "Weighted".
+Daume III, "Frustratingly Easy Domain Adaptation" (2007), section 2: "Src + Tgt" with weight 1, "Weighted" with another weight.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from transferline.core.stage import Work
 from transferline.methods.instance.source_examples import Instances
 
 
-class Pooled(Instances):
-    """Take every example of the sources, each with the same weight."""
+class Pooled(Borrowing):
+    """Use every source example with the same weight."""
 
     source: ClassVar[str] = "Daume III 2007, section 2"
 
     method: Literal["pooled"] = "pooled"
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """of a source example; a target's own weighs 1"""
+    """weight of a source example; a target example has weight 1"""
 
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         return np.full(len(source_rows), self.weight)

@@ -1,6 +1,6 @@
-"""Selection of source examples: the nearest to the target's own, and slices by what is known about a row.
+"""Select source examples: the nearest to the target's examples, or those in given slices.
 
-Nearest neighbours after Moore & Lewis's idea of learning only from what resembles the target (2010), here on a model's features as
+Moore & Lewis (2010) select training data that resembles the target. Here nearest neighbours on a model's features do it, as
 Aharoni & Goldberg, "Unsupervised Domain Clusters in Pretrained Language Models" (2020), section 4, select sentences.
 """
 
@@ -19,22 +19,22 @@ from transferline.methods.instance.source_examples import ByFeatures
 
 
 class Similar(ByFeatures):
-    """Take the source examples that are nearest to the target's own, or of some slices only."""
+    """Select the source examples nearest to the target's examples, optionally from some slices only."""
 
     source: ClassVar[str] = "Aharoni & Goldberg 2020, section 4"
 
     method: Literal["similar"] = "similar"
     k: Annotated[int, Field(ge=1)] | None = 5
-    """source examples that each example of the target picks; empty: all"""
+    """number of source examples to select for each target example; empty: all"""
     slices: Mapping[str, tuple[str, ...]] = Field(default={})
-    """column -> values that are wanted; the source target must declare the column in its own `slices`"""
+    """column -> values to keep; the source target must declare the column in its own `slices`"""
     dimensions: Annotated[int, Field(ge=1)] | None = None
-    """principal components that are looked at; empty: all of the features"""
+    """number of principal components to compare; empty: all features"""
 
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         weights = np.array([float(self._wanted(row)) for row in source_rows])
         if not weights.any():
-            what = f"no row of {', '.join(self.source_tasks)} lies in the slices {self.slices}"
+            what = f"no row of {', '.join(self.lenders)} is in the slices {self.slices}"
             raise InputError("method 'similar'", what, "Choose other values")
         if self.k is not None:
             inside = np.flatnonzero(weights).tolist()

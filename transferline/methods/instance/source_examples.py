@@ -1,7 +1,6 @@
-"""Borrowed examples: what every instance transfer shares. The target's own rows come first, each with weight one; after
-them the source's, each with the weight that the method gives it.
+"""Base classes of instance transfer: write the target's examples (weight 1), then the source examples with their weights.
 
-The weights lie in the prepared records, so that every method of `tune` meets them in the one place where examples are read.
+The weights are a field of the prepared records. Every method of `tune` reads examples in one place, so all of them use the weights.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from transferline.models.embeddings import embed
 from transferline.models.tokenization import TokenizerSettings
 from transferline.targets.example_weights import WEIGHT
 
-LEAST = 1e-6  # a weight below it is none: the row is left out
+LEAST = 1e-6  # rows with a lower weight are left out
 
 
-class Instances(Stage):
-    """Base of the methods that give weights to the examples of other targets."""
+class Borrowing(Stage):
+    """Base class of methods that weight the examples of source tasks."""
 
     kind: ClassVar[StageKind] = "select"
     reads: ClassVar[tuple[str, ...]] = ("train",)
@@ -34,8 +33,8 @@ class Instances(Stage):
     transfer: ClassVar[Transfer] = "instance"
     needs: ClassVar[tuple[Need, ...]] = WEIGHING
 
-    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
-    """targets of params.yaml whose training examples are borrowed"""
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """source tasks: targets of params.yaml whose training examples are used"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
@@ -45,10 +44,10 @@ class Instances(Stage):
         source_rows = [row for name in self.source_tasks for row in read_jsonl(work.data[f"{name}/train"])]
         kinds = {kind_of(work.data[role]) for role in self.roles()}
         if len(kinds) > 1:
-            what = f"its sources are of other kinds: {', '.join(sorted(kinds))}"
-            raise InputError(f"method {name_of(type(self))!r}", what, "Borrow examples of the target's own kind")
-        weights = np.asarray(self.weigh(work, own, source_rows), dtype=float)
-        kept = [(row, weight) for row, weight in zip(source_rows, weights, strict=True) if weight > LEAST]
+            what = f"its sources are targets of other kinds: {', '.join(sorted(kinds))}"
+            raise InputError(f"method {name_of(type(self))!r}", what, "Use source tasks of the target's own kind")
+        weights = np.asarray(self.weigh(work, own, lent), dtype=float)
+        kept = [(row, weight) for row, weight in zip(lent, weights, strict=True) if weight > LEAST]
         figures = {
             "borrowed": float(len(kept)),
             "of": float(len(source_rows)),
@@ -62,24 +61,24 @@ class Instances(Stage):
         return figures
 
     @abstractmethod
-    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
-        """A weight, zero or more, for each of the `lent` records; a target's own weigh one."""
+    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
+        """Weights (n,), zero or more, of the n source records `lent`. The target's own records have weight 1."""
 
 
-class ByFeatures(Instances):
-    """Base of the methods that look at examples through the chain's own model as it stands."""
+class ByFeatures(Borrowing):
+    """Base class of methods that compare examples by the features of the chain's current model."""
 
     gpu: ClassVar[bool] = True
     ability: ClassVar[Ability | None] = "encode"
 
     max_tokens: Annotated[int, Field(ge=8)] = 128
     dimensions: Annotated[int, Field(ge=1)] | None = 32
-    """principal components that are looked at; empty: all of the features"""
+    """number of principal components to use; empty: all features"""
 
-    def features(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
-        """Features of own and lent records, (n, d) each, centred and scaled to unit variance together."""
-        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *source_rows)]
-        points = embed(work.needs_parent(), texts, TokenizerSettings(self.max_tokens), work.runtime, work.cache).astype(
+    def features(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+        """Features (n, d) of the target's and (m, d) of the source records, jointly centred and scaled to unit variance."""
+        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *lent)]
+        points = embed(work.needs_parent(), texts, Reading(self.max_tokens), work.runtime, work.cache).astype(
             np.float64
         )
         points = reduced(points, self.dimensions)
@@ -87,7 +86,7 @@ class ByFeatures(Instances):
 
 
 def reduced(points: np.ndarray, dimensions: int | None) -> np.ndarray:
-    """The first principal components of points (n, d), whitened; all features standardised where `dimensions` is None."""
+    """Whitened principal components of points (n, d), or all features standardised if `dimensions` is None."""
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
@@ -98,13 +97,13 @@ def reduced(points: np.ndarray, dimensions: int | None) -> np.ndarray:
 
 
 def effective(weights: np.ndarray) -> float:
-    """Kish's effective sample size: how many equally weighted examples are worth as much."""
+    """Kish's effective sample size: the equivalent number of equally weighted examples."""
     total = float(weights.sum())
     return total**2 / float((weights**2).sum()) if total > 0 else 0.0
 
 
 def labels_of(*sides: Sequence[dict]) -> tuple[list[np.ndarray], list[Any]]:
-    """Label numbers of records, side by side with one numbering, and the labels in that order."""
+    """Label numbers (n,) of the records of each side, numbered together, and the label names in that order."""
     names = sorted({row["label"] for side in sides for row in side})
     number = {name: i for i, name in enumerate(names)}
     return [np.array([number[row["label"]] for row in side], dtype=int) for side in sides], names

@@ -1,8 +1,8 @@
-"""TrAdaBoost: boosting that raises target examples it errs on, and lowers source examples it errs on.
+"""TrAdaBoost: boosting that raises the weights of misclassified target examples and lowers those of misclassified source examples.
 
-Dai, Yang, Xue & Yu, "Boosting for Transfer Learning" (2007), figure 2. The paper has two labels; more are treated as in SAMME
-(Zhu, Rosset, Zou & Hastie 2009, section 2), which for two is the same. Without any source it is AdaBoost. On text the learners
-are weighted linear models on the chain's features, and what is handed on are the source examples' weights.
+Dai, Yang, Xue & Yu, "Boosting for Transfer Learning" (2007), figure 2. The paper has two labels. More labels are handled as in
+SAMME (Zhu, Rosset, Zou & Hastie 2009, section 2), which is the same for two. Without source examples it is AdaBoost. The learners
+are linear models on the chain's features, and the result of the stage are the final weights of the source examples.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from transferline.core.problem import TargetKind
 from transferline.core.stage import Work
 from transferline.methods.instance.source_examples import ByFeatures, labels_of
 
-Learner = Callable[[], Any]  # makes a classifier of scikit-learn's kind whose `fit` takes `sample_weight`
-NEVER = 1e-10  # errors of zero are taken for this: a perfect learner has a finite say
+Learner = Callable[[], Any]  # returns a new scikit-learn classifier whose `fit` accepts `sample_weight`
+NEVER = 1e-10  # lower bound of the error, so that a perfect learner has a finite vote
 
 
 class TrAdaBoost(ByFeatures):
-    """Weigh source examples down as they contradict what the target's examples teach."""
+    """Weight source examples by boosting; those that contradict the target's examples lose weight."""
 
     source: ClassVar[str] = "Dai et al. 2007, figure 2"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label",)
 
     method: Literal["tradaboost"] = "tradaboost"
     rounds: Annotated[int, Field(ge=2)] = 20
-    C: Annotated[float, Field(gt=0)] = 1.0
-    """inverse regularisation of the linear learners"""
+    """boosting rounds"""
+    strength: Annotated[float, Field(gt=0)] = 1.0
+    """inverse regularisation strength C of the linear learners"""
 
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         mine, theirs = self.features(work, own, source_rows)
@@ -41,7 +42,7 @@ class TrAdaBoost(ByFeatures):
 
 @dataclass
 class Boosted:
-    """Learners of all rounds with the target error of each, and the weights after the last one, one where a round began."""
+    """Result of boosting: the learner and the weighted target error of each round, and the final weights of all examples."""
 
     learners: list[Any] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
@@ -50,25 +51,26 @@ class Boosted:
     classes: int = 2
 
     def votes(self, points: np.ndarray) -> np.ndarray:
-        """Votes (n, classes): of the later half of the rounds, each with the log odds of its target error."""
+        """Sum of votes (n, classes) of the learners, each weighted with the log odds of its target error."""
         total = np.zeros((len(points), self.classes))
+        # only the later half of the rounds votes (Dai et al. 2007, figure 2)
         for learner, error in list(zip(self.learners, self.errors, strict=True))[len(self.learners) // 2 :]:
             total[np.arange(len(points)), learner.predict(points)] += say(error, self.classes)
         return total
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """The label number with most votes for each point."""
+        """The label number with the most votes for each point, (n,)."""
         return self.votes(points).argmax(axis=1)
 
 
 def boost(
     source: tuple[np.ndarray, np.ndarray], target: tuple[np.ndarray, np.ndarray], rounds: int, make: Learner
 ) -> Boosted:
-    """Boost on source and target, each points (n, d) and label numbers (n,); an empty source makes it AdaBoost.
+    """Boost on source and target, each given as points (n, d) and label numbers (n,). With an empty source it is AdaBoost.
 
-    Without a source it ends where a learner is no better than guessing on the target as it is now weighted. The paper asks for
-    learners that never are. Here, with a source, such a learner has no say and boosting begins again with even weights on the
-    target; where it is worse than guessing on those too, the source as a whole is lowered.
+    The paper assumes learners that beat chance on the weighted target. Without a source, boosting stops at the first learner that
+    does not. With a source, that learner gets no vote, and the target's weights are reset to one. If it does not beat chance with
+    even weights either, the weights of all source examples are lowered as well.
     """
     points, y_true = np.concatenate([source[0], target[0]]), np.concatenate([source[1], target[1]])
     source_rows, classes = len(source[1]), int(y_true.max()) + 1
@@ -83,13 +85,13 @@ def boost(
         if error >= 1 - 1 / classes:
             if not source_rows:
                 break
-            if wrong[source_rows:].mean() >= 1 - 1 / classes:
-                weights[:source_rows] *= shrink  # the source has led it astray, all of it
-            weights[source_rows:] = 1.0  # boosting is at its end and begins again, on a better source
+            if wrong[lent:].mean() >= 1 - 1 / classes:
+                weights[:lent] *= shrink  # the source as a whole misleads the learner
+            weights[lent:] = 1.0  # restart boosting on the target with the lower source weights
             continue
         made.learners.append(learner)
         made.errors.append(error)
-        if error <= NEVER and not source_rows:  # nothing is left to learn
+        if error <= NEVER and not lent:  # no error left to reduce
             break
         weights[:source_rows] *= np.where(wrong[:source_rows], shrink, 1.0)
         weights[source_rows:] *= np.where(wrong[source_rows:], np.exp(say(error, classes)), 1.0)
@@ -99,12 +101,12 @@ def boost(
 
 
 def say(error: float, classes: int) -> float:
-    """A learner's say: log odds of being right, and for more labels than two what SAMME adds."""
+    """Weight of a learner's vote: its log odds of being right, plus SAMME's term log(classes - 1)."""
     return float(np.log((1 - error) / error) + np.log(classes - 1))
 
 
-def linear(C: float) -> Any:
-    """A weighted linear learner."""
+def linear(strength: float) -> Any:
+    """Logistic regression with inverse regularisation strength C."""
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=C, max_iter=2000)

@@ -1,4 +1,4 @@
-"""Supervised sources: other tasks' labelled examples teach the model, before the target's or beside them."""
+"""Multitask and intermediate-task transfer: train on the labels of other tasks, before the target's or together with them."""
 
 from transferline.core.stage import methods_in
 from transferline.methods.multitask.auxiliary import Auxiliary

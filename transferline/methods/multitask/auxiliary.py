@@ -1,8 +1,8 @@
-"""An auxiliary language-model loss beside the target's: the encoder keeps reading while it learns to answer.
+"""Auxiliary language-model loss: train it together with the target's loss.
 
 Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), section 3.2, L3 = L2 + lambda L1, and
-Chronopoulou et al., "An Embarrassingly Simple Approach for Transfer Learning" (2019), section 3. Encoders hide tokens, decoders
-say the next one. A *labelled* auxiliary task is `hard-sharing` with a small weight.
+Chronopoulou et al., "An Embarrassingly Simple Approach for Transfer Learning" (2019), section 3. Encoders use masked, decoders
+causal language modelling. For a *labelled* auxiliary task use `hard-sharing` with a small weight.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from transferline.training.learner import Learner
 
 
 class Auxiliary(FineTuning):
-    """Fine-tune with a language-model loss on raw text beside the target's."""
+    """Fine-tune with an auxiliary language-model loss on raw text."""
 
     source: ClassVar[str] = "Radford et al. 2018, section 3.2"
 
     method: Literal["auxiliary"] = "auxiliary"
     weight: Annotated[float, Field(ge=0)] = 0.5
-    """of the language-model loss; the target's is 1"""
+    """weight of the language-model loss; the target's loss has weight 1"""
     text: Literal["corpus", "task"] = "task"
-    """corpus: the domain's; task: the target's own training texts"""
+    """corpus: the domain's corpus, task: the target's training texts"""
     block: Annotated[int, Field(ge=8)] = 128
     """tokens in a packed block"""
     temperature: Annotated[float, Field(ge=1)] = 5.0
-    """1: blocks are drawn in proportion to how many there are; higher: about as many as examples"""
+    """sampling temperature; 1: blocks are drawn in proportion to their number, higher: nearer to one block per example"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(("corpus",) if self.text == "corpus" else ()))
@@ -53,7 +53,7 @@ class Auxiliary(FineTuning):
 
     @property
     def weighting(self) -> Fixed:
-        """How the two losses are put together."""
+        """Fixed weights of the two losses."""
         return Fixed(method="fixed", others=self.weight)
 
     def finish(self, model: Any) -> Any:
@@ -76,13 +76,14 @@ class Auxiliary(FineTuning):
         family.admit("masked LM", "method 'auxiliary'")
         check_tokenizer(tokenizer, parent.name)
         model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
+        # 0.15 is BERT's masking probability; no head warm-up, because the target's loss trains the encoder from the first step
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, _enough(texts, self.block)), self.block, *pair)
         return MaskedLearner(model, tokenizer, blocks, 0.15, work.seed, new, 0.0)
 
 
 def _enough(texts: Sequence[str], block: int) -> list[str]:
-    """The texts, repeated until they surely fill a block."""
+    """Repeat the texts until they fill at least one block."""
     if not texts:
         raise InputError("method 'auxiliary'", "there is no text to read", "Declare a corpus, or use `text: task`")
     words = sum(len(text.split()) + 1 for text in texts)

@@ -1,8 +1,8 @@
-"""Cross-stitch networks: how much the tasks share is learnt, layer by layer.
+"""Cross-stitch networks: learn how much the tasks share at each layer.
 
-Misra et al., "Cross-stitch Networks for Multi-task Learning" (2016), sections 4 and 5: columns start from one pretrained network,
-stitches near the identity, with a higher rate of their own. The target's model needs all columns, so it stays several times as
-large as its base.
+Misra et al., "Cross-stitch Networks for Multi-task Learning" (2016), sections 4 and 5: all columns start from one pretrained
+network. The stitch matrices start near the identity and have a higher learning rate. The target's model needs all columns, so it
+is several times as large as its base.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from transferline.targets.target import Examples
 if TYPE_CHECKING:
     import torch
 
-COLUMNS = ("bert", "roberta", "xlm-roberta", "camembert", "electra")  # encoders whose layers stand in `encoder.layer`
+COLUMNS = ("bert", "roberta", "xlm-roberta", "camembert", "electra")  # encoders with their layers in `encoder.layer`
 
 
 class CrossStitch(Multitask):
-    """Learn the target and other tasks on columns that exchange what their layers say."""
+    """Train the target and source tasks on columns that exchange their hidden states after each layer."""
 
     source: ClassVar[str] = "Misra et al. 2016, section 4"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
 
     method: Literal["cross-stitch"] = "cross-stitch"
     kept: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """share of its own column that a task starts with"""
-    stitch_learning_rate: Annotated[float, Field(gt=0)] = 1e-2
-    """peak rate of the stitches: the paper's is a hundred to a thousand times that of the network"""
+    """initial weight of a task's own column in the stitches; the other columns share the rest"""
+    stitch_rate: Annotated[float, Field(gt=0)] = 1e-2
+    """peak learning rate of the stitches; the paper uses 100 to 1,000 times the network's learning rate"""
     weighting: Fixed = Fixed(method="fixed")
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
-        """Every column starts as the parent; the other tasks' heads come with `together`."""
+        """Load the network, with the parent's weights in every column and a head for each task."""
         from transferline.models.networks.cross_stitch_network import (
             CrossStitchConfig,
             CrossStitchForSequenceClassification,
@@ -68,7 +68,7 @@ class CrossStitch(Multitask):
         return model
 
     def part(self, path: Path, work: Work) -> TuningLearner:
-        """Its model is made with the target's; only the examples are its own."""
+        """A learner with the task's examples only. `share` sets its model, which is the target's network."""
         target, examples = read_task(self, path, work)
         return Column(self, target, None, examples, examples)
 
@@ -83,13 +83,13 @@ class CrossStitch(Multitask):
     def _other(self, name: str, work: Work) -> SequenceTarget:
         target = target_of(work.data[f"{name}/train"])
         if not isinstance(target, SequenceTarget):
-            what = f"{name!r} is a {target.name} target, and a column answers a text as a whole"
-            raise InputError("method 'cross-stitch'", what, "Use `hard-sharing` beside tasks of other kinds")
+            what = f"{name!r} is a {target.name} target, and a column predicts labels of whole texts only"
+            raise InputError("method 'cross-stitch'", what, "Use `hard-sharing` with tasks of other kinds")
         return target
 
 
 class Column(TuningLearner):
-    """Another task's examples, answered by its column of the one network."""
+    """Learner for a source task on its column of the network."""
 
     number: int = 0
 
@@ -108,7 +108,7 @@ class Column(TuningLearner):
 
 
 class StitchLearner(MultitaskLearner):
-    """One network with a column for each task; the stitches learn at a rate of their own."""
+    """Learner of one network with a column for each task. The stitches have their own learning rate."""
 
     def groups(self, rate: float) -> list[dict]:
         method = self.method

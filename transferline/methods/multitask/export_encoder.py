@@ -1,4 +1,4 @@
-"""An encoder that has learnt other tasks, handed on in the shape of the base that it came from."""
+"""Export the encoder of a tuned model in the format of its base, for the next stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transferline.models.weights import load_model, save_model
 
 
 def keep_encoder(model: Any, parent: Path, out: Path) -> None:
-    """Save the parent with what a headed model's encoder has learnt; the head is dropped, and so is a layer that only pools."""
+    """Save the parent with a tuned model's encoder weights to `out`. The head and its pooling layer are dropped."""
     import torch
 
     kept, _ = load_model("AutoModel", parent, 0)

@@ -1,8 +1,8 @@
-"""Hard sharing: one encoder for all tasks, one head for each.
+"""Hard parameter sharing: one encoder for all tasks, one head for each task.
 
 Caruana, "Multitask Learning" (1997), section 2; on transformers Liu et al., "Multi-Task Deep Neural Networks" (2019), section 3.
-The tasks may be of different kinds: a regression of complexity beside a classification, tags beside topics. With no other task
-it is plain fine-tuning, step for step.
+The tasks may have different kinds, for example regression with classification, or tagging with topics. Without source tasks every
+step equals plain fine-tuning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from transferline.methods.parameter.tuning import TuningLearner
 
 
 class HardSharing(Multitask):
-    """Learn the target and other tasks at once on one shared encoder."""
+    """Train the target and source tasks together on one shared encoder."""
 
     source: ClassVar[str] = "Caruana 1997, section 2; Liu et al. 2019, section 3"
 

@@ -1,7 +1,7 @@
-"""An intermediate task: the model first learns a source task's labels, and its encoder goes on to the target.
+"""Intermediate-task training (STILTs): fine-tune on a source task first, then pass the encoder to the next stage.
 
-Phang, Fevry & Bowman, "Sentence Encoders on STILTs" (2018), section 2. Several in a row are several stages of `adapt`. The
-source task's head is dropped: what is handed on is a base like the one that came in.
+Phang, Fevry & Bowman, "Sentence Encoders on STILTs" (2018), section 2. Several stages of `adapt` train several tasks in sequence.
+The source task's head is dropped, so the result has the same form as the base.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transferline.methods.parameter.full import Full
 
 
 class Intermediate(Stage):
-    """Learn a source task's labels first, and keep the encoder."""
+    """Fine-tune on a source task first, and keep the encoder."""
 
     kind: ClassVar[StageKind] = "adapt"
     gpu: ClassVar[bool] = True
@@ -27,7 +27,7 @@ class Intermediate(Stage):
     source_task: str
     """the source task: a target of params.yaml"""
     tune: Full = Full()
-    """how the source task is learnt"""
+    """settings of fine-tuning on the source task"""
 
     def source_task_names(self) -> tuple[str, ...]:
         return (self.source_task,)
@@ -43,7 +43,7 @@ class Intermediate(Stage):
 
 
 class _Kept(Full):
-    """Fine-tuning that hands on its encoder, in the shape of the parent, instead of a model with a head."""
+    """Full fine-tuning that saves the encoder in the parent's format, without the head."""
 
     parent: Path
 

@@ -1,8 +1,8 @@
-"""What methods that learn several tasks at once share: a part for each task, how much each is drawn, and one step over all.
+"""Base class of multitask methods: one learner per task, temperature sampling, and one step over all tasks.
 
-The target's part sets the pace: an epoch is one pass over its examples. Beside each of its batches every other part gives as
-many examples as temperature sampling says: tasks of sizes N are drawn in proportion to N^(1/T) (Arivazhagan et al. 2019, section
-4.2), so 1 is in proportion to size, and a high temperature makes all alike. Which examples come is a function of (seed, step).
+An epoch is one pass over the target's examples. Each batch of the target comes with examples of every source task. Temperature
+sampling sets their number: tasks of size N are drawn in proportion to N^(1/T) (Arivazhagan et al. 2019, section 4.2). T = 1 is in
+proportion to size, and a high T draws all tasks about equally. The examples drawn depend on (seed, step) only.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class Multitask(FineTuning):
-    """Base of the methods that learn the target beside other targets of params.yaml."""
+    """Base class of methods that train the target together with other targets of params.yaml."""
 
-    source_tasks: tuple[str, ...] = ()
-    """targets of params.yaml, of any kind, that are learnt beside this one"""
+    lenders: tuple[str, ...] = ()
+    """source tasks: targets of params.yaml, of any kind, to train on as well"""
     temperature: Annotated[float, Field(ge=1)] = 5.0
-    """1: tasks are drawn in proportion to their size; higher: more alike"""
+    """sampling temperature; 1: tasks are drawn in proportion to their size, higher: more equally"""
     weighting: Weighting = Fixed(method="fixed")
-    """how the losses of the tasks are put together"""
+    """how to combine the losses of the tasks"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
@@ -51,14 +51,14 @@ class Multitask(FineTuning):
         return self.learns_as()(self, target, model, train, validation, others, work)
 
     def part(self, path: Path, work: Work) -> TuningLearner:
-        """Another task with its own head and examples, on the same parent."""
+        """A learner for a source task, with its own head and examples on the same parent."""
         return part_of(self, path, work)
 
     def share(self, model: Any, others: Sequence[TuningLearner]) -> None:
-        """Make the tasks share what the method says that they share; nothing, where each keeps its own."""
+        """Tie the parameters that the tasks share. By default they share none."""
 
     def learns_as(self) -> type[MultitaskLearner]:
-        """What puts the tasks' steps together."""
+        """The class of the learner that combines the tasks."""
         return MultitaskLearner
 
     def finish(self, model: Any) -> Any:
@@ -66,21 +66,21 @@ class Multitask(FineTuning):
 
 
 def read_task(method: FineTuning, path: Path, work: Work) -> tuple[Target, Examples]:
-    """A task and its training examples, as a method reads texts."""
+    """A task and its training examples, tokenised with a method's settings."""
     target, reading = target_of(path), method.reading()
     tokenizer = open_tokenizer(target, work.needs_parent(), reading)
     return target, target.examples(path, tokenizer, reading)
 
 
 def part_of(method: FineTuning, path: Path, work: Work) -> TuningLearner:
-    """A task with a head of its own on the parent's weights."""
+    """A learner for the task of a training file, with its own head on the parent's weights."""
     target, examples = read_task(method, path, work)
     model = target.load(work.needs_parent(), method.pooling, work.seed)
     return TuningLearner(method, target, model, examples, examples)
 
 
 def together(models: Sequence[Any], more: dict[str, Any]) -> Any:
-    """Models of several tasks as one module, the target's first; `more` are parameters that belong to none of them."""
+    """Put the models of several tasks into one module, the target's first. `more` are extra parameters, such as loss weights."""
     import torch
 
     module = torch.nn.Module()
@@ -90,10 +90,10 @@ def together(models: Sequence[Any], more: dict[str, Any]) -> Any:
 
 
 class MultitaskLearner(TuningLearner):
-    """One step over the parts of several tasks. `shared` are the parameters that all of them move."""
+    """Learner that takes one step over several tasks. `shared` are the parameters that all tasks train."""
 
     method: Multitask
-    whole = True  # the tasks' gradients are put together as they are
+    whole = True  # the weighting combines the gradients of full batches
 
     def __init__(
         self,
@@ -114,11 +114,12 @@ class MultitaskLearner(TuningLearner):
         self.state = self.weighting.parameters(len(self.parts)) if others else {}
         self.method, self.target, self.train, self.validation = method, target, train, validation
         self.model = together([part.model for part in self.parts], self.state)
-        self.weights = None  # the parts have their own
+        self.weights = None  # each task's learner has its own sample weights
         self.lengths, self.step = train.lengths, 0
         self.rows = [Endless(len(part.lengths), (work.seed, n)) for n, part in enumerate(others, start=1)]
         self.head = head_of(model, target).union(*(_head(part) for part in others))
         self.shared = shared_parameters([part.model for part in self.parts])
+        # examples of each source task per target example, by temperature sampling: (n / N)^(1/T)
         self.rates = [(len(p.lengths) / len(self.lengths)) ** (1 / method.temperature) for p in others]
 
     def groups(self, rate: float) -> list[dict]:
@@ -157,13 +158,13 @@ class MultitaskLearner(TuningLearner):
         return self.own.validate()
 
     def _draw(self, number: int) -> list[int]:
-        """The examples of another part that belong to the present step."""
+        """Indices of the examples of a source task for the current step."""
         each = max(1.0, self.rates[number - 1] * self.method.schedule.batch_size)
         return self.rows[number - 1].take(int(self.step * each), int((self.step + 1) * each))
 
 
 def tie(model: Any, to: Any) -> None:
-    """Make one model's encoder share every parameter that another's has under the same name and shape."""
+    """Share parameters: `model`'s encoder gets those of `to`'s that have the same name and shape."""
     theirs = dict(model.base_model.named_parameters())
     for name, parameter in to.base_model.named_parameters():
         if name in theirs and theirs[name].shape == parameter.shape:
@@ -172,7 +173,7 @@ def tie(model: Any, to: Any) -> None:
 
 
 def shared_parameters(models: Sequence[Any]) -> list[torch.nn.Parameter]:
-    """What learns and belongs to all of some models."""
+    """Trainable parameters that belong to all of the models."""
     known = [{id(p) for p in model.parameters()} for model in models]
     return [p for p in models[0].parameters() if p.requires_grad and all(id(p) in one for one in known)]
 

@@ -1,9 +1,9 @@
-"""Reptile: an initialisation from which any of several source tasks is learnt in a few steps.
+"""Reptile: meta-learn an initialisation from which each source task is learnt in a few steps.
 
-Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms" (2018), algorithm 1: a round takes a task, learns it for k
-steps, and moves the initialisation a share of the way to where that ended; the share falls in a line to zero (section 6.1). With
-k = 1 it is joint training of all tasks (section 2); k > 1 favours directions on which tasks agree (section 5). Every task keeps a
-head of its own; what is handed on is the encoder.
+Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms" (2018), algorithm 1. Each round draws a task, trains on it for
+k steps, and moves the initialisation towards the result by a step size that falls linearly to zero (section 6.1). With k = 1 it is
+joint training of all tasks (section 2). With k > 1 it favours directions on which the tasks agree (section 5). Each task has its
+own head, and the stage passes on the encoder only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Reptile(Stage):
-    """Learn an initialisation across source tasks, and keep the encoder."""
+    """Meta-learn an initialisation on source tasks, and keep the encoder."""
 
     kind: ClassVar[StageKind] = "adapt"
     gpu: ClassVar[bool] = True
@@ -39,10 +39,11 @@ class Reptile(Stage):
     source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """the source tasks: targets of params.yaml, of any kind"""
     rounds: Annotated[int, Field(ge=1)] = 50
+    """meta-training rounds, each on one task"""
     inner: Annotated[int, Field(ge=1)] = 5
-    """steps on one task in a round (k)"""
+    """training steps on the task of a round (k)"""
     outer: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """share of the way that the first round moves the initialisation; it falls to zero"""
+    """step size of the first round, as a share of the distance moved; it falls linearly to zero"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     pooling: Pooling = "mean"
     head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -60,13 +61,8 @@ class Reptile(Stage):
         return {"rounds": float(self.rounds), "tasks": float(len(self.source_tasks)), "loss": losses[-1]}
 
     def learner(self, work: Work) -> ReptileLearner:
-        """A part for each task on one encoder."""
-        how = Full(
-            max_tokens=self.max_tokens,
-            pooling=self.pooling,
-            head_learning_rate=self.head_learning_rate,
-            schedule=self.schedule,
-        )
+        """The Reptile learner, with one learner per task on a shared encoder."""
+        how = Full(max_tokens=self.max_tokens, pooling=self.pooling, head_rate=self.head_rate, schedule=self.schedule)
         parts = [part_of(how, work.data[role], work) for role in self.roles()]
         for part in parts[1:]:
             tie(part.model, parts[0].model)
@@ -74,7 +70,11 @@ class Reptile(Stage):
 
 
 class ReptileLearner(Learner):
-    """Rounds over tasks. The anchors are where the round began: parameters, so that a killed round goes on from there."""
+    """Learner that trains in rounds over tasks.
+
+    The anchors are the weights at the start of the round. They are parameters, so the training state has them and a killed round
+    resumes correctly.
+    """
 
     def __init__(self, method: Reptile, parts: Sequence[TuningLearner], seed: int) -> None:
         import torch
@@ -126,6 +126,6 @@ class ReptileLearner(Learner):
         return self.part().loss(batch)
 
     def part(self) -> TuningLearner:
-        """The task of the present round: a function of (seed, round)."""
+        """The learner of the current round's task, drawn by (seed, round)."""
         rng = np.random.default_rng([self.seed, self.step // self.method.inner])
         return self.parts[int(rng.integers(len(self.parts)))]

@@ -1,9 +1,9 @@
-"""Soft sharing: an encoder for each task, and a pull that keeps them near each other.
+"""Soft parameter sharing: one encoder for each task, regularised towards the mean of all encoders.
 
-Duong, Cohn, Bird & Cook, "Low Resource Dependency Parsing" (2015), section 3: the squared distance between the parameters of two
-tasks' networks is a penalty. As with L2-SP the pull is decoupled from the loss, for Adam would undo a penalty's size: after
-each step every encoder takes the share `rate x pull` of the way to the mean of all. No pull leaves the tasks alone; a huge
-one makes the encoders one.
+Duong, Cohn, Bird & Cook, "Low Resource Dependency Parsing" (2015), section 3, penalise the squared distance between the parameters
+of two tasks' networks. As in L2-SP, the pull is decoupled from the loss, because Adam normalises the size of a penalty away. After
+each step every encoder moves towards the mean by the share `rate x pull` of its distance. A pull of zero trains the tasks
+independently. A very large pull makes all encoders equal.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from transferline.methods.multitask.weighting import Fixed
 
 
 class SoftSharing(Multitask):
-    """Learn the target and other tasks at once on encoders that are pulled together."""
+    """Train the target and source tasks together on encoders that are pulled towards their mean."""
 
     source: ClassVar[str] = "Duong et al. 2015, section 3"
 
     method: Literal["soft-sharing"] = "soft-sharing"
     pull: Annotated[float, Field(ge=0)] = 1000.0
-    """strength; times the rate it is the share of the way to the mean that each step takes"""
+    """regularisation strength; each step moves an encoder by the share `rate x pull` of its distance to the mean"""
     weighting: Fixed = Fixed(method="fixed")
-    """weights of the tasks; there is nothing shared whose gradients could be put together otherwise"""
+    """weights of the tasks; only fixed weights, because the other weightings need shared parameters"""
 
     def learns_as(self) -> type[MultitaskLearner]:
         return SoftLearner
 
 
 class SoftLearner(MultitaskLearner):
-    """Several encoders of one shape, pulled towards their mean after each step."""
+    """Learner with one encoder per task, pulled towards their mean after each step."""
 
     def after_step(self, rate: float) -> None:
         import torch

@@ -1,7 +1,7 @@
-"""How the losses of several tasks become one step. One class each; all but the last two only scale the losses.
+"""Weightings of multitask losses: fixed weights, uncertainty, GradNorm, and gradient surgery.
 
-`Surgery` puts the tasks' gradients together by one of torchjd's aggregators. Scaling and aggregation act on what all tasks
-share; a head belongs to one task and follows that task's own gradient.
+The first two scale losses. GradNorm also reads the tasks' gradients, and `Surgery` combines them with an aggregator of torchjd.
+GradNorm and `Surgery` act on shared parameters only: a head belongs to one task and gets that task's own gradient.
 """
 
 from __future__ import annotations
@@ -14,36 +14,37 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import torch
 
-Task = Callable[[int, Any], float]  # (number, scale) -> mean loss; leaves the gradients in the parameters
+Task = Callable[[int, Any], float]
+"""(number of a task, factor of its loss) -> its mean loss; accumulates the gradients in the parameters"""
 
 
 class _Weighting(BaseModel):
-    # `method` has no default: what is left at its default is left out of a stage's identity
+    # `method` has no default: defaults are left out of a stage's identity, so two methods with equal settings would share a key
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def parameters(self, tasks: int) -> dict[str, torch.nn.Parameter]:
-        """What the weighting itself learns, or must remember over a kill."""
+        """Parameters of the weighting itself: trained, or kept in the training state so that a killed run can resume."""
         return {}
 
     def groups(self, state: dict[str, Any]) -> list[dict]:
-        """Parameter groups of the optimiser for what it learns."""
+        """Optimiser groups of the weighting's own parameters."""
         return []
 
     def settle(self, state: dict[str, Any]) -> None:
-        """Chance to bring what it learns back into bounds after a step."""
+        """Project the weighting's own parameters back into their bounds after a step."""
 
     def accumulate_gradients(
         self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
     ) -> float:
-        """Leave the step's gradients in the parameters; `kinds` names the kind of each task, the target's first.
+        """Accumulate the step's gradients in the parameters. Returns the target's mean loss.
 
-        Returns the target's own mean loss.
+        `kinds` are the kinds of the tasks, the target's first. `shared` are the parameters that all tasks train.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how losses are put together")
+        raise NotImplementedError(f"{type(self).__name__} does not implement accumulate_gradients")
 
 
 class Fixed(_Weighting):
-    """Weights that are declared: the target's is 1."""
+    """Fixed weights. The target's loss has weight 1."""
 
     method: Literal["fixed"]
     others: Annotated[float, Field(ge=0)] = 1.0
@@ -57,10 +58,10 @@ class Fixed(_Weighting):
 
 
 class Uncertainty(_Weighting):
-    """Homoscedastic uncertainty: each task's noise is learnt, and noisy tasks weigh less.
+    """Uncertainty weighting: learn each task's noise, and give noisy tasks a lower weight.
 
     Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty" (2018), section 3.2, with s = log sigma^2: the loss is
-    exp(-s) L + s/2, and for numbers exp(-s) L/2 + s/2.
+    exp(-s) L + s/2, and for regression exp(-s) L/2 + s/2.
     """
 
     method: Literal["uncertainty"]
@@ -83,26 +84,27 @@ class Uncertainty(_Weighting):
         half = [0.5 if kind == "regression" else 1.0 for kind in kinds]
         weights = (torch.exp(-variance.detach()) * torch.tensor(half, device=variance.device)).tolist()
         losses = [task(number, weight) for number, weight in enumerate(weights)]
+        # d/ds of exp(-s) L + s/2, written out: the losses are floats here, without a graph to differentiate
         slope = [0.5 - weight * loss for weight, loss in zip(weights, losses, strict=True)]
         variance.grad = torch.tensor(slope, device=variance.device)
         return losses[0]
 
 
 class GradNorm(_Weighting):
-    """Weights that make all tasks' gradients alike in size, more so for tasks that lag behind.
+    """GradNorm: weights that equalise the gradient norms of the tasks, with larger gradients for tasks that learn slowly.
 
-    Chen et al., "GradNorm" (2018), section 3.2 and algorithm 1; the norm is taken over everything that is shared.
+    Chen et al., "GradNorm" (2018), section 3.2 and algorithm 1. The norm is taken over all shared parameters.
     """
 
     method: Literal["gradnorm"]
     asymmetry: Annotated[float, Field(ge=0)] = 1.5
-    """0: all gradients alike; higher: tasks that learn slowly are pulled forward"""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
+    """alpha of the paper; 0: equal gradient norms, higher: larger gradients for tasks that learn slowly"""
+    rate: Annotated[float, Field(gt=0)] = 1e-2
 
     def parameters(self, tasks: int) -> dict[str, torch.nn.Parameter]:
         import torch
 
-        # the first losses are remembered like a parameter, so that a resumed run knows them
+        # the first losses are a parameter, so that the training state keeps them for a resumed run
         return {"weights": torch.nn.Parameter(torch.ones(tasks)), "first": torch.nn.Parameter(torch.zeros(tasks))}
 
     def groups(self, state: dict[str, Any]) -> list[dict]:
@@ -121,7 +123,7 @@ class GradNorm(_Weighting):
             if not bool(first.any()):
                 first.copy_(now)
             norms = torch.stack([row.norm() for row in rows])  # of w_i L_i
-            behind = now / first.clamp(min=1e-12)
+            behind = now / first.clamp(min=1e-12)  # inverse training rate of each task
             wanted = norms.mean() * (behind / behind.mean().clamp(min=1e-12)) ** self.asymmetry
             weights.grad = torch.sign(norms - wanted) * norms / weights.clamp(min=1e-12)
             _give(shared, torch.stack(rows).sum(dim=0))
@@ -133,13 +135,13 @@ class GradNorm(_Weighting):
         if state:
             with torch.no_grad():
                 weights = state["weights"].clamp_(min=1e-3)
-                weights.mul_(len(weights) / weights.sum())
+                weights.mul_(len(weights) / weights.sum())  # the weights sum to the number of tasks, as in the paper
 
 
 class Surgery(_Weighting):
-    """Gradients that contradict each other are put together so that no task pays for another's gain.
+    """Gradient surgery: combine conflicting gradients of the tasks with an aggregator of torchjd.
 
-    Yu et al., "Gradient Surgery for Multi-Task Learning" (2020), algorithm 1 (pcgrad), and torchjd's other aggregators.
+    Yu et al., "Gradient Surgery for Multi-Task Learning" (2020), algorithm 1, is `pcgrad`.
     """
 
     method: Literal["surgery"]
@@ -155,7 +157,7 @@ class Surgery(_Weighting):
         return losses[0]
 
     def combine(self, gradients: torch.Tensor) -> torch.Tensor:
-        """One gradient (parameters,) out of each task's, (tasks, parameters)."""
+        """Combine the tasks' gradients (tasks, parameters) into one (parameters,)."""
         from torchjd import aggregation
 
         made: dict[str, Callable[[], Any]] = {
@@ -173,7 +175,10 @@ Weighting = Annotated[Fixed | Uncertainty | GradNorm | Surgery, Field(discrimina
 
 
 def _gradients(task: Task, tasks: int, shared: Sequence[Any], scales: Sequence[Any]) -> tuple[list[Any], list[float]]:
-    """Each task's gradient of what is shared as one row, taken out of the parameters; heads keep theirs. And the losses."""
+    """The gradient of the shared parameters, flattened to one row, and the mean loss of each task.
+
+    The rows are removed from the shared parameters. Heads keep their gradients.
+    """
     rows, losses = [], []
     for number in range(tasks):
         losses.append(task(number, scales[number]))
@@ -182,6 +187,7 @@ def _gradients(task: Task, tasks: int, shared: Sequence[Any], scales: Sequence[A
 
 
 def _take(shared: Sequence[Any]) -> torch.Tensor:
+    """Flatten the gradients of parameters into one row, and clear them."""
     import torch
 
     row = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in shared])
@@ -191,6 +197,7 @@ def _take(shared: Sequence[Any]) -> torch.Tensor:
 
 
 def _give(shared: Sequence[Any], row: torch.Tensor) -> None:
+    """Set the gradients of parameters from one flat row."""
     place = 0
     for parameter in shared:
         parameter.grad = row[place : place + parameter.numel()].view_as(parameter).clone()

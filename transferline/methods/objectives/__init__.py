@@ -1,4 +1,4 @@
-"""Self-supervised objectives: how a model learns a domain from its raw text. One file each, one line each."""
+"""Self-supervised objectives: adapt a model to a domain's raw text. One file per objective, one import per file."""
 
 from transferline.core.stage import methods_in
 from transferline.methods.objectives.causal import Causal

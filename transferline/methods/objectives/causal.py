@@ -1,7 +1,7 @@
-"""Causal language modelling: say the next token from those before it.
+"""Causal language modelling: predict each token from the tokens before it.
 
-Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), section 3.1. For decoders of the GPT and
-Llama kind. Documents are joined by the end token and cut into blocks of one length.
+Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), section 3.1. For decoders such as GPT and
+Llama. Documents are joined with the end token and cut into blocks of equal length.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 
-COUNTED = 2**20  # tokens
+COUNTED = 2**20  # tokens that word frequencies are counted on
 
 
 class Causal(Objective):
@@ -41,7 +41,7 @@ class Causal(Objective):
         model, _ = load_model("AutoModelForCausalLM", parent, work.seed)
         end = tokenizer.eos_token_id
         blocks, probe = blocks_of(self.file(work), tokenizer, self.block, end, None, work.state)
-        if hasattr(model, "expect"):
+        if hasattr(model, "expect"):  # recurrent language models initialise their output bias with word frequencies
             model.expect(counts_of(blocks, model.config.vocab_size))
         learner = CausalLearner(model, blocks)
         return self.adapt(
@@ -53,7 +53,7 @@ class Causal(Objective):
 
 
 def counts_of(blocks: np.ndarray, words: int) -> torch.Tensor:
-    """How often each word comes in the first blocks, (words,): blocks stand in the order of hashes, so that any will do."""
+    """Frequency of each word in the first blocks, (words,). Blocks are in hash order, so the first are a random sample."""
     import torch
 
     some = np.asarray(blocks[: max(1, COUNTED // blocks.shape[1])])
@@ -61,7 +61,7 @@ def counts_of(blocks: np.ndarray, words: int) -> torch.Tensor:
 
 
 class CausalLearner(Learner):
-    """Blocks; the model shifts the labels itself."""
+    """Learner on packed blocks. The model shifts the labels itself."""
 
     shards = True
 

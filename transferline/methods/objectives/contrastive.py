@@ -1,9 +1,8 @@
-"""SimCSE: a sentence should be nearest to itself under another dropout mask, and far from its neighbours.
+"""SimCSE: contrastive learning with two dropout masks as the two views of a sentence.
 
-Gao et al., "SimCSE" (2021), section 3, unsupervised: the two views of a sentence are the same tokens passed twice
-through the encoder in training mode; the loss is cross entropy over cosine similarities within the batch, divided by a
-temperature of 0.05. This is what a sentence encoder wants as adaptation: it keeps the space that its pooled
-output lives in, where a masked-LM head would have to be learnt anew.
+Gao et al., "SimCSE" (2021), section 3, unsupervised: each sentence passes through the encoder twice in training mode. The loss
+is the cross entropy over cosine similarities within the batch, divided by a temperature of 0.05. SimCSE suits sentence encoders:
+it trains the pooled output that they are used for, whereas masked language modelling would add a new, random head.
 """
 
 from __future__ import annotations
@@ -25,18 +24,19 @@ if TYPE_CHECKING:
 
 
 class SimCSE(Objective):
-    """Contrastive adaptation of a sentence encoder."""
+    """Adapt a sentence encoder by contrastive learning."""
 
     source: ClassVar[str] = "Gao et al. 2021, section 3"
     ability: ClassVar[Ability | None] = "encode"
 
     method: Literal["simcse"] = "simcse"
     temperature: Annotated[float, Field(gt=0)] = 0.05
+    """divides the cosine similarities"""
     piece: Annotated[int, Field(ge=8)] = 32
-    """longest piece of a document, in tokens"""
+    """maximum length of a piece of a document, in tokens"""
     tokens: Annotated[int, Field(ge=1)] = 500_000
-    """tokens to train on (each counted once, though it is encoded twice)"""
-    schedule: Schedule = Schedule(batch_size=64, learning_rate=3e-5)
+    """number of training tokens; each is counted once, although it is encoded twice"""
+    schedule: Schedule = Schedule(batch_size=64, rate=3e-5)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
@@ -53,9 +53,9 @@ class SimCSE(Objective):
 
 
 class ContrastiveLearner(Learner):
-    """Pieces of text; a batch is encoded twice, under two dropout masks."""
+    """Learner on pieces of text. Each batch is encoded twice, with two dropout masks."""
 
-    whole = True  # the other texts of the batch are what a text is told from
+    whole = True  # the other texts of the batch are the negatives, so it must not be split
 
     def __init__(self, model: Any, tokenizer: Any, texts: Sequence[list[int]], temperature: float) -> None:
         self.model, self.tokenizer, self.temperature = model, tokenizer, temperature
@@ -75,13 +75,13 @@ class ContrastiveLearner(Learner):
         return torch.nn.functional.cross_entropy(similarity, torch.arange(len(one), device=similarity.device))
 
     def pooled(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean of the last layer over the tokens that are not padding, shape (batch, width)."""
+        """Mean of the last hidden state over the tokens that are not padding, (batch, width)."""
         from transferline.models.networks.pooling import mean_of_tokens
 
         return mean_of_tokens(self.model(**batch).last_hidden_state, batch["attention_mask"])
 
     def uniformity(self, size: int = 64) -> float:
-        """log mean exp(-2 |x - y|^2) over pairs of held-out pieces (Wang & Isola 2020): lower is more spread out."""
+        """log mean exp(-2 |x - y|^2) over pairs of held-out pieces (Wang & Isola 2020). Lower is more uniform."""
         import torch
 
         self.model.eval()

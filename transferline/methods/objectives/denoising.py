@@ -1,9 +1,8 @@
-"""TSDAE: a sentence's pooled vector must hold enough to write the sentence again from a damaged copy.
+"""TSDAE: a denoising auto-encoder that reconstructs a sentence from the pooled vector of a damaged copy.
 
-Wang, Reimers & Gurevych, "TSDAE" (2021), section 3: 60 % of the tokens are deleted, the encoder pools what is left into one
-vector, and a decoder that sees nothing but that vector writes the whole sentence. Encoder and decoder share their weights but
-for the decoder's cross attention, which is thrown away. What a sentence encoder wants as adaptation where SimCSE has nothing
-left to teach it.
+Wang, Reimers & Gurevych, "TSDAE" (2021), section 3: 60 % of the tokens are deleted, the encoder pools the rest into one vector,
+and a decoder reconstructs the full sentence from that vector only. Encoder and decoder share all weights except the decoder's
+cross attention, which is discarded afterwards. Useful for sentence encoders with a SimCSE loss close to zero already.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
 
 
 class Denoising(Objective):
-    """Denoising auto-encoder for sentence encoders."""
+    """Adapt a sentence encoder as a denoising auto-encoder."""
 
     source: ClassVar[str] = "Wang et al. 2021, section 3"
     ability: ClassVar[Ability | None] = "denoising"
 
     method: Literal["tsdae"] = "tsdae"
     deleted: Annotated[float, Field(gt=0, lt=1)] = 0.6
-    """share of tokens that the encoder does not get to see"""
+    """share of tokens to delete from the encoder's input"""
     piece: Annotated[int, Field(ge=8)] = 48
-    """longest piece of a document, in tokens"""
+    """maximum length of a piece of a document, in tokens"""
     tokens: Annotated[int, Field(ge=1)] = 500_000
     schedule: Schedule = Schedule(batch_size=16, learning_rate=3e-5)
 
@@ -56,7 +55,7 @@ class Denoising(Objective):
 
 
 def tied(encoder: Any, decoder: Any) -> Any:
-    """Both in one module, the decoder's layers using the encoder's own tensors wherever it has them."""
+    """Put both in one module, and make the decoder share every parameter that the encoder has under the same name."""
     import torch
 
     modules = dict(decoder.base_model.named_modules())
@@ -75,7 +74,7 @@ def tied(encoder: Any, decoder: Any) -> Any:
 
 
 def damaged(text: Sequence[int], share: float, example: tuple[int, int, int]) -> list[int]:
-    """What is left of token ids when a share of them is deleted; at least one. A function of (seed, epoch, index)."""
+    """Delete a share of the token ids at random, and keep at least one. `example` is (seed, epoch, index)."""
     keep = np.random.default_rng(example).random(len(text)) >= share
     if not keep.any():
         keep[int(np.random.default_rng(example).integers(len(text)))] = True
@@ -83,7 +82,7 @@ def damaged(text: Sequence[int], share: float, example: tuple[int, int, int]) ->
 
 
 class DenoisingLearner(Learner):
-    """Pieces of text, each with a damaged copy an epoch."""
+    """Learner on pieces of text, each with a new damaged copy every epoch."""
 
     def __init__(self, model: Any, tokenizer: Any, texts: Sequence[list[int]], share: float, seed: int) -> None:
         self.model, self.tokenizer, self.share, self.seed = model, tokenizer, share, seed
@@ -92,6 +91,7 @@ class DenoisingLearner(Learner):
         self.lengths = [len(text) for text in self.texts]
 
     def framed(self, text: Sequence[int]) -> list[int]:
+        """Add the tokenizer's special tokens around token ids."""
         return [*self.before, *text, *self.after]
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
@@ -103,25 +103,25 @@ class DenoisingLearner(Learner):
         for i in indices:
             inner = texts[i][first : len(texts[i]) - last]
             noisy.append(self.framed(damaged(inner, self.share, (self.seed, epoch, i))))
-        whole = [texts[i] for i in indices]
+        originals = [texts[i] for i in indices]
         pad = self.tokenizer.pad_token_id
         return {
             "noisy_ids": padded(noisy, pad),
             "noisy_mask": padded([[1] * len(row) for row in noisy], 0),
-            "input_ids": padded(whole, pad),
-            "attention_mask": padded([[1] * len(row) for row in whole], 0),
-            "labels": padded(whole, IGNORED_LABEL),
+            "input_ids": padded(originals, pad),
+            "attention_mask": padded([[1] * len(row) for row in originals], 0),
+            "labels": padded(originals, IGNORED_LABEL),
         }
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         from transferline.models.networks.pooling import mean_of_tokens
 
         read = self.model.encoder(input_ids=batch["noisy_ids"], attention_mask=batch["noisy_mask"])
-        meaning = mean_of_tokens(read.last_hidden_state, batch["noisy_mask"]).unsqueeze(1)
+        pooled = mean_of_tokens(read.last_hidden_state, batch["noisy_mask"]).unsqueeze(1)
         return self.model.decoder(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
-            encoder_hidden_states=meaning,
+            encoder_hidden_states=pooled,
             labels=batch["labels"],
             use_cache=False,
         ).loss

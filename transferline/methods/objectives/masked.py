@@ -1,11 +1,11 @@
-"""Masked language modelling: hide some tokens, learn to name them from the rest.
+"""Masked language modelling: predict masked tokens from their context.
 
-Devlin et al., "BERT" (2019), section 3.1: 15 % of the tokens are chosen; of those 80 % become [MASK], 10 % a random
-token, and 10 % stay as they are. On a domain's text this is domain-adaptive pretraining, on the task's own text
-task-adaptive pretraining (Gururangan et al., "Don't Stop Pretraining", 2020).
+Devlin et al., "BERT" (2019), section 3.1: 15 % of the tokens are chosen. Of these, 80 % are replaced by [MASK], 10 % by a random
+token, and 10 % stay unchanged. On the domain's corpus this is domain-adaptive pretraining (DAPT), on the task's own text
+task-adaptive pretraining (TAPT; Gururangan et al., "Don't Stop Pretraining", 2020).
 
-The masks depend on (seed, epoch, example) alone, so a resumed or re-sharded run sees the same ones. The vocabulary
-projection runs at the masked positions only: the same loss and gradients at about a sixth of its cost.
+The masks depend on (seed, epoch, example) only, so a resumed or re-sharded run sees the same ones. The vocabulary projection
+runs at the masked positions only, which gives the same loss and gradients at about a sixth of its cost.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Masked(Objective):
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """share of tokens to predict"""
     whole_words: bool = False
-    """words are chosen instead of pieces, and all pieces of a chosen word are predicted"""
+    """choose whole words instead of pieces (whole word masking), and predict all pieces of a chosen word"""
     block: Annotated[int, Field(ge=8)] = 128
     """tokens in a packed block"""
     head_warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """share of the steps in which only a new head learns, where the base brings none"""
+    """share of the steps in which only the head is trained, if the base has no masked LM head and gets a new one"""
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
@@ -78,26 +78,26 @@ def mask(
     special: np.ndarray,
     starts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masked tokens and labels of one block (both of its shape); `example` is (seed, epoch, index).
+    """Mask one block. Returns the masked tokens and the labels, both in the block's shape.
 
-    Labels are IGNORED_LABEL where nothing is to be predicted. Special tokens are never chosen. `starts` says of each token of the
-    vocabulary whether a word begins with it; given, whole words are chosen.
+    `example` is (seed, epoch, index). Labels are IGNORED_LABEL at unmasked positions. Special tokens are never chosen. `starts`,
+    a boolean per token of the vocabulary, marks tokens that start a word. If given, whole words are chosen.
     """
     rng = np.random.default_rng(example)
     drawn = rng.random(tokens.shape) < probability
-    if starts is not None:
+    if starts is not None:  # all pieces of a word share the draw at the position of the word's number
         word = np.cumsum(starts[tokens] | np.isin(tokens, special)) - 1
         drawn = drawn[np.maximum(word, 0)]
     chosen = drawn & ~np.isin(tokens, special)
     labels = np.where(chosen, tokens, IGNORED_LABEL)
-    fate = rng.random(tokens.shape)
+    fate = rng.random(tokens.shape)  # 80 % [MASK], 10 % random token, 10 % unchanged
     random_tokens = vocabulary[rng.integers(0, len(vocabulary), tokens.shape)]
     masked = np.where(chosen & (fate < 0.8), mask_id, tokens)
     return np.where(chosen & (fate >= 0.8) & (fate < 0.9), random_tokens, masked), labels
 
 
 def word_starts(tokenizer: Any) -> np.ndarray:
-    """Of each token of a vocabulary whether a word begins with it, by the three marks that tokenizers use."""
+    """For each token of the vocabulary, whether it starts a word. Reads WordPiece, SentencePiece and byte-level BPE marks."""
     tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     if any(token.startswith("##") for token in tokens):
         return np.array([not token.startswith("##") for token in tokens])
@@ -108,7 +108,7 @@ def word_starts(tokenizer: Any) -> np.ndarray:
 
 
 class MaskedLearner(Learner):
-    """Blocks, their masks, and a head that looks at the masked positions only."""
+    """Learner on packed blocks that applies the head at masked positions only."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class MaskedLearner(Learner):
         self.starts = word_starts(tokenizer) if whole_words else None
 
     def before_step(self, step: int, steps: int) -> None:
-        """While the new head is warm-up, the encoder stands still: random gradients would only damage it."""
+        """Freeze the encoder while a new head warms up, because gradients through a random head would damage it."""
         warming = step < round(self.head_warmup * steps)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not warming or name in self.new)
@@ -146,13 +146,12 @@ class MaskedLearner(Learner):
         rules = (self.probability, self.mask_id, self.vocabulary, self.special, self.starts)
         pairs = [mask(blocks[i], (self.seed, epoch, i), *rules) for i in indices]
         tokens, labels = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*pairs, strict=True))
-        where = (labels.flatten() != IGNORED_LABEL).nonzero()[
-            :, 0
-        ]  # known here already: a GPU would have to be waited for
+        # computed here on the CPU: `nonzero` on a GPU makes the host wait for it
+        where = (labels.flatten() != IGNORED_LABEL).nonzero()[:, 0]
         return {"input_ids": tokens, "labels": labels, "where": where}
 
     def units(self, indices: Sequence[int], epoch: int) -> float:
-        """Masked positions: what the loss is a mean over."""
+        """Number of masked positions: the loss is a mean over them."""
         return float(len(self.collate(indices, epoch)["where"]))
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -161,16 +160,16 @@ class MaskedLearner(Learner):
         where = batch["where"]
         hidden = self.model.base_model(input_ids=batch["input_ids"]).last_hidden_state
         logits = self.head(hidden.flatten(0, 1)[where])
-        # A sum over at least one position: a block may, rarely, have no masked token at all.
+        # sum / max(1, n) instead of the mean: a block may, rarely, have no masked token, and its mean would be NaN
         total = torch.nn.functional.cross_entropy(logits.float(), batch["labels"].flatten()[where], reduction="sum")
         return total / max(1, len(where))
 
 
 def head_only(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The model's own head as a function of hidden states, whatever the architecture calls it.
+    """The model's head as a function of hidden states (n, width), independent of the name the architecture gives it.
 
-    A shallow copy of the model shares every parameter but has, in the encoder's place, a module that returns the
-    hidden states it was given; so the model's own `forward` applies the head, and only to the rows that matter.
+    A shallow copy of the model shares all parameters, but its encoder is replaced by a module that returns given hidden states.
+    The model's own `forward` then applies the head to these rows only.
     """
     import torch
     from transformers.modeling_outputs import BaseModelOutput

@@ -1,7 +1,8 @@
-"""Next sentence prediction: does B follow A in the document, or does it come from another one?
+"""Next sentence prediction: classify whether sentence B follows sentence A in the document.
 
-Devlin et al., "BERT" (2019), section 3.1, task 2: half of the pairs are true ones; [CLS] A [SEP] B [SEP] with segment ids, and a
-classifier on the pooled output. Alone, or beside masked language modelling on the same pairs, as BERT was trained.
+Devlin et al., "BERT" (2019), section 3.1, task 2: half of the pairs are true neighbours, the others are random. The input is
+[CLS] A [SEP] B [SEP] with segment ids, and a classifier reads the pooled output. By default masked language modelling runs on the
+same pairs, as in BERT's pretraining.
 """
 
 from __future__ import annotations
@@ -30,24 +31,25 @@ Pair = tuple[list[int], list[int]]
 
 
 class NextSentence(Objective):
-    """Next sentence prediction, with masked language modelling beside it unless it is switched off."""
+    """Train next sentence prediction, by default together with masked language modelling."""
 
     source: ClassVar[str] = "Devlin et al. 2019, section 3.1"
     ability: ClassVar[Ability | None] = "next sentence"
 
     method: Literal["next-sentence"] = "next-sentence"
     masked: bool = True
-    """masked language modelling on the same pairs"""
+    """also train masked language modelling on the same pairs"""
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """share of tokens to mask"""
     piece: Annotated[int, Field(ge=4)] = 48
-    """tokens of either side at most"""
+    """maximum number of tokens of each sentence"""
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
         model, _ = load_model("AutoModelForPreTraining", parent, work.seed)
         pairs, probe = (sentence_pairs(tokenizer, texts, self.piece) for texts in held_out(self.file(work)))
         if len(pairs) < 2:
-            raise InputError("corpus", "there are no two documents with two sentences", "Bring longer text")
+            raise InputError("corpus", "fewer than two documents have two sentences", "Use longer texts")
         learner = NextSentenceLearner(model, tokenizer, pairs, self, work.seed)
         held = (probe if len(probe) > 1 else pairs)[:256]
         figures = self.adapt(
@@ -60,7 +62,7 @@ class NextSentence(Objective):
 
 
 def sentence_pairs(tokenizer: Any, texts: Sequence[str], piece: int) -> list[Pair]:
-    """Neighbouring sentences of each text as token ids; a text of one sentence is cut in its middle."""
+    """Pairs of neighbouring sentences of each text, as token ids. A text of one sentence is split in its middle."""
     pairs: list[Pair] = []
     for text in texts:
         sentences = [s for s in _ENDS.split(text) if s]
@@ -74,17 +76,17 @@ def _halves(ids: list[int]) -> list[list[int]]:
 
 
 def drawn_pair(pairs: Sequence[Pair], index: int, seed: int, epoch: int) -> tuple[list[int], list[int], int]:
-    """A, B and the label (0: B follows A; 1: it does not) of one example; a function of (seed, epoch, index)."""
+    """A, B and the label (0: B follows A, 1: it does not) of one example. Depends on (seed, epoch, index) only."""
     rng = np.random.default_rng((seed, epoch, index))
     first, second = pairs[index]
     if rng.random() < 0.5:
         return first, second, 0
     other = int(rng.integers(0, len(pairs) - 1))
-    return first, pairs[other + (other >= index)][1], 1
+    return first, pairs[other + (other >= index)][1], 1  # skips the pair's own second sentence
 
 
 class NextSentenceLearner(Learner):
-    """Pairs; half of them get another pair's second side."""
+    """Learner on sentence pairs. Half of them get the second sentence of another pair."""
 
     def __init__(self, model: Any, tokenizer: Any, pairs: list[Pair], method: NextSentence, seed: int) -> None:
         self.model, self.tokenizer, self.pairs, self.method, self.seed = model, tokenizer, pairs, method, seed
@@ -113,9 +115,8 @@ class NextSentenceLearner(Learner):
             labels.append(wanted.tolist())
             segments.append([0] * (len(first) + 2) + [1] * (len(second) + 1))
             follows.append(label)
-        whole = padded(ids, self.tokenizer.pad_token_id)
         return {
-            "input_ids": whole,
+            "input_ids": padded(ids, self.tokenizer.pad_token_id),
             "attention_mask": padded([[1] * len(row) for row in ids], 0),
             "token_type_ids": padded(segments, 0),
             "labels": padded(labels, IGNORED_LABEL),
@@ -129,7 +130,7 @@ class NextSentenceLearner(Learner):
         total = functional.cross_entropy(follows.float(), batch["follows"])
         if self.method.masked:
             where = batch["labels"] != IGNORED_LABEL
-            logits = self.model.cls.predictions(hidden[where])  # the vocabulary at the masked places only
+            logits = self.model.cls.predictions(hidden[where])  # at masked positions only
             summed = functional.cross_entropy(logits.float(), batch["labels"][where], reduction="sum")
             total = total + summed / max(1, int(where.sum()))
         return total
@@ -140,7 +141,7 @@ class NextSentenceLearner(Learner):
         return read.last_hidden_state, self.model.cls.seq_relationship(read.pooler_output)
 
     def accuracy(self, pairs: Sequence[Pair]) -> float:
-        """Share of pairs told rightly."""
+        """Accuracy of next sentence prediction on pairs."""
         import torch
 
         self.model.eval()

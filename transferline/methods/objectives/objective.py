@@ -1,4 +1,4 @@
-"""What all objectives share: which text they learn from, and how it becomes token sequences."""
+"""Base classes of the self-supervised objectives: the text to train on, the training loop, and the held-out loss."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ from transferline.models.tokenization import load_tokenizer
 from transferline.training.learner import Learner, Schedule
 from transferline.training.loop import train
 
-MEASURING = 2**31  # an epoch that no training reaches: the noise of the held-out loss
+MEASURING = 2**31  # epoch number for the masks of the held-out loss: no training reaches it, so no mask is shared
 SELECTED_FILE = "corpus.jsonl"
 
 
 class FromText(Stage):
-    """Base of the stages that learn from raw text.
+    """Base class of stages that train on raw text.
 
-    On the domain's corpus this is domain-adaptive pretraining, on the task's own training text task-adaptive pretraining
-    (Gururangan et al., "Don't Stop Pretraining", 2020); `adapt` is a list, so both follow one another.
+    On the domain's corpus this is domain-adaptive pretraining, on the task's training texts task-adaptive pretraining (Gururangan
+    et al., "Don't Stop Pretraining", 2020). `adapt` is a list, so a recipe can do one after the other.
     """
 
     kind: ClassVar[StageKind] = "adapt"
     gpu: ClassVar[bool] = True
 
     text: Literal["corpus", "task", "selected"] = "corpus"
-    """corpus: the domain's; task: the target's training texts; selected: what a stage before has selected"""
+    """corpus: the domain's corpus, task: the target's training texts, selected: texts selected by an earlier stage"""
 
     def roles(self) -> tuple[str, ...]:
         return {"corpus": ("corpus",), "task": ("train",), "selected": (SELECTED,)}[self.text]
 
     def file(self, work: Work) -> Path:
-        """The file of text to learn from."""
+        """The file with the training texts."""
         if self.text == "selected":
             return work.parents[1] / SELECTED_FILE
         return work.data["train" if self.text == "task" else "corpus"]
 
 
 class Objective(FromText):
-    """Base of the self-supervised objectives: what is trained, and how long."""
+    """Base class of the self-supervised objectives."""
 
     long: ClassVar[bool] = True
 
     tokens: Annotated[int, Field(ge=1)] = 1_000_000
-    """tokens to train on, text repeated as needed"""
-    schedule: Schedule = Schedule(learning_rate=1e-4)
+    """number of training tokens; the text is repeated as needed"""
+    schedule: Schedule = Schedule(rate=1e-4)
 
     def steps(self, tokens_per_batch: float) -> int:
+        """Number of optimiser steps that read `tokens` tokens."""
         return max(1, math.ceil(self.tokens / tokens_per_batch))
 
     def adapt(
@@ -62,7 +63,7 @@ class Objective(FromText):
         save: Callable[[], None],
         figure: str = "heldout_loss",
     ) -> dict[str, float]:
-        """Train, measuring the objective on held-out text before and after."""
+        """Train and save, and measure the objective on held-out text before and after. Returns the metrics."""
         mean_length = sum(learner.lengths) / len(learner.lengths)
         steps = self.steps(mean_length * self.schedule.batch_size)
         work.runtime.place(learner.model)
@@ -79,13 +80,13 @@ class Objective(FromText):
 
 
 def opened(work: Work) -> tuple[Any, Path]:
-    """The parent's tokenizer, and its folder."""
+    """The parent's tokenizer and folder."""
     parent = work.needs_parent()
     return load_tokenizer(parent), parent
 
 
 def mean_loss(learner: Any, examples: Any, size: int = 32) -> float:
-    """Mean loss on held-out examples, always with the same noise. `learner.batch(examples, indices, epoch)` makes batches."""
+    """Mean loss on held-out examples, always with the same random masks. Batches come from `learner.batch`."""
     import torch
 
     learner.model.eval()

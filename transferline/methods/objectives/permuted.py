@@ -1,7 +1,7 @@
-"""Permuted language modelling: say the last tokens of a random order of reading, from those that come before in that order.
+"""Permuted language modelling: predict the last tokens of a random factorisation order from the tokens before them in that order.
 
-Yang et al., "XLNet" (2019), sections 2.2 and 2.3: a factorisation order is drawn for each block, and the last sixth of it (K = 6)
-is predicted. The tokens stay in their places; only who may look at whom follows the order.
+Yang et al., "XLNet" (2019), sections 2.2 and 2.3: each block gets a random factorisation order, and its last sixth (K = 6) is
+predicted. The tokens keep their positions. Only the attention mask follows the order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Permuted(Objective):
-    """Prediction along random orders of reading, for XLNet."""
+    """Train permuted language modelling, for XLNet."""
 
     source: ClassVar[str] = "Yang et al. 2019, sections 2.2 and 2.3"
     ability: ClassVar[Ability | None] = "permuted LM"
@@ -33,7 +33,7 @@ class Permuted(Objective):
     block: Annotated[int, Field(ge=12)] = 128
     """tokens in a packed block"""
     one_in: Annotated[int, Field(ge=2)] = 6
-    """one in so many tokens is predicted (K)"""
+    """K: one in K tokens is predicted"""
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
@@ -50,21 +50,22 @@ class Permuted(Objective):
 
 
 def read_in_order(length: int, one_in: int, example: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Who may not look at whom, (length, length) of bools, and the places to predict; a function of (seed, epoch, index).
+    """The attention mask (length, length), true where attention is blocked, and the sorted positions to predict.
 
-    Places that are given may look at all other given ones; a predicted one at the given and at those before it in the order.
+    Context positions attend to all context positions. A predicted position attends to the context and to the predicted positions
+    before it in the order. `example` is (seed, epoch, index).
     """
     order = np.random.default_rng(example).permutation(length)
     count = max(1, length // one_in)
     targets = order[-count:]
-    rank = np.zeros(length, dtype=int)  # the given ones come first, all at once
+    rank = np.zeros(length, dtype=int)  # context positions have rank 0
     rank[targets] = np.arange(1, count + 1)
     hidden = rank[None, :] >= np.maximum(rank[:, None], 1)
     return hidden, np.sort(targets)
 
 
 class PermutedLearner(Learner):
-    """Blocks, and an order of reading for each."""
+    """Learner on packed blocks, with a new factorisation order for each block and epoch."""
 
     def __init__(self, model: Any, blocks: np.ndarray, one_in: int, seed: int) -> None:
         self.model, self.blocks, self.one_in, self.seed = model, blocks, one_in, seed

@@ -1,8 +1,8 @@
-"""Vocabulary extension: the domain's own words become tokens of their own.
+"""Vocabulary extension: add frequent words of the domain to the vocabulary.
 
-A word that the base cuts into many pieces costs tokens and has no vector of its own. The most frequent of them are added, each
-starting as the mean of its pieces (Hewitt, "Initializing New Word Embeddings for Pretrained Language Models", 2021; for domains
-Hong et al., "AVocaDo", 2021). A new word means little until an objective has trained it: put one after this stage.
+A word that the tokenizer splits into many pieces costs tokens and has no embedding of its own. The most frequent of these words are
+added, and each embedding is initialised with the mean of its pieces (Hewitt, "Initializing New Word Embeddings for Pretrained
+Language Models", 2021; for domains Hong et al., "AVocaDo", 2021). Put a pretraining objective after this stage to train them.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 class Vocabulary(FromText):
-    """Add the domain's frequent words that the base has only in pieces."""
+    """Add frequent domain words that the tokenizer splits into pieces."""
 
     source: ClassVar[str] = "Hewitt 2021; Hong et al. 2021"
     ability: ClassVar[Ability | None] = "encode"
 
     method: Literal["vocabulary"] = "vocabulary"
     words: Annotated[int, Field(ge=1)] = 500
-    """words to add at most"""
+    """maximum number of words to add"""
     pieces: Annotated[int, Field(ge=2)] = 3
-    """a word is added if the base cuts it into so many pieces or more"""
+    """minimum number of pieces that the tokenizer splits a word into"""
     least: Annotated[int, Field(ge=1)] = 5
-    """and if it stands so often in the text"""
+    """minimum number of times that a word occurs in the text"""
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)
@@ -55,7 +55,7 @@ class Vocabulary(FromText):
 
 
 def _with_its_head(folder: Path, seed: int) -> Any:
-    """The model with whatever language-model head its folder holds: a head has a row a word, too."""
+    """Load the model with its language model head, if it has one: the head has a row per word, which must grow too."""
     family = family_of(folder)
     heads = {"AutoModelForMaskedLM": "masked LM", "AutoModelForCausalLM": "causal LM"}
     for auto, ability in heads.items():
@@ -67,10 +67,11 @@ def _with_its_head(folder: Path, seed: int) -> Any:
 
 
 def domain_words(tokenizer: Any, texts: Sequence[str], most: int, pieces: int, least: int) -> list[str]:
-    """The words that cost most pieces in all: frequent ones that the tokenizer cuts finely, the costliest first."""
-    lower = tokenizer.tokenize("A") == tokenizer.tokenize("a")
+    """The words to add, sorted by the number of tokens that each saves in the texts."""
+    lower = tokenizer.tokenize("A") == tokenizer.tokenize("a")  # an uncased tokenizer
     words = (word.lower() if lower else word for text in texts for word in _WORD.findall(text))
     counts = {word: count for word, count in Counter(words).items() if count >= least}
+    # with a space: byte-level and SentencePiece vocabularies encode a word differently at the start of a text
     cut = {word: len(tokenizer.tokenize(" " + word)) for word in counts}
     costly = [word for word in counts if cut[word] >= pieces]
     return sorted(costly, key=lambda word: (-counts[word] * (cut[word] - 1), word))[:most]

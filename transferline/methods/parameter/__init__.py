@@ -1,4 +1,4 @@
-"""Parameter transfer: how a model's weights are carried over to a labelled target. One file each, one line each."""
+"""Parameter transfer: methods that tune pretrained weights on a labelled target. One file per method, one import per file."""
 
 from transferline.core.stage import methods_in
 from transferline.methods.parameter.adapter import Adapter

@@ -1,12 +1,12 @@
-"""Bottleneck adapters: the weights stand still, and a narrow layer beside each feed-forward block is learnt.
+"""Bottleneck adapters: freeze the weights and train a narrow layer beside each feed-forward block.
 
 Houlsby et al., "Parameter-Efficient Transfer Learning for NLP" (2019), in the parallel form of He et al., "Towards a Unified
-View of Parameter-Efficient Transfer Learning" (2022), table 1 and section 4.3, which they found the better: h + W_up f(W_down x).
-With the block's own activation as f that is the same block with a few more inner units, so the result merges exactly into an
-ordinary model with a larger `intermediate_size`. peft has no bottleneck adapter, and the library that has one follows an
+View of Parameter-Efficient Transfer Learning" (2022), table 1 and section 4.3: h + W_up f(W_down x). They found the parallel form
+better. With the block's own activation as f it is the same block with a few more inner units, so the result merges exactly
+into an ordinary model with a larger `intermediate_size`. peft has no bottleneck adapter, and the library that has one requires an
 older major version of transformers.
 
-The outgoing weights of the new units start at zero, so training begins at the parent.
+The outgoing weights of the new units start at zero, so training starts at the parent's outputs.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from transferline.targets import Target
 from transferline.targets.target import Examples
 from transferline.training.learner import Schedule
 
-SIZES = ("intermediate_size", "hidden_dim", "n_inner", "d_inner", "d_ff")  # what families call the inner width
+SIZES = ("intermediate_size", "hidden_dim", "n_inner", "d_inner", "d_ff")  # names of the inner width in model configs
 _START = 0.02  # standard deviation of new incoming weights, as in the families' own initialisation
 
 
 class Adapter(FineTuning):
-    """A bottleneck beside each feed-forward block, merged into it when it has learnt."""
+    """Train a bottleneck beside each feed-forward block, then merge it into the block."""
 
     source: ClassVar[str] = "Houlsby et al. 2019; He et al. 2022, section 4.3"
 
@@ -43,16 +43,17 @@ class Adapter(FineTuning):
 
         head = head_of(model, target)
         blocks = feed_forward_layers(model)
-        still = {id(module) for module, _ in blocks if not module.weight.requires_grad}  # of the layer that pools
+        # blocks of a frozen pooling layer
+        frozen = {id(module) for module, _ in blocks if not module.weight.requires_grad}
         for parameter in model.parameters():
             parameter.requires_grad_(id(parameter) in head)
         for module, incoming in blocks:
-            if id(module) in still:
+            if id(module) in frozen:
                 _pad(module, self.width, incoming)
                 continue
             for name in ("weight", "bias") if incoming and module.bias is not None else ("weight",):
                 part = _new_units(module, getattr(module, name), self.width, incoming)
-                register_parametrization(module, name, part, unsafe=True)  # its shape changes: that is the point
+                register_parametrization(module, name, part, unsafe=True)  # `unsafe` permits the change of shape
         for module, incoming in blocks:
             _say_width(module, self.width, incoming)
         setattr(model.config, _size_name(model.config), _inner_width(model.config) + self.width)
@@ -69,7 +70,7 @@ class Adapter(FineTuning):
 
 
 def _new_units(module: Any, whole: Any, width: int, incoming: bool) -> Any:
-    """The parametrization that adds units: rows of a Linear's incoming weight and columns of its outgoing one."""
+    """The parametrization that adds inner units: rows of a Linear's incoming weight, columns of its outgoing weight."""
     import torch
 
     from transferline.models.networks.parametrize import Widened
@@ -81,18 +82,18 @@ def _new_units(module: Any, whole: Any, width: int, incoming: bool) -> Any:
 
 
 def _empty_units(module: Any, whole: Any, width: int, incoming: bool) -> tuple[Any, int]:
-    """Zeros in the shape of the new units, and the axis along which they are added."""
+    """Zeros in the shape of the new units, and the axis along which to append them."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    axis = 0 if whole.dim() == 1 else int(incoming == isinstance(module, Conv1D))  # Conv1D is transposed
+    axis = 0 if whole.dim() == 1 else int(incoming == isinstance(module, Conv1D))  # Conv1D stores its weight transposed
     shape = list(whole.shape)
     shape[axis] = width
     return torch.zeros(shape), axis
 
 
 def _pad(module: Any, width: int, incoming: bool) -> None:
-    """Give a layer that never learns the new width, filled with zeros: it goes on doing what it did."""
+    """Pad a frozen layer to the new width with zeros, which leaves its outputs unchanged."""
     import torch
 
     for name in ("weight", "bias") if incoming and module.bias is not None else ("weight",):
@@ -102,9 +103,9 @@ def _pad(module: Any, width: int, incoming: bool) -> None:
 
 
 def feed_forward_layers(model: Any) -> list[tuple[Any, bool]]:
-    """The encoder's layers into (True) and out of (False) the inner width of its feed-forward blocks.
+    """The linear layers of the encoder's feed-forward blocks, as (layer, whether it leads into the inner width).
 
-    Raises InputError for families whose blocks are built otherwise.
+    Raises InputError for families with other feed-forward blocks.
     """
     import torch
     from transformers.pytorch_utils import Conv1D
@@ -131,7 +132,7 @@ def _size_name(config: Any) -> str:
 
 
 def _inner_width(config: Any) -> int:
-    if config.model_type == "gpt2" and not config.n_inner:  # where it is left out it is four times the width
+    if config.model_type == "gpt2" and not config.n_inner:  # GPT-2 leaves it out where it is four times the width
         config.n_inner = 4 * config.hidden_size
     name = _size_name(config)
     if not name:
@@ -141,7 +142,7 @@ def _inner_width(config: Any) -> int:
 
 
 def _say_width(module: Any, width: int, incoming: bool) -> None:
-    """Keep what a layer says of itself true."""
+    """Update the width attributes of a layer after units were added."""
     for name in ("out_features", "nf") if incoming else ("in_features", "nx"):
         if hasattr(module, name):
             setattr(module, name, getattr(module, name) + width)

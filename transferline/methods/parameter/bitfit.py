@@ -1,7 +1,7 @@
-"""BitFit: only the biases learn, and the head.
+"""BitFit: train only the biases and the head.
 
 Ben Zaken, Goldberg & Ravfogel, "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models"
-(2022), section 2: a tenth of a percent of the parameters, competitive on small targets. The result is an ordinary model.
+(2022), section 2: 0.1 % of the parameters, competitive on small targets. The result is an ordinary model.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from transferline.training.learner import Schedule
 
 
 class BitFit(FineTuning):
-    """Fine-tune the biases and the head, and nothing else."""
+    """Fine-tune the biases and the head only."""
 
     source: ClassVar[str] = "Ben Zaken et al. 2022, section 2"
 
     method: Literal["bitfit"] = "bitfit"
-    schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
+    # few parameters train, so the rate is above full fine-tuning's
+    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         head = head_of(model, target)

@@ -1,7 +1,7 @@
-"""Discriminative rates: each layer learns more slowly than the one above it.
+"""Discriminative fine-tuning: a lower learning rate for each lower layer.
 
-Howard & Ruder, "ULMFiT" (2018), section 3.2, with a factor of 1 / 2.6 a layer; Sun et al., "How to Fine-Tune BERT" (2019), section
-5.3.4, found 0.95 best for BERT. With it goes ULMFiT's slanted triangular schedule. A decay of 1 is a single rate.
+Howard & Ruder, "ULMFiT" (2018), section 3.2, use a factor of 1 / 2.6 per layer. Sun et al., "How to Fine-Tune BERT" (2019),
+section 5.3.4, found 0.95 best for BERT. The schedule is ULMFiT's slanted triangular one. A decay of 1 is a single learning rate.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from transferline.training.learner import Schedule
 
 
 class Discriminative(FineTuning):
-    """Layer-wise decay of the rate, and the slanted triangular schedule."""
+    """Layer-wise learning rate decay with the slanted triangular schedule."""
 
     source: ClassVar[str] = "Howard & Ruder 2018, section 3.2; Sun et al. 2019, section 5.3.4"
 
     method: Literal["discriminative"] = "discriminative"
     decay: Annotated[float, Field(gt=0, le=1)] = 0.95
-    """rate of a layer over that of the layer above it"""
+    """learning rate of a layer divided by that of the layer above it"""
     schedule: Schedule = Schedule(batch_size=16, shape="slanted")
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
@@ -32,7 +32,7 @@ class Discriminative(FineTuning):
 
 
 class Layered(TuningLearner):
-    """The topmost layer at the peak rate, each layer below at `decay` times the one above."""
+    """Trains the top layer at the peak learning rate, and each lower layer at `decay` times the rate above it."""
 
     method: Discriminative
 
@@ -42,5 +42,6 @@ class Layered(TuningLearner):
         layers = [{"params": group, "lr": rate * self.method.decay ** (top - i)} for i, group in enumerate(depths)]
         encoder = {id(p) for group in depths for p in group}
         head = [p for p in self.model.parameters() if p.requires_grad and id(p) not in encoder]
-        head_rate_now = self.method.head_learning_rate if self.head else rate
-        return [group for group in (*layers, {"params": head, "lr": head_rate_now}) if group["params"]]
+        # a pretrained language model head trains like the top layer
+        rate_of_head = self.method.head_rate if self.head else rate
+        return [group for group in (*layers, {"params": head, "lr": rate_of_head}) if group["params"]]

@@ -1,8 +1,8 @@
-"""Distillation: a smaller student learns from what its teacher says, not only from the labels.
+"""Distillation: train a smaller student on its teacher's outputs and on the labels.
 
 Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2: the student's loss is the cross entropy
-with the teacher's softened answers (times T squared), mixed with that of the labels. The student is the recipe's own chain with
-fewer layers, spread evenly over the parent's (Sanh et al., "DistilBERT", 2019, section 3), or another base altogether.
+with the teacher's softened probabilities (times T squared), mixed with the cross entropy with the labels. The student is the
+parent model with fewer, evenly spaced layers (Sanh et al., "DistilBERT", 2019, section 3), or another base.
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ if TYPE_CHECKING:
 
 
 class Distill(FineTuning):
-    """Teach a smaller student by a teacher that was tuned on the same chain."""
+    """Train a smaller student on the outputs of a teacher that was tuned on the same chain."""
 
     source: ClassVar[str] = "Hinton et al. 2015, section 2; Sanh et al. 2019, section 3"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
 
     method: Literal["distill"] = "distill"
     teacher: Full = Full()
-    """how the teacher is tuned, on the recipe's own chain"""
+    """settings of the teacher's fine-tuning, on the recipe's own chain"""
     student: str | None = None
-    """a base of params.yaml; left out, the chain's model with fewer layers"""
+    """a base of params.yaml to start from; if empty, the chain's model with fewer layers"""
     layers: Annotated[int, Field(ge=1)] | None = 3
-    """layers of the student; empty: all of them"""
+    """number of layers of the student; empty: all layers"""
     temperature: Annotated[float, Field(gt=0)] = 2.0
+    """softens the probabilities of teacher and student (T)"""
     of_teacher: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """share of the teacher's word in the loss; the rest is the labels'"""
+    """weight of the teacher's outputs in the loss; the labels have the rest"""
 
     def canonical(self) -> dict[str, Any]:
-        """Without the student's name: its key is among the parents."""
+        """The canonical form without the student's name, because the student's key is among the parents."""
         return {key: value for key, value in super().canonical().items() if key != "student"}
 
     def helpers(self) -> dict[str, Stage]:
@@ -72,12 +73,13 @@ class Distill(FineTuning):
         read = teacher.examples(work.data["train"], tokenizer, tokenizer_settings_of(work.parents[1], tokenizer))
         said = forward(network, read)
         if isinstance(target, Regression):
-            said = (said - target.middle) / target.std  # the teacher answers in the label's units
+            # the teacher predicts in the label's units, the student standardised
+            said = (said - target.middle) / target.spread
         return Taught(self, target, model, train, validation, said)
 
 
 class Taught(TuningLearner):
-    """Carries the teacher's logits for every training example, worked out once."""
+    """Learner with the teacher's logits for every training example, computed once."""
 
     method: Distill
 
@@ -105,20 +107,25 @@ class Taught(TuningLearner):
         return share * self._from_teacher(output.logits.float(), said) + (1 - share) * loss
 
     def _from_teacher(self, logits: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
-        """Cross entropy with softened answers; for numbers the squared distance."""
+        """Cross entropy with the teacher's softened probabilities; for regression the mean squared error."""
         from torch.nn import functional
 
-        heat = self.method.temperature
+        temperature = self.method.temperature
         if self.target.name == "regression":
             return functional.mse_loss(logits, said)
+        # T squared keeps the size of these gradients independent of T (Hinton et al. 2015, section 2)
         if self.target.name == "multi-label":
-            return functional.binary_cross_entropy_with_logits(logits / heat, (said / heat).sigmoid()) * heat**2
-        wanted = functional.softmax(said / heat, dim=-1)
-        return functional.cross_entropy(logits / heat, wanted) * heat**2
+            soft = (said / temperature).sigmoid()
+            return functional.binary_cross_entropy_with_logits(logits / temperature, soft) * temperature**2
+        soft = functional.softmax(said / temperature, dim=-1)
+        return functional.cross_entropy(logits / temperature, soft) * temperature**2
 
 
 def shortened(folder: Path, layers: int, out: Path) -> Path:
-    """A copy of a model folder with `layers` of its layers, evenly spread; `out` is where it is made."""
+    """Save a copy of a model folder with `layers` evenly spaced layers to `out`. Returns `out`.
+
+    Raises InputError where the model has fewer layers or no single stack of layers.
+    """
     import torch
 
     shutil.rmtree(out, ignore_errors=True)
@@ -131,14 +138,14 @@ def shortened(folder: Path, layers: int, out: Path) -> Path:
     stacks = [
         (m, name) for m in model.modules() for name, c in m.named_children() if isinstance(c, torch.nn.ModuleList)
     ]
-    whole = [(m, name) for m, name in stacks if len(getattr(m, name)) == depth]
-    if not whole:
+    full = [(m, name) for m, name in stacks if len(getattr(m, name)) == depth]
+    if not full:
         mend = "Name a smaller base as `student`"
         raise InputError("method 'distill'", f"{model.config.model_type!r} has no stack of layers to shorten", mend)
-    for module, name in whole:
+    for module, name in full:
         setattr(module, name, torch.nn.ModuleList([getattr(module, name)[i] for i in kept]))
     model.config.num_hidden_layers = layers
-    if getattr(model.config, "layer_types", None):
+    if getattr(model.config, "layer_types", None):  # families that mix kinds of attention list a type per layer
         model.config.layer_types = [model.config.layer_types[i] for i in kept]
     model.save_pretrained(out)
     load_tokenizer(folder).save_pretrained(out)

@@ -1,9 +1,9 @@
-"""A random forest on frozen features, and one whose trees were grown on a source and are refitted on the target.
+"""Random forests on frozen features, and STRUT: forests grown on a source and refitted on the target.
 
 Segev, Harel, Mannor, Crammer & El-Yaniv, "Learn on Source, Refine on Target: A Model Transfer Learning Framework with Random
-Forests" (2017), section 3.2 (STRUT): a tree keeps its structure and which feature each node asks; every threshold is chosen
-anew on the target's examples, so that what falls to either side has labels like the source's did; what no example of the
-target reaches is cut off.
+Forests" (2017), section 3.2 (STRUT). A tree keeps its structure and the feature of each node. Each threshold is chosen again on
+the target's examples, so that the labels on either side are distributed like the source's. Nodes that no target example reaches
+are pruned.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transferline.targets.target import Examples
 
 
 class Forest(Stage):
-    """A random forest on frozen features."""
+    """Fit a random forest on frozen features."""
 
     kind: ClassVar[StageKind] = "tune"
     gpu: ClassVar[bool] = True
@@ -37,10 +37,11 @@ class Forest(Stage):
 
     method: Literal["forest"] = "forest"
     trees: Annotated[int, Field(ge=1)] = 50
+    """number of trees"""
     depth: Annotated[int, Field(ge=1, le=20)] = 8
-    """of the deepest leaf"""
+    """maximum depth of a tree"""
     leaf: Annotated[int, Field(ge=1)] = 2
-    """examples in a leaf at least"""
+    """minimum number of examples in a leaf"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
 
@@ -62,14 +63,14 @@ class Forest(Stage):
     def grow(
         self, features: dict[str, np.ndarray], parts: dict[str, Examples], labels: int, work: Work
     ) -> Sequence[Tree]:
-        """The trees of the forest."""
+        """Grow the trees of the forest from features (n, width) by role."""
         own = parts["train"]
         return self.plant(features["train"], own.y_true, labels, work, weights_of(own.records))
 
     def plant(
         self, points: np.ndarray, y_true: np.ndarray, labels: int, work: Work, weights: np.ndarray | None = None
     ) -> list[Tree]:
-        """scikit-learn's forest on points (n, width)."""
+        """Fit scikit-learn's forest on points (n, width) and label numbers (n,)."""
         from sklearn.ensemble import RandomForestClassifier
 
         forest = RandomForestClassifier(
@@ -81,14 +82,14 @@ class Forest(Stage):
 
 
 class RefittedForest(Forest):
-    """The structure of a forest that was grown on other targets' examples, with thresholds and leaves of the target's own."""
+    """Grow a forest on source examples, then refit its thresholds and leaves on the target (STRUT)."""
 
     source: ClassVar[str] = "Segev et al. 2017, section 3.2"
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
 
     method: Literal["refitted-forest"] = "refitted-forest"  # type: ignore[assignment]
-    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
-    """targets of params.yaml on whose examples the trees are grown"""
+    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    """source tasks: targets of params.yaml whose training examples the trees are grown on"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
@@ -109,7 +110,7 @@ class RefittedForest(Forest):
 
 
 def as_network(trees: Sequence[Tree], encoder: Any, target: SequenceTarget) -> Any:
-    """A forest as a network on an encoder."""
+    """Turn a forest into a network on top of the encoder, so that it is saved and served like any other model."""
     import torch
 
     from transferline.models.networks.forest_network import ForestConfig, ForestForSequenceClassification

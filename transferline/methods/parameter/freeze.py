@@ -1,7 +1,7 @@
-"""Freezing the lowest layers: what is general stays as it was, what is specific is learnt.
+"""Freeze the embeddings and the lowest layers, and fine-tune the rest.
 
-Lee, Tang & Lin, "What Would Elsa Do?" (2019): a quarter of BERT's layers fine-tuned keep 90 % of the quality; the embeddings and
-the lowest layers move least of all in full fine-tuning anyway. They stand in evaluation mode, so what they make of a text is
+Lee, Tang & Lin, "What Would Elsa Do?" (2019): fine-tuning a quarter of BERT's layers keeps 90 % of the quality. The embeddings
+and the lowest layers also change least in full fine-tuning. Frozen layers run in evaluation mode, so their activations are
 computed once for all epochs, seeds and label budgets (transferline/targets/frozen_layers.py).
 """
 
@@ -22,15 +22,15 @@ from transferline.targets.target import Examples
 class Freeze(FineTuning):
     """Fine-tune all but the embeddings and the lowest layers."""
 
-    version: ClassVar[int] = 2  # no dropout in what is frozen
+    version: ClassVar[int] = 2  # no dropout in frozen layers
     source: ClassVar[str] = "Lee et al. 2019"
 
     method: Literal["freeze"] = "freeze"
     lowest: Annotated[int, Field(ge=0)] = 2
-    """layers that stand still, the embeddings with them; as many as there are: the head alone learns"""
+    """number of frozen layers, from the bottom, with the embeddings; if all are frozen, only the head trains"""
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
-        for group in depth_groups(model)[: self.lowest + 1]:
+        for group in depth_groups(model)[: self.lowest + 1]:  # + 1: group 0 holds the embeddings
             for parameter in group:
                 parameter.requires_grad_(False)
         stand_still(model)

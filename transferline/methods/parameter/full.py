@@ -1,8 +1,8 @@
-"""Full fine-tuning: the pretrained weights are the initialisation, and everything learns.
+"""Full fine-tuning: start from the pretrained weights and train all of them.
 
-Devlin et al., "BERT" (2019), section 4: few epochs, small rate. The guards against overfitting a small target are early
-stopping on validation, a short warm-up (Mosbach et al. 2021: without it small-data fine-tuning is unstable), restarts, and
-several seeds of which validation chooses the one that ships.
+Devlin et al., "BERT" (2019), section 4: few epochs and a small learning rate. Four guards prevent overfitting on a small
+target: early stopping on validation, a short warm-up (Mosbach et al. 2021: fine-tuning on small data is unstable without it),
+restarts, and several seeds. Validation chooses the seed that ships.
 """
 
 from __future__ import annotations
@@ -21,5 +21,5 @@ class Full(FineTuning):
 
 
 def plain(method: FineTuning) -> Full:
-    """Full fine-tuning with the settings that a method shares with it: what the method is without what it adds."""
+    """Full fine-tuning with a method's own settings: the baseline that shows the effect of the method."""
     return Full(**{name: getattr(method, name) for name in FineTuning.model_fields})

@@ -1,7 +1,7 @@
-"""Gradual unfreezing: first the head alone, then one layer more an epoch, from the top down.
+"""Gradual unfreezing: train the head first, then unfreeze one more layer each epoch, from the top down.
 
-Howard & Ruder, "ULMFiT" (2018), section 3.3: fine-tuning all layers at once risks forgetting what the lower ones know while the
-head above them is still random.
+Howard & Ruder, "ULMFiT" (2018), section 3.3: fine-tuning all layers at once, below a head that is still random, risks
+catastrophic forgetting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transferline.targets.target import Examples
 
 
 class Gradual(FineTuning):
-    """Unfreeze from the top down, some layers an epoch."""
+    """Unfreeze layers from the top down, a few each epoch."""
 
     source: ClassVar[str] = "Howard & Ruder 2018, section 3.3"
 
@@ -29,7 +29,7 @@ class Gradual(FineTuning):
 
 
 class Thawing(TuningLearner):
-    """Which layers learn depends on the epoch alone, so a resumed run thaws the same ones."""
+    """Unfreezes layers by epoch alone, so that a resumed run unfreezes the same ones."""
 
     method: Gradual
 
@@ -38,8 +38,8 @@ class Thawing(TuningLearner):
         self.depths = depth_groups(model)
 
     def before_step(self, step: int, steps: int) -> None:
-        epoch = step * self.method.epochs // steps + (0 if self.head else 1)  # without a new head the top layer begins
-        still = max(0, len(self.depths) - epoch * self.method.layers_per_epoch)
+        epoch = step * self.method.epochs // steps + (0 if self.head else 1)  # without a new head, the top layer starts
+        frozen = max(0, len(self.depths) - epoch * self.method.layers_per_epoch)
         for depth, group in enumerate(self.depths):
             for parameter in group:
-                parameter.requires_grad_(depth >= still)
+                parameter.requires_grad_(depth >= frozen)

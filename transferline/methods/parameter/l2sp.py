@@ -1,9 +1,10 @@
-"""L2-SP: the source weights are the point that regularisation pulls towards, not zero.
+"""L2-SP: regularise towards the pretrained weights instead of towards zero.
 
 Li, Grandvalet & Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks" (2018), section 3. Their
-penalty is meant for plain gradient descent; inside Adam's normalised step its size would not matter. So the pull is decoupled
-from the loss, as AdamW decouples weight decay (Loshchilov & Hutter 2019): after each step w <- w - min(1, rate x pull) (w - w0).
-A pull of zero is full fine-tuning; a huge one leaves the encoder as it was.
+penalty is meant for plain gradient descent. Adam normalises its steps, so the size of a penalty in the loss would not matter.
+The pull is therefore decoupled from the loss, as AdamW decouples weight decay (Loshchilov & Hutter 2019). After each step
+w <- w - min(1, rate x pull) (w - w0), where w0 are the pretrained weights. A pull of zero is full fine-tuning. A very large
+pull keeps the encoder at its pretrained weights.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ class L2SP(FineTuning):
 
     method: Literal["l2-sp"] = "l2-sp"
     pull: Annotated[float, Field(ge=0)] = 100.0
-    """strength; times the rate it is the share of the way back that each step takes"""
+    """regularisation strength; each step moves the weights back by the share `rate x pull` of their distance to the source"""
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         return Pulled(self, target, model, train, validation)
 
 
 class Pulled(TuningLearner):
-    """Remembers where the encoder started. The head has no source and is left to its weight decay."""
+    """Keeps a copy of the pretrained encoder weights. The head is new, so it has ordinary weight decay only."""
 
     method: L2SP
 

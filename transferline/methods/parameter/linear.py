@@ -1,7 +1,7 @@
-"""The best linear layer on frozen features: convex, so no seed, no schedule, one solution.
+"""Fit a linear layer on frozen features. The problem is convex: one solution, without a seed or a schedule.
 
-Its strength of regularisation is chosen on validation (ties: the more regularised). scikit-learn solves; the solution is
-given back in the units of the features, so that it can be written into a model's last layer.
+Validation chooses the regularisation strength; of equal scores the strongest regularisation wins. scikit-learn fits the model.
+The solution is returned in the units of the features, so that it can be copied into a model's last layer.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 from transferline.core.problem import TargetKind
 
 Told = Callable[[int, float, float], None]
+"""called after each fit with (number of the fit, regularisation strength C, validation score)"""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Weights (outputs, width) and bias (outputs,) with the strength and the validation score they were chosen by."""
+    """Weights (outputs, width) and bias (outputs,), with the chosen strength C and its validation score."""
 
     C: float
     score: float
@@ -37,9 +38,10 @@ def solve(
     intercept: bool = True,
     weights: np.ndarray | None = None,
 ) -> Solution:
-    """Fit features to truth, both (n, ...), at each inverse strength of regularisation; `tell` hears (number, strength, score).
+    """Fit a linear model for each inverse regularisation strength C, and return the one with the best validation score.
 
-    `weights` (n,) say how much each example counts.
+    `learnt` and `held_out` are features (n, d) and labels (n, ...) of training and validation. `weights` (n,) are sample weights.
+    `tell` is called after each fit.
     """
     mean = learnt[0].mean(axis=0) if intercept else np.zeros(learnt[0].shape[1])
     scale = std(learnt[0])
@@ -48,23 +50,24 @@ def solve(
     for number, C in enumerate(sorted(Cs), start=1):
         model = fit_linear(kind, C, train, learnt[1], intercept, weights)
         score = score_linear(kind, model, validation, held_out[1])
+        # C ascends and `>` is strict: of equal scores the smallest C, the strongest regularisation, is kept
         if best is None or score > best[0]:
             best = (score, C, model)
         tell(number, C, score)
     assert best is not None
     rows, bias = coefficients(best[2], outputs)
-    rows = rows / scale
+    rows = rows / scale  # back to the units of the features
     return Solution(best[1], best[0], rows, bias - rows @ mean)
 
 
-def std(points: np.ndarray) -> float:
-    """One unit for all columns of points (n, d): the root of their mean variance; 1 where nothing varies."""
+def spread(points: np.ndarray) -> float:
+    """Root of the mean variance of the columns of points (n, d); 1 if all are constant. One scale for all columns."""
     return float(np.sqrt(points.var(axis=0).mean())) or 1.0
 
 
 def scaling(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """What brings other points to the units of these: centred, and divided by their spread."""
-    mean, scale = points.mean(axis=0), std(points)
+    """A function that standardises other points with the mean and the scale of these points (n, d)."""
+    mean, scale = points.mean(axis=0), spread(points)
     return lambda others: (others - mean) / scale
 
 
@@ -76,7 +79,10 @@ def fit_linear(
     intercept: bool = True,
     weights: np.ndarray | None = None,
 ) -> Any:
-    """scikit-learn's model for a kind of target: logistic regression, one for each label, or ridge regression."""
+    """Fit scikit-learn's model for a kind of target.
+
+    That is ridge regression for numbers, logistic regression otherwise, and one logistic regression per label for multi-label.
+    """
     from sklearn import config_context
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.multiclass import OneVsRestClassifier
@@ -87,8 +93,9 @@ def fit_linear(
     if kind != "multi-label":
         return model.fit(features, y_true, sample_weight=weights)
     if weights is None:
-        return OneVsRestClassifier(model).fit(features, y_true)
-    with config_context(enable_metadata_routing=True):  # how scikit-learn hands weights on to the labels' models
+        return OneVsRestClassifier(model).fit(features, truth)
+    # scikit-learn then passes sample weights to the model of each label
+    with config_context(enable_metadata_routing=True):
         return OneVsRestClassifier(model.set_fit_request(sample_weight=True)).fit(
             features, y_true, sample_weight=weights
         )
@@ -97,9 +104,9 @@ def fit_linear(
 def score_linear(kind: TargetKind, model: Any, features: Any, y_true: np.ndarray) -> float:
     """Accuracy, micro-F1 or R2 on held-out features."""
     if kind == "multi-label":
-        said = model.predict(features).astype(bool)
-        return 2 * float((said & y_true).sum()) / max(1, int(said.sum() + y_true.sum()))
-    return float(model.score(features, y_true))
+        predicted = model.predict(features).astype(bool)
+        return 2 * float((predicted & truth).sum()) / max(1, int(predicted.sum() + truth.sum()))
+    return float(model.score(features, truth))
 
 
 def coefficients(model: Any, outputs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,17 +120,17 @@ def coefficients(model: Any, outputs: int) -> tuple[np.ndarray, np.ndarray]:
         )
     weights, bias = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
     if hasattr(model, "classes_"):
-        if len(weights) == 1:  # two labels: one row of log odds; as two outputs, half of it each way
+        if len(weights) == 1:  # two labels: scikit-learn has one row of log odds; split it evenly over two outputs
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-        if len(weights) < outputs:  # a label that the fitted rows do not have is never said
-            whole, never = np.zeros((outputs, weights.shape[1])), np.full(outputs, -1e4)
-            whole[model.classes_], never[model.classes_] = weights, bias
-            return whole, never
+        if len(weights) < outputs:  # a label without training examples gets a bias so low that it is never predicted
+            all_weights, all_bias = np.zeros((outputs, weights.shape[1])), np.full(outputs, -1e4)
+            all_weights[model.classes_], all_bias[model.classes_] = weights, bias
+            return all_weights, all_bias
     return weights, bias
 
 
 def _row(one: Any) -> tuple[np.ndarray, float]:
-    """Weights and bias of one label's model; a label that is always or never there has a constant."""
+    """Weights and bias of one label's model. A label that all or no examples have gets a constant bias and no weights."""
     if hasattr(one, "coef_"):
         return one.coef_[0], float(one.intercept_[0])
     return np.zeros(0), 1e2 if float(one.y_[0]) > 0 else -1e2

@@ -1,7 +1,7 @@
-"""LoRA: the weights stand still, and a low-rank difference to them is learnt.
+"""LoRA: freeze the weights and train low-rank updates of them.
 
-Hu et al., "LoRA" (2021), section 4.1: W + (alpha / rank) B A, with B zero at the start, so that training begins at the parent. Done
-by peft; merged before it is saved, so the served model is the parent's architecture and costs nothing more.
+Hu et al., "LoRA" (2021), section 4.1: W + (alpha / rank) B A. B is zero at the start, so training starts at the parent's outputs.
+peft implements it. The updates are merged before saving, so the served model has the parent's architecture and cost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transferline.training.learner import Schedule
 
 
 class Lora(FineTuning):
-    """Low-rank updates of every linear layer of the encoder, merged when they have learnt."""
+    """Train low-rank updates of every linear layer of the encoder, then merge them."""
 
     source: ClassVar[str] = "Hu et al. 2021, section 4.1"
 
@@ -40,7 +40,7 @@ class Lora(FineTuning):
 
 
 def linear_layers(model: Any, target: Target) -> list[str]:
-    """Names of the encoder's linear layers that learn: not the head, not what is frozen for good."""
+    """Names of the encoder's trainable linear layers, without the head, frozen layers and tied embeddings."""
     import torch
     from transformers.pytorch_utils import Conv1D
 

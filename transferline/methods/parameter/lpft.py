@@ -1,7 +1,7 @@
-"""Linear probe, then fine-tune: the head starts where the frozen features want it.
+"""LP-FT: fit a linear probe first, then fine-tune everything from there.
 
-Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022), section 3.3: a random head
-sends gradients through the encoder that have nothing to do with the task. The first phase is exactly the method `probe`.
+Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022), section 3.3: gradients
+through a random head distort the encoder's features. The first phase is the same as the method `probe`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from transferline.targets.target import Examples
 
 
 class LPFT(FineTuning):
-    """Solve for the head on frozen features, then fine-tune everything."""
+    """Fit the head on frozen features, then fine-tune everything."""
 
     source: ClassVar[str] = "Kumar et al. 2022, section 3.3"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["lp-ft"] = "lp-ft"
-    Cs: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
-    """inverse regularisation strengths of the probe, of which validation chooses"""
-    head_learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    """peak rate of the head: it has learnt already"""
+    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    """values of the probe's inverse regularisation strength C to try; validation chooses"""
+    head_rate: Annotated[float, Field(gt=0)] = 5e-5
+    """peak learning rate of the head; low, because the probe has fitted the head already"""
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         model.eval()
@@ -39,7 +39,7 @@ class LPFT(FineTuning):
 
 
 def _in_units(solution: Solution, target: Target) -> Solution:
-    """A number's solution in the units that its head learns in."""
+    """A regression solution rescaled to standardised labels, which the head is trained on."""
     if not isinstance(target, Regression):
         return solution
     weights, bias = solution.weights / target.std, (solution.bias - target.middle) / target.std

@@ -1,4 +1,4 @@
-"""peft around a model, and the ordinary model again when it has learnt."""
+"""Wrap a model with peft before training, and merge peft's parameters into it afterwards."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ _WRAPPER = "peft_wrapper"
 
 
 def wrapped(model: Any, config: Any, target: Target) -> Any:
-    """The same model with peft's parameters injected; they and the head learn, and nothing else does."""
+    """Inject peft's parameters into a model. Only they and the head are trainable afterwards."""
     from peft import get_peft_model
 
     head = [p for p in model.parameters() if id(p) in head_of(model, target)]
     wrapper = get_peft_model(model, config)
     for parameter in head:
         parameter.requires_grad_(True)
-    model.__dict__[_WRAPPER] = (
-        wrapper  # past torch's registration: the wrapper holds the model, not the other way round
-    )
+    # `__dict__` avoids torch's registration: the wrapper holds the model, so a registered submodule would be a circle
+    model.__dict__[_WRAPPER] = wrapper
     return model
 
 
 def merged(model: Any) -> Any:
-    """The model with what peft learnt added to its weights."""
+    """Merge peft's trained parameters into the weights. Returns the ordinary model in evaluation mode."""
     wrapper = model.__dict__.pop(_WRAPPER)
     plain = wrapper.merge_and_unload()
     plain.eval()

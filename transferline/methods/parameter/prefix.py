@@ -1,7 +1,7 @@
-"""Prefix tuning: the weights stand still, and keys and values before every layer's attention are learnt.
+"""Prefix tuning: freeze the weights and train extra keys and values for the attention of every layer.
 
-Li & Liang, "Prefix-Tuning" (2021), section 4. Done by peft. It reaches every layer, where a prompt reaches the first only; it
-cannot be merged, so the model is served with our code.
+Li & Liang, "Prefix-Tuning" (2021), section 4, implemented by peft. A prefix acts on every layer, a prompt only on the first. A
+prefix cannot be merged into the weights, so the model needs our code to be served.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transferline.training.learner import Schedule
 
 
 class Prefix(FineTuning):
-    """Learn keys and values that stand before every layer's attention."""
+    """Train a prefix of keys and values for the attention of every layer."""
 
     source: ClassVar[str] = "Li & Liang 2021, section 4"
 
@@ -36,6 +36,7 @@ class Prefix(FineTuning):
         head = head_of(model, target)
         names = {name for name, parameter in model.named_parameters() if id(parameter) in head}
         wrapper = with_prefix(model, self.tokens)
+        # peft freezes the base, the head with it: unfreeze the head
         inner = dict(wrapper.get_base_model().named_parameters())
         for name in names:
             inner[name].requires_grad_(True)

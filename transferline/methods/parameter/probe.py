@@ -1,7 +1,7 @@
-"""Feature extraction: the encoder stands still, and a linear model learns on what it says.
+"""Linear probe: freeze the encoder and fit a linear model on its features.
 
-The linear probe of Alain & Bengio (2017) on the features that the head's last layer receives. The solution is written back
-into the head, so that the result is an ordinary model.
+Alain & Bengio (2017). The features are the inputs of the head's last layer. The fitted weights are copied into that layer, so
+the result is an ordinary model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transferline.targets.tokens import Tokens
 
 
 class Probe(Stage):
-    """Frozen features and a linear model: logistic regression, or ridge regression for numbers."""
+    """Fit logistic regression (ridge regression for numbers) on frozen features."""
 
     kind: ClassVar[StageKind] = "tune"
     gpu: ClassVar[bool] = True
@@ -36,8 +36,8 @@ class Probe(Stage):
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["probe"] = "probe"
-    Cs: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
-    """inverse regularisation strengths, of which validation chooses"""
+    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    """values of the inverse regularisation strength C to try; validation chooses"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
     pooling: Pooling = "mean"
@@ -48,13 +48,13 @@ class Probe(Stage):
         return self.fit(model, target, work)
 
     def fit(self, model: Any, target: Target, work: Work) -> dict[str, float]:
-        """Solve for the last layer of a model that has the target's head, and save it to `work.out`."""
+        """Fit the last layer of a model with the target's head, and save the model to `work.out`. Returns validation metrics."""
         model.to(work.runtime.device)
         reading = TokenizerSettings(self.max_tokens, self.truncation)
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
         examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
-        with sharing():  # from here on only the last layer changes
-            solution = best_head(model, target, examples, validation, self.Cs, work)
+        with sharing():  # only the last layer changes from here on, so cached features stay valid
+            solution = best_head(model, target, examples, validation, self.strengths, work)
             install(model, solution)
             figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
         return {**figures, "C": solution.C}
@@ -68,14 +68,14 @@ def best_head(
     Cs: tuple[float, ...],
     work: Work | None = None,
 ) -> Solution:
-    """The best last layer on the model's features as they are."""
+    """Fit the model's last layer on its features for each strength C, and return the best on validation."""
 
     def tell(number: int, C: float, score: float) -> None:
         if work is not None:
             figures = {"validation_accuracy": score, "C": C}
             work.report(Progress(work.name, number, len(Cs), "fits", 0.0, figures))
 
-    cache = work.cache if work is not None else None  # of training rows: validation is the same file for all
+    cache = work.cache if work is not None else None  # of training rows only: label budgets share them
     sides = [
         (features_of(model, target, train, cache), truth_of(target, train)),
         (target.features(model, validation), truth_of(target, validation)),
@@ -83,21 +83,21 @@ def best_head(
     has_bias = output_layer(model).bias is not None
     weights = weights_of(train.records)
     if weights is not None and isinstance(target, Tokens):
-        weights = np.repeat(weights, target.words_of(train))
-    return solve(target.name, sides[0], sides[1], len(target.labels), Cs, tell, has_bias, weights)
+        weights = np.repeat(weights, target.words_of(train))  # tagging fits one row per word
+    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias, weights)
 
 
 def truth_of(target: Target, examples: Examples) -> np.ndarray:
-    """What the features are fitted to: for tags, those of the words that were not cut off."""
-    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.y_true
+    """Labels to fit; for tagging, the tags of words that were not truncated."""
+    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.truth
 
 
 def install(model: Any, solution: Solution) -> None:
-    """Write a solution into the model's last layer."""
+    """Copy a fitted solution into the model's last layer."""
     import torch
 
     layer = output_layer(model)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(solution.weights).to(layer.weight.dtype))
-        if layer.bias is not None:  # decoders' heads have none
+        if layer.bias is not None:  # the classification heads of decoders have no bias
             layer.bias.copy_(torch.from_numpy(solution.bias).to(layer.bias.dtype))

@@ -1,7 +1,7 @@
-"""Progressive networks: the source column is frozen, and a new column learns beside it through lateral connections.
+"""Progressive networks: freeze the source column, and train a new column beside it with lateral connections.
 
-Rusu et al. (2016); the network itself is models/networks/progressive_network.py. Nothing is forgotten, at the price of a
-larger model that is served with our code.
+Rusu et al. (2016). The network is in models/networks/progressive_network.py. Frozen weights cannot be forgotten, but the model is
+larger and needs our code to be served.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transferline.training.learner import Schedule
 
 
 class Progressive(FineTuning):
-    """A narrow new column beside the frozen source column."""
+    """Train a narrow new column beside the frozen source column."""
 
     source: ClassVar[str] = "Rusu et al. 2016, section 2"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
@@ -27,8 +27,8 @@ class Progressive(FineTuning):
 
     method: Literal["progressive"] = "progressive"
     width: Annotated[int, Field(ge=4, multiple_of=4)] = 64
-    """of the new column"""
-    schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
+    """hidden width of the new column"""
+    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
         import torch

@@ -1,8 +1,8 @@
-"""Prompt tuning: the weights stand still, and a few virtual tokens before every text are learnt.
+"""Prompt tuning: freeze the weights and train a few virtual tokens in front of every text.
 
-Lester et al., "The Power of Scale for Parameter-Efficient Prompt Tuning" (2021), section 2. The virtual tokens are written as what
-they are: tokens. The vocabulary grows by them, the tokenizer sets them before every text, and peft trains their embeddings and
-nothing else. Merged, the result is an ordinary model whose tokenizer says a few words more.
+Lester et al., "The Power of Scale for Parameter-Efficient Prompt Tuning" (2021), section 2. The virtual tokens are real entries of
+the vocabulary. The tokenizer puts them in front of every text, and peft trains their embeddings only. After merging, the result
+is an ordinary model with a slightly larger vocabulary.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from transferline.training.learner import Schedule
 
 
 class Prompt(FineTuning):
-    """Learn the embeddings of virtual tokens that stand before every text."""
+    """Train the embeddings of virtual tokens in front of every text."""
 
     source: ClassVar[str] = "Lester et al. 2021, section 2"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
 
     method: Literal["prompt"] = "prompt"
     tokens: Annotated[int, Field(ge=1)] = 16
-    schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-3)
+    """number of virtual tokens"""
+    schedule: Schedule = Schedule(batch_size=16, rate=5e-3)
 
     def names(self) -> list[str]:
+        """The virtual tokens as strings."""
         return [f"[PROMPT{i}]" for i in range(self.tokens)]
 
     def prepare(self, tokenizer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Decision trees as arrays, and the refitting of one tree's thresholds and leaves on other examples."""
+"""Decision trees as arrays, and STRUT's refitting of their thresholds and leaves on other examples."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-PRIOR = 1.0  # examples of the target that a leaf's distribution in the source is worth
+PRIOR = 1.0  # weight of a leaf's source distribution, in target examples
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Node 0 is the root. `below` (nodes, 2) are the nodes to the left (at most `threshold`) and right; a leaf's are itself.
+    """A binary decision tree with node 0 as its root.
 
-    `shares` (nodes, labels) are the labels' shares among the examples that reached a node.
+    `below` (nodes, 2) are the children of a node: left for values up to `threshold`, right for larger ones. A leaf is its own
+    child. `shares` (nodes, labels) is the label distribution of the examples that reached a node.
     """
 
     feature: np.ndarray
@@ -26,12 +27,12 @@ class Tree:
         return bool(self.below[node, 0] == node)
 
     def depth(self, node: int = 0) -> int:
-        """Questions on the longest way down."""
+        """Number of splits on the longest path from a node to a leaf."""
         return 0 if self.is_leaf(node) else 1 + max(self.depth(int(child)) for child in self.below[node])
 
 
 def trees_of(forest: Any, labels: int) -> list[Tree]:
-    """The trees of a fitted scikit-learn forest; a label that it never saw has no share anywhere."""
+    """The trees of a fitted scikit-learn forest. A label without training examples has a share of zero in every node."""
     made = []
     for one in forest.estimators_:
         tree = one.tree_
@@ -48,13 +49,20 @@ def trees_of(forest: Any, labels: int) -> list[Tree]:
 
 
 def below_or_at(numbers: np.ndarray) -> np.ndarray:
-    """The largest fp32 numbers that are not above some fp64 ones: fp32 features then fall to the same side of them."""
+    """Round fp64 numbers down to fp32.
+
+    scikit-learn compares fp32 features with fp64 thresholds. Rounding down keeps every feature on its side of the threshold;
+    rounding to the nearest value could move a threshold past a feature.
+    """
     near = np.asarray(numbers, dtype=np.float32)
     return np.where(near.astype(np.float64) > numbers, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
 
 
-def refit(tree: Tree, points: np.ndarray, y_true: np.ndarray, weights: np.ndarray | None = None) -> Tree:
-    """The same questions with thresholds and leaves of other examples: points (n, width), label numbers (n,)."""
+def refit(tree: Tree, points: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> Tree:
+    """Refit a tree's thresholds and leaves on other examples, keeping its structure.
+
+    `points` are features (n, width), `truth` label numbers (n,), `weights` sample weights (n,).
+    """
     weights = np.ones(len(points)) if weights is None else weights.astype(np.float64)
     labels = tree.shares.shape[1]
     feature, threshold, below, shares = (np.array(getattr(tree, name)) for name in Tree.__dataclass_fields__)
@@ -69,20 +77,21 @@ def refit(tree: Tree, points: np.ndarray, y_true: np.ndarray, weights: np.ndarra
             continue
         left, right = (int(child) for child in tree.below[node])
         column = points[reach, feature[node]].astype(np.float32)
-        if len(reach) == 0 or column.min() == column.max():  # nothing to ask of: the tree ends here
+        # no example, or no split between them: make this node a leaf
+        if len(reach) == 0 or column.min() == column.max():
             below[node] = node
             continue
         threshold[node] = _threshold(column, counts[reach], tree.shares[left], tree.shares[right])
-        goes = column > threshold[node]
-        waiting += [(left, reach[~goes]), (right, reach[goes])]
+        above = column > threshold[node]
+        waiting += [(left, reach[~above]), (right, reach[above])]
     return Tree(feature, threshold, below, shares.astype(np.float32))
 
 
 def _threshold(column: np.ndarray, counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
-    """Where to cut: the labels on either side should be like the source's there (the paper's divergence gain)."""
+    """The threshold that splits labels most like the source's split (the paper's divergence gain)."""
     order = np.argsort(column, kind="stable")
     values, sums = column[order], np.cumsum(counts[order], axis=0)
-    ends = np.flatnonzero(values[:-1] < values[1:])
+    ends = np.flatnonzero(values[:-1] < values[1:])  # a threshold must lie between two different values
     lower, total = sums[ends], sums[-1]
     upper = total - lower
     sides = [side.sum(axis=1) / total.sum() for side in (lower, upper)]

@@ -1,7 +1,7 @@
-"""What all methods that fine-tune share: read the target, load a model, let the one loop train it, keep the best, save it.
+"""Base class of all fine-tuning methods: read the target, load the model, train it, keep the best checkpoint, save it.
 
-A method is a subclass that says only what is different about it: how the model is shaped before training, what learns at
-which rate and when, what is added to the loss, and how the result becomes an ordinary model again.
+A subclass overrides only its own differences: how to change the model before training, which parameters train at which
+learning rate and when, extra terms of the loss, and how to turn the result back into an ordinary model.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from transferline.training.loop import History, train
 if TYPE_CHECKING:
     import torch
 
-SEEDS_APART = 10_000  # between two restarts: further than any run counts its seeds
+SEEDS_APART = 10_000
+"""seed offset between restarts: larger than the number of seeds in any run, so that no two restarts share a seed"""
 
 
 class FineTuning(Stage):
-    """Base of the methods that train; the fields here are those of every one of them."""
+    """Base class of fine-tuning methods, with the settings that all of them share."""
 
     kind: ClassVar[StageKind] = "tune"
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
@@ -40,29 +41,34 @@ class FineTuning(Stage):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     patience: Annotated[int, Field(ge=1)] = 3
-    """epochs without a better validation score before training stops"""
+    """epochs without a better validation score before training stops (early stopping)"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
-    """what is kept of a longer text: its head, its tail, or both"""
+    """part of a longer text to keep: its head, its tail, or both"""
     target_tokens: Annotated[int, Field(ge=2)] = 64
-    """generation: tokens of an answer at most"""
+    """generation only: maximum number of tokens to generate"""
     pooling: Pooling = "mean"
-    head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """peak rate of the new head"""
+    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """peak learning rate of the new head"""
     restarts: Annotated[int, Field(ge=1)] = 1
-    """runs from other initial heads, of which validation keeps the best"""
+    """training runs with different initial heads; the one with the best validation score is kept"""
     schedule: Schedule = Schedule(batch_size=16)
 
     def build(self, work: Work) -> dict[str, float]:
         return self.fit(work)
 
     def fit(self, work: Work, pretrained: bool = True) -> dict[str, float]:
-        """Train on the weights of the parent, or on random ones in its shape, and save the best to `work.out`."""
+        """Train and save the best model to `work.out`.
+
+        The model starts with the parent's weights, or with random weights in the same architecture if `pretrained` is false.
+        Returns the validation metrics, with `score` and `best_step` among them. Raises InputError where nothing is trainable.
+        """
         target = target_of(work.data["train"])
         reading = self.reading()
         best: tuple[History, Any, Target] | None = None
         for restart in range(self.restarts):
             seed = work.seed + restart * SEEDS_APART
+            # each restart saves its training state in its own folder, so that a killed run resumes the right one
             mine = replace(work, seed=seed, state=work.state / f"restart-{restart}" if restart else work.state)
             model = self.load(target, mine, pretrained)
             tokenizer = self.prepare(open_tokenizer(target, mine.needs_parent(), reading))
@@ -79,10 +85,11 @@ class FineTuning(Stage):
 
     def _train(self, learner: Learner, work: Work) -> History:
         if not any(p.requires_grad for p in learner.model.parameters()):
-            what = "everything is frozen, and there is no new head that could learn"
+            what = "everything is frozen, and there is no new head to train"
             raise InputError(f"method {name_of(type(self))!r}", what, "Freeze fewer layers")
+        # parameters that never train are left out of the saved training state
         learner.model.always_frozen = frozenset(n for n, p in learner.model.named_parameters() if not p.requires_grad)
-        steps = self.epochs * -(-len(learner.lengths) // self.schedule.batch_size)
+        steps = self.epochs * -(-len(learner.lengths) // self.schedule.batch_size)  # -(-a // b) rounds up
         return train(
             learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name, self.patience
         )
@@ -91,32 +98,32 @@ class FineTuning(Stage):
         return TokenizerSettings(self.max_tokens, self.truncation, self.target_tokens)
 
     def prepare(self, tokenizer: Any) -> Any:
-        """The tokenizer as the method needs it."""
+        """Change the tokenizer before texts are read, for example to add tokens. Returns it unchanged by default."""
         return tokenizer
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
-        """The model to train, with the target's head."""
+        """Load the model to train, with the target's head."""
         return target.load(work.needs_parent(), self.pooling, work.seed, pretrained)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
-        """The model as it will learn: what is frozen for good here is neither trained nor saved in its state."""
+        """Change the model before training. Parameters frozen here are neither trained nor saved in the training state."""
         return model
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
-        """What the loop trains."""
+        """The learner that the training loop runs."""
         return TuningLearner(self, target, model, train, validation)
 
     def finish(self, model: Any) -> Any:
-        """The trained model as an ordinary one."""
+        """Turn the trained model into an ordinary one, for example by merging adapters. Returns it unchanged by default."""
         return model
 
     def save(self, model: Any, out: Path) -> None:
-        """Write the finished model to a folder."""
+        """Save the finished model to a folder."""
         save_plain(model, out)
 
 
 class TuningLearner(Learner):
-    """A model with a target's head, its training examples, and the validation examples that decide when to stop."""
+    """Learner for a model with the target's head. Validation examples drive early stopping."""
 
     def __init__(self, method: FineTuning, target: Target, model: Any, train: Examples, validation: Examples) -> None:
         self.method, self.target, self.model = method, target, model
@@ -124,10 +131,11 @@ class TuningLearner(Learner):
         self.lengths = train.lengths
         self.head = head_of(model, target)
         self.weights = weights_of(train.records)
-        self.shards = type(self) is TuningLearner  # not where more is done with parameters than to train them
+        # subclasses may read or move whole parameters, which sharding would split
+        self.shards = type(self) is TuningLearner
 
     def groups(self, rate: float) -> list[dict]:
-        """The encoder at `rate`, the new head at its own, higher one."""
+        """Optimiser groups: the encoder at `rate`, the new head at its own, usually higher, learning rate."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
         encoder = [p for p in learning if id(p) not in self.head]
         head = [p for p in learning if id(p) in self.head]
@@ -150,12 +158,13 @@ class TuningLearner(Learner):
 
 
 def head_of(model: Any, target: Target) -> set[int]:
-    """ids of the parameters that start anew; a language model's head is as pretrained as the rest."""
+    """Identities (`id`) of the parameters of a new head. A generation head is pretrained, so it has none."""
     return set() if target.generates else head_parameters(model)
 
 
-def open_tokenizer(target: Target, folder: Path, reading: TokenizerSettings) -> Any:
-    """A folder's tokenizer for a target: words that are split already need their space back in byte-level vocabularies."""
+def open_tokenizer(target: Target, folder: Path, reading: Reading) -> Any:
+    """Load a folder's tokenizer for a target."""
+    # tagging reads words that are split already; byte-level vocabularies encode a word differently without the space before it
     more = {"add_prefix_space": True} if target.name == "tokens" else {}
     return load_tokenizer(folder, reading, **more)
 
@@ -169,7 +178,7 @@ def save_tuned(
     out: Path,
     save: Callable[[Any, Path], None] | None = None,
 ) -> dict[str, float]:
-    """Save a tuned model with its tokenizer; returns its figures on validation, `score` among them."""
+    """Save a tuned model with its tokenizer. Returns its validation metrics, with `score` among them."""
     figures = target.measure(model, validation)
     (save or save_plain)(model, out)
     tokenizer.save_pretrained(out)
@@ -179,15 +188,14 @@ def save_tuned(
 
 
 def save_plain(model: Any, out: Path) -> None:
-    """As transformers saves a model."""
+    """Save with `save_pretrained` of transformers."""
     model.save_pretrained(out)
 
 
 def depth_groups(model: Any) -> list[list[Any]]:
-    """Parameters of the encoder by depth: embeddings (and what belongs to no layer) first, the topmost layer last.
+    """Trainable parameters of the encoder by depth: embeddings and other parameters outside the layers first, top layer last.
 
-    What is frozen for good (the layer that pools) is left out, as is the head. A family that shares one layer's weights among
-    all has two groups.
+    The head and frozen parameters (the pooling layer) are left out. A family with shared layer weights has two groups.
     """
     base, layers = model.base_model, layers_of(model)
     owned = {id(p) for layer in layers for p in layer.parameters()}
