@@ -11,11 +11,10 @@ ray       every stage as a Ray task; TRANSFERLINE_RAY_ADDRESS names the cluster,
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from typing import Any, Literal, cast
+from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -23,12 +22,12 @@ from transferline.core.checkpoint import Checkpoint
 from transferline.core.errors import InputError
 from transferline.core.project import root, shared_uri, store
 from transferline.core.runtime import Runtime
+from transferline.core.settings import Placement, inherited, settings
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.checkpoint_building import build_checkpoint, finished
 from transferline.tasks.support.gpu_slots import Slot, devices, slot
 from transferline.tasks.support.progress import console, log
 
-Placement = Literal["local", "workers", "ray"]
 GPU_DEPLOYMENT = "stage/gpu"
 IN_FLIGHT = 64  # stages handed to workers at once; how many compute is for their pool to say
 
@@ -39,20 +38,17 @@ class StageDied(RuntimeError):
 
 def placement() -> Placement:
     """TRANSFERLINE_PLACEMENT, checked."""
-    declared = os.environ.get("TRANSFERLINE_PLACEMENT", "local")
-    if declared not in ("local", "workers", "ray"):
-        raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is no placement", "Use local, workers or ray")
-    return cast(Placement, declared)
+    return settings().placement
 
 
 def most_starts() -> int:
     """How often one stage or run is started before it is given up: TRANSFERLINE_MOST_STARTS, 3 by default."""
-    return max(1, int(os.environ.get("TRANSFERLINE_MOST_STARTS", "3")))
+    return settings().most_starts
 
 
 def gpus_per_stage() -> float:
     """Devices that one GPU stage asks Ray for: TRANSFERLINE_GPUS_PER_STAGE, 1 by default; shares of one are allowed."""
-    return float(os.environ.get("TRANSFERLINE_GPUS_PER_STAGE", "1"))
+    return settings().gpus_per_stage
 
 
 def open_runner(runtime: Runtime) -> TaskRunner[Any]:
@@ -114,7 +110,7 @@ def _child(request: Request, taken: Slot) -> int:
     file = folder / f"{request.key}.json"
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")
     file.with_suffix(".error").unlink(missing_ok=True)
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": taken.visible, "TRANSFERLINE_ROOT": str(root())}
+    environment = inherited(cuda_visible_devices=taken.visible, root=root())
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.child", str(file)]
     # the child keeps the slot's lock open too: the device is free when both are gone
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:

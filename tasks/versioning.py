@@ -6,18 +6,17 @@ The gates run here (`prepare`, `corpus`). An unchanged project costs a fraction 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from transferline.core.errors import InputError
 from transferline.core.project import root
+from transferline.core.settings import inherited
 from transferline.data.prepared_files import NEWS
 from transferline.recipes.chain import Data
 from transferline.recipes.params import Params
@@ -80,12 +79,11 @@ def _mend_locks() -> None:
 
 def _repro(stages: list[str], options: Sequence[str]) -> None:
     """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
     said: list[str] = []
-    with subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=root(), env=inherited(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in filter(None, (raw.strip() for raw in process.stderr)):
             said.append(line)

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from transferline.core.errors import InputError
+from transferline.core.settings import settings
 
 POLL = 0.2  # seconds between two looks for a free device
 
@@ -41,14 +42,9 @@ def devices() -> list[str]:
     TRANSFERLINE_GPU_SLOTS (a number, or names with commas) decides; left out, CUDA_VISIBLE_DEVICES does, else what torch
     finds. A name such as `0+1` is two devices for one stage. Raises InputError on names that are none.
     """
-    declared = os.environ.get("TRANSFERLINE_GPU_SLOTS", "").strip()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    declared, visible = settings().gpu_slots or "", settings().cuda_visible_devices
     if declared and not declared.isdecimal():
-        names = [name.strip() for name in declared.split(",")]
-        if not all(names):
-            mend = "Give a number of devices, or their names with commas between"
-            raise InputError("TRANSFERLINE_GPU_SLOTS", f"{declared!r} names no devices", mend)
-        return names
+        return [name.strip() for name in declared.split(",")]
     if visible is not None:
         found = [name.strip() for name in visible.split(",") if name.strip()]
     elif declared:
@@ -103,7 +99,6 @@ def _take(names: list[str]) -> Slot | None:
 
 def _folder() -> Path:
     """A folder of this machine, never of a shared disk: devices are the machine's."""
-    declared = os.environ.get("TRANSFERLINE_SLOTS")
-    folder = Path(declared) if declared else Path(tempfile.gettempdir()) / f"transferline-slots-{os.getuid()}"
+    folder = settings().slots or Path(tempfile.gettempdir()) / f"transferline-slots-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

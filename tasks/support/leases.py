@@ -7,11 +7,11 @@ the worst that follows is that one checkpoint is built twice, under one key.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transferline.core.project import shared_uri
+from transferline.core.settings import settings
 from transferline.tasks.support.locks import held
 
 LEASE = 60.0  # seconds; a holder that was killed blocks the others no longer than this
@@ -21,7 +21,7 @@ LEASE = 60.0  # seconds; a holder that was killed blocks the others no longer th
 def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
     """Hold `name` alone for the length of a block, among all processes that share the store (`everywhere`: the server)."""
     with held(name):
-        if not (everywhere or shared_uri()) or not os.environ.get("PREFECT_API_URL"):
+        if not (everywhere or shared_uri()) or not settings().prefect_api_url:
             yield
             return
         from prefect.client.orchestration import get_client

@@ -18,15 +18,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from transferline.core.environment import variables
 from transferline.core.errors import InputError
 from transferline.core.project import cache, root, store
 from transferline.core.runtime import Runtime
+from transferline.core.settings import inherited
 from transferline.core.stage import Progress, Work
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.orphans import end_with_the_run
 
 PATIENCE = 60.0  # seconds that the crew has to end once the work is done
-VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextlib.contextmanager
@@ -47,11 +48,11 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
     shared = {"WORLD_SIZE": str(runtime.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     shared["LOCAL_WORLD_SIZE"] = shared["WORLD_SIZE"]
     others = [_start(file, rank, shared, runtime) for rank in range(1, runtime.processes)]
-    os.environ.update({**shared, "RANK": "0", "LOCAL_RANK": "0"})
     threads = torch.get_num_threads()
     torch.set_num_threads(_threads(runtime))
     try:
-        yield
+        with variables({**shared, "RANK": "0", "LOCAL_RANK": "0"}):
+            yield
     except RuntimeError as error:
         ended = {rank: code for rank, other in enumerate(others, start=1) if (code := _code(other)) not in (None, 0)}
         if not ended:
@@ -63,16 +64,13 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         _part(others)
-        for name in VARIABLES:
-            os.environ.pop(name, None)
         file.unlink(missing_ok=True)
 
 
 def _start(file: Path, rank: int, shared: dict[str, str], runtime: Runtime) -> subprocess.Popen[bytes]:
     mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
-    mine["TRANSFERLINE_ROOT"] = str(root())
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.process_group", str(file), str(rank)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **mine})
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**inherited(root=root()), **shared, **mine})
 
 
 def _threads(runtime: Runtime) -> int:

@@ -19,7 +19,9 @@ from typing import Any
 
 import psutil
 
+from transferline.core.environment import restored
 from transferline.core.project import root
+from transferline.core.settings import settings, variable
 from transferline.core.stage import Progress
 from transferline.tasks.support import outbox
 from transferline.tasks.support.locks import held
@@ -32,7 +34,7 @@ _client: Any = None
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else the project's own sqlite database."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+    return settings().mlflow_tracking_uri or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
 
 
 def client() -> Any:
@@ -45,10 +47,10 @@ def client() -> Any:
         for name in ("mlflow", "alembic"):  # they announce tables, hubs and licences that nobody asked about
             logging.getLogger(name).setLevel(logging.ERROR)
         (root() / "mlruns").mkdir(exist_ok=True)
-        declared = os.environ.get("MLFLOW_TRACKING_URI")
-        mlflow.set_tracking_uri(uri)
-        if declared is None:  # MLflow writes the variable itself; left there it would pass for the user's own word
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        with restored(
+            variable("mlflow_tracking_uri")
+        ):  # MLflow writes it; left there it would look like the user's own
+            mlflow.set_tracking_uri(uri)
         if uri.startswith("http"):  # a server keeps its own tables, and may be away just now
             _client = mlflow.MlflowClient(uri)
             return _client

@@ -133,9 +133,13 @@ def _default() -> str:
 def main() -> None:
     """Entry point: exit code 0 when the line worked, 2 on bad input, 1 on any other failure."""
     from transferline.core.errors import InputError
+    from transferline.core.settings import settings, unknown
 
     gc.set_threshold(50_000, 20, 50)  # what the heavy libraries make stays: not worth looking through again and again
     try:
+        if not settings().parent:  # the command that started this one has warned already
+            for warning in unknown():
+                print(f"transferline: {warning}", file=sys.stderr)
         app(standalone_mode=True)
     except InputError as error:
         print(f"transferline: {error}", file=sys.stderr)

@@ -33,14 +33,13 @@ def deploy(
     quiet: Annotated[bool, typer.Option(help="Say nothing but errors.")] = False,
 ) -> None:
     """Register deployments, dropdowns, schedules and automations on the configured Prefect server; again at any time."""
-    import os
-
     from transferline.core.errors import InputError
     from transferline.core.project import root
+    from transferline.core.settings import settings
     from transferline.recipes.params import load_params
 
     params = load_params(root() / "params.yaml")
-    if not os.environ.get("PREFECT_API_URL"):
+    if not settings().prefect_api_url:
         mend = "Set it to your server's, or start everything here with `transferline serve`"
         raise InputError("PREFECT_API_URL", "no Prefect server is named", mend)
     from transferline.tasks.support.automations import automate
@@ -161,9 +160,8 @@ def push(
     message: Annotated[str, typer.Option("-m", "--message", help="Of the commit.")] = "Update data",
 ) -> None:
     """Bring the data up to date, store it, commit dvc.lock, and tell which targets it touches: their retrains start."""
-    import os
-
     from transferline.core.project import root
+    from transferline.core.settings import settings
     from transferline.recipes.params import load_params
     from transferline.tasks.support.data_updates import push_data
     from transferline.tasks.support.events import tell
@@ -171,7 +169,7 @@ def push(
     params = load_params(root() / "params.yaml")
     names = list(targets or params.targets)
     touched, commit = push_data(params, names, message)
-    server = os.environ.get("PREFECT_API_URL")
+    server = settings().prefect_api_url
     for target in touched if server else []:
         tell("data.changed", target, f"{target}: new data, commit {commit[:8]}", revision=commit)
     console.print(f"committed {commit[:8]}" if commit else "dvc.lock is unchanged")

