@@ -11,11 +11,10 @@ ray       Every stage is a Ray task. TRANSFERLINE_RAY_ADDRESS names the cluster,
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from typing import Any, Literal, cast
+from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -23,12 +22,12 @@ from transferline.core.checkpoint import Checkpoint
 from transferline.core.errors import InputError
 from transferline.core.project import root, shared_uri, store
 from transferline.core.runtime import Runtime
+from transferline.core.settings import Placement, inherited, settings
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.checkpoint_building import build_checkpoint, finished
 from transferline.tasks.support.gpu_slots import Slot, devices, slot
 from transferline.tasks.support.progress import console, log
 
-Placement = Literal["local", "workers", "ray"]
 GPU_DEPLOYMENT = "stage/gpu"
 # Stages submitted to workers at once. Each costs one waiting thread here; the work pool's limit decides how many compute.
 IN_FLIGHT = 64
@@ -39,21 +38,18 @@ class StageDied(RuntimeError):
 
 
 def placement() -> Placement:
-    """Read and check TRANSFERLINE_PLACEMENT, `local` by default. Raises InputError on another value."""
-    declared = os.environ.get("TRANSFERLINE_PLACEMENT", "local")
-    if declared not in ("local", "workers", "ray"):
-        raise InputError("TRANSFERLINE_PLACEMENT", f"{declared!r} is not a placement", "Use local, workers or ray")
-    return cast(Placement, declared)
+    """TRANSFERLINE_PLACEMENT, checked."""
+    return settings().placement
 
 
 def most_starts() -> int:
-    """Maximum number of starts of one stage or run: TRANSFERLINE_MOST_STARTS, 3 by default."""
-    return max(1, int(os.environ.get("TRANSFERLINE_MOST_STARTS", "3")))
+    """How often one stage or run is started before it is given up: TRANSFERLINE_MOST_STARTS, 3 by default."""
+    return settings().most_starts
 
 
 def gpus_per_stage() -> float:
-    """GPUs that one stage requests from Ray: TRANSFERLINE_GPUS_PER_STAGE, 1 by default, fractions are allowed."""
-    return float(os.environ.get("TRANSFERLINE_GPUS_PER_STAGE", "1"))
+    """Devices that one GPU stage asks Ray for: TRANSFERLINE_GPUS_PER_STAGE, 1 by default; shares of one are allowed."""
+    return settings().gpus_per_stage
 
 
 def open_runner(runtime: Runtime) -> TaskRunner[Any]:
@@ -121,10 +117,8 @@ def _child(request: Request, taken: Slot) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{request.key}.json"
     file.write_text(json.dumps(request.to_json()), encoding="utf-8")
-    file.with_suffix(".error").unlink(missing_ok=True)  # of an earlier attempt
-    # before torch is imported: CUDA reads this variable once
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": taken.visible, "TRANSFERLINE_ROOT": str(root())}
-    # -P keeps the current folder off sys.path, so that no file there can hide an installed module
+    file.with_suffix(".error").unlink(missing_ok=True)
+    environment = inherited(cuda_visible_devices=taken.visible, root=root())
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.child", str(file)]
     # the child inherits the open lock: if this process is killed first, the device stays taken until the child has ended
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:

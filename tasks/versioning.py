@@ -6,18 +6,17 @@ The leak gates run inside these stages (`prepare`, `corpus`, `pair`). An unchang
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from transferline.core.errors import InputError
 from transferline.core.project import root
+from transferline.core.settings import inherited
 from transferline.data.prepared_files import NEWS
 from transferline.recipes.chain import Data
 from transferline.recipes.params import Params
@@ -84,14 +83,12 @@ def _mend_locks() -> None:
 
 
 def _repro(stages: list[str], options: Sequence[str]) -> None:
-    """Run `dvc repro` as a subprocess. Raises InputError with the stage's own message if it fails."""
-    # dvc.yaml calls `python`: this environment's interpreter must come first
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
-    messages: list[str] = []
-    with subprocess.Popen(command, cwd=root(), env=environment, stderr=subprocess.PIPE, text=True) as process:
+    said: list[str] = []
+    with subprocess.Popen(command, cwd=root(), env=inherited(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in filter(None, (raw.strip() for raw in process.stderr)):
             messages.append(line)

@@ -27,8 +27,8 @@ for _name in ("MLFLOW_TRACKING_URI", "TRANSFERLINE_STORE", "TRANSFERLINE_ROOT"):
 if TYPE_CHECKING:
     from tests.operations.service import Served
 
-import transferline.flows  # noqa: E402, F401 - sets offline mode and log levels before other imports
-from tests.project import SERVER, make_project, write_tiny_bert  # noqa: E402
+import transferline.flows  # noqa: E402, F401 - sets the quiet switches before any library is imported
+from tests.project import SERVER, declare, make_project, write_tiny_bert  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +75,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = make_project(tmp_path / "project")
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(root))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(root / ".dvc" / "tmp" / "site"))
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a params.yaml and an empty store, and this process inside it: for what reads no data and no model."""
+    root = tmp_path / "bare"
+    root.mkdir()
+    declare(root)
+    monkeypatch.setenv("TRANSFERLINE_ROOT", str(root))
+    monkeypatch.setenv("TRANSFERLINE_STORE", str(root / "store"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.chdir(root)
     return root
 

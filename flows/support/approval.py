@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
+from transferline.core.settings import settings
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 from transferline.flows.support.planning import Line
@@ -43,5 +42,5 @@ def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> A
 
 
 def _seconds() -> int:
-    """Seconds to wait: TRANSFERLINE_APPROVAL_HOURS, 72 hours by default. After that the run fails and the alias stays."""
-    return int(3600 * float(os.environ.get("TRANSFERLINE_APPROVAL_HOURS", "72")))
+    """How long to wait: TRANSFERLINE_APPROVAL_HOURS, 72 by default; then the run fails and the alias stays."""
+    return int(3600 * settings().approval_hours)

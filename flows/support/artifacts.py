@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from rich.table import Table
 from slugify import slugify
 
+from transferline.core.settings import settings
 from transferline.evaluation.markdown import render
 from transferline.evaluation.markdown import table as markdown_table
 from transferline.evaluation.report import Group, Report
@@ -144,6 +144,6 @@ def _where_to_look(run: TransferRun) -> list[str]:
     else:
         database = uri.replace(f"sqlite:///{Path.cwd()}/", "sqlite:///")
         look = [f"look:  {here}/mlflow ui --backend-store-uri {database}    then http://127.0.0.1:5000/{page}"]
-    api = os.environ.get("PREFECT_API_URL")
+    api = settings().prefect_api_url
     prefect = api.removesuffix("/api") if api else f"{here}/prefect server start    then http://127.0.0.1:4200/runs"
     return [*look, f"       {prefect}"]

@@ -11,7 +11,7 @@ from transferline.data.declarations import Read
 from transferline.data.read import Row, read_rows, text_of
 from transferline.inference.text_scoring import Scored, score_texts
 from transferline.tasks.registering import bring_back
-from transferline.tasks.support.garbage import find_version
+from transferline.tasks.support.lineage import find_version
 
 
 def read_texts(source: str, column: str) -> tuple[list[Row], list[str]]:

@@ -95,6 +95,8 @@ def _git(*words: str) -> str:
 def _run(command: list[str], what: str, mend: str) -> str:
     done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)
     if done.returncode:
-        output = (done.stderr or done.stdout).strip().splitlines()
-        raise InputError(what, output[-1] if output else f"exit code {done.returncode}", mend)
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        # git and DVC name the cause in such a line; advice may follow it
+        causes = [line for line in said if line.lower().startswith(("fatal:", "error:"))]
+        raise InputError(what, (causes or said)[-1], mend)
     return done.stdout.strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from prefect.utilities.callables import parameter_schema
 
 from transferline.core.errors import InputError
 from transferline.core.project import root
+from transferline.core.settings import given, inherited, settings
 from transferline.recipes.params import Params
 from transferline.tasks.support.restarts import RESTART
 
@@ -62,8 +62,8 @@ def declared(params: Params) -> list[Deployment]:
     tags = (TAG, RESTART, "transferline-scheduled")
     for name, operation in params.operations.items():
         if operation.cron:
-            given = {"target": name, "recipe": operation.recipe or "own"}
-            found.append(_scheduled("transferline.flows.retrain.retrain", name, pools, tags, given, operation))
+            form = {"target": name, "recipe": operation.recipe or "own"}
+            found.append(_scheduled("transferline.flows.retrain.retrain", name, pools, tags, form, operation))
         if operation.watch and operation.watch.cron:
             found.append(
                 _scheduled("transferline.flows.watch.watch", name, pools, (TAG,), {"target": name}, operation.watch)
@@ -75,8 +75,8 @@ def declared(params: Params) -> list[Deployment]:
 
 
 def tended() -> bool:
-    """Whether a `transferline serve` restarts crashed runs itself."""
-    return os.environ.get("TRANSFERLINE_TENDED") == "1"
+    """Whether a `transferline serve` looks after the runs itself."""
+    return settings().tended
 
 
 def _scheduled(
@@ -146,10 +146,9 @@ def _schedule(one: Deployment) -> CronSchedule | None:
 
 
 def _environment() -> dict[str, str]:
-    """Environment variables added to a flow's process. Never a secret: those come from the worker's own environment."""
-    passed = ("TRANSFERLINE_PLACEMENT", "TRANSFERLINE_STORE", "TRANSFERLINE_GPU_SLOTS", "TRANSFERLINE_OFFLINE")
-    given = {name: os.environ[name] for name in passed if name in os.environ}
-    return {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT, **given}
+    """What a flow's process is told beside what its worker has; never a secret: workers bring those themselves."""
+    told = given("placement", "store", "gpu_slots", "offline")
+    return {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT, **told}
 
 
 def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
@@ -184,11 +183,10 @@ def _load(entrypoint: str) -> Flow[Any, Any]:
 
 
 def _pull_steps() -> list[dict[str, Any]]:
-    """The pull section of prefect.yaml with environment variables filled in. The worker resolves references to blocks."""
-    # prefect.yaml of the repository refers to this variable
-    os.environ.setdefault("TRANSFERLINE_ROOT", str(root()))
+    """The pull section of prefect.yaml, environment variables filled in; block references stay for the worker."""
+    known = inherited(root=root())
     text = yaml.safe_dump(_prefect_yaml().get("pull") or [])
-    return yaml.safe_load(_VARIABLE.sub(lambda found: os.environ.get(found.group(1), ""), text))
+    return yaml.safe_load(_VARIABLE.sub(lambda found: known.get(found.group(1), ""), text))
 
 
 def _prefect_yaml() -> dict[str, Any]:

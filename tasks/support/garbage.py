@@ -1,4 +1,4 @@
-"""Lineage of registered models, and garbage collection of checkpoints."""
+"""Garbage collection: checkpoints that no registered model, run or recent key needs."""
 
 from __future__ import annotations
 
@@ -6,56 +6,12 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transferline.core.array_store import wanted
 from transferline.core.checkpoint import RECORD, read_lineage
-from transferline.core.errors import InputError
 from transferline.core.project import cache, store
-from transferline.tasks.promoting import version_of_alias
 from transferline.tasks.support.locks import FlockLockManager
 from transferline.tasks.support.tracking import client
-
-
-def find_version(name: str) -> Any:
-    """The registered version named by MODEL@ALIAS, MODEL@VERSION or MODEL (its champion). Raises InputError if unknown."""
-    from mlflow.exceptions import MlflowException
-
-    model, _, which = name.partition("@")
-    which = which or "champion"
-    if not which.isdecimal():
-        found = version_of_alias(model, which)
-        if found is None:
-            raise InputError(name, f"no version of {model!r} has the alias {which!r}", "See `transferline models`")
-        return found
-    try:
-        return client().get_model_version(model, which)
-    except MlflowException as error:
-        raise InputError(name, "there is no such registered version", "See `transferline models`") from error
-
-
-def lineage_of(name: str) -> dict[str, Any]:
-    """Lineage of a registered version: key, parents, data, commit, runs, and the command that rebuilds it."""
-    version = find_version(name)
-    tags = {k.removeprefix("transferline."): v for k, v in version.tags.items() if k.startswith("transferline.")}
-    commit = tags.get("commit", "").removesuffix("+changes")
-    # `commit` may also say that there is no git repository; then there is nothing to check out
-    checkout = f"git checkout {commit} && dvc checkout && " if commit and " " not in commit else ""
-    recipe = tags.get("recipe", "")
-    return {
-        "model": f"{version.name} version {version.version}",
-        "key": tags.get("key", ""),
-        "digest": tags.get("digest", ""),
-        "role": tags.get("role", ""),
-        "recipe": recipe,
-        "parents": tags.get("parents", "").split(),
-        "data": {k.removeprefix("data."): v for k, v in tags.items() if k.startswith("data.")},
-        "commit": tags.get("commit", ""),
-        "registered by run": version.run_id,
-        "built by run": tags.get("run", ""),
-        "why": tags.get("why", ""),
-        "rebuild": f"{checkout}transferline run {version.name} {recipe}",
-    }
 
 
 @dataclass(frozen=True)

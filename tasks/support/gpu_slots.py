@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from transferline.core.errors import InputError
+from transferline.core.settings import settings
 
 POLL = 0.2  # seconds between two attempts to take a device
 
@@ -40,14 +41,9 @@ def devices() -> list[str]:
     Read from TRANSFERLINE_GPU_SLOTS (a number, or names separated by commas), else from CUDA_VISIBLE_DEVICES, else from
     torch. A name such as `0+1` gives one stage two devices. Raises InputError on an empty name.
     """
-    declared = os.environ.get("TRANSFERLINE_GPU_SLOTS", "").strip()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    declared, visible = settings().gpu_slots or "", settings().cuda_visible_devices
     if declared and not declared.isdecimal():
-        names = [name.strip() for name in declared.split(",")]
-        if not all(names):
-            mend = "Give a number of devices, or their names separated by commas"
-            raise InputError("TRANSFERLINE_GPU_SLOTS", f"{declared!r} names no devices", mend)
-        return names
+        return [name.strip() for name in declared.split(",")]
     if visible is not None:
         found = [name.strip() for name in visible.split(",") if name.strip()]
     elif declared:
@@ -101,8 +97,7 @@ def _take(names: list[str]) -> Slot | None:
 
 
 def _folder() -> Path:
-    """Folder of the lock files. It must be on a local disk, because devices belong to one machine."""
-    declared = os.environ.get("TRANSFERLINE_SLOTS")
-    folder = Path(declared) if declared else Path(tempfile.gettempdir()) / f"transferline-slots-{os.getuid()}"
+    """A folder of this machine, never of a shared disk: devices are the machine's."""
+    folder = settings().slots or Path(tempfile.gettempdir()) / f"transferline-slots-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -7,11 +7,11 @@ checkpoint is built twice under the same key.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transferline.core.project import shared_uri
+from transferline.core.settings import settings
 from transferline.tasks.support.locks import held
 
 LEASE = 60.0  # seconds; a killed holder blocks the others for at most this long
@@ -21,7 +21,7 @@ LEASE = 60.0  # seconds; a killed holder blocks the others for at most this long
 def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
     """Hold `name` exclusively during the block, among all processes with this store (`everywhere`: with this server)."""
     with held(name):
-        if not (everywhere or shared_uri()) or not os.environ.get("PREFECT_API_URL"):
+        if not (everywhere or shared_uri()) or not settings().prefect_api_url:
             yield
             return
         from prefect.client.orchestration import get_client

@@ -11,7 +11,9 @@ import threading
 
 import psutil
 
-MARK = "TRANSFERLINE_PARENT"
+from transferline.core.settings import variable
+
+MARK = variable("parent")
 
 
 def end_orphans() -> int:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import psutil
 
 from transferline.core.project import store
+from transferline.core.settings import settings
 from transferline.tasks.support.progress import console
 
 PENDING = "pending-"
@@ -35,8 +36,8 @@ def folder() -> Path:
 
 
 def patience() -> float:
-    """Seconds to wait for a server where a run cannot go on without it: TRANSFERLINE_PATIENCE, 900 by default."""
-    return float(os.environ.get("TRANSFERLINE_PATIENCE", "900"))
+    """Seconds to wait for a server where there is no going on without it: TRANSFERLINE_PATIENCE, 15 minutes by default."""
+    return settings().patience
 
 
 def is_away(error: Exception) -> bool:

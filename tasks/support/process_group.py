@@ -18,15 +18,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from transferline.core.environment import variables
 from transferline.core.errors import InputError
 from transferline.core.project import cache, root, store
 from transferline.core.runtime import Runtime
+from transferline.core.settings import inherited
 from transferline.core.stage import Progress, Work
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.orphans import end_with_the_run
 
-PATIENCE = 60.0  # seconds that the other ranks have to end after the training
-VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+PATIENCE = 60.0  # seconds that the crew has to end once the work is done
 
 
 @contextlib.contextmanager
@@ -50,13 +51,12 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
     shared = {"WORLD_SIZE": str(runtime.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     shared["LOCAL_WORLD_SIZE"] = shared["WORLD_SIZE"]
     others = [_start(file, rank, shared, runtime) for rank in range(1, runtime.processes)]
-    # Accelerator finds the group through these variables
-    os.environ.update({**shared, "RANK": "0", "LOCAL_RANK": "0"})
     threads = torch.get_num_threads()
     torch.set_num_threads(_threads(runtime))
     try:
-        yield
-    except RuntimeError as error:  # torch's error for a failed exchange; it does not say which rank died
+        with variables({**shared, "RANK": "0", "LOCAL_RANK": "0"}):
+            yield
+    except RuntimeError as error:
         ended = {rank: code for rank, other in enumerate(others, start=1) if (code := _code(other)) not in (None, 0)}
         if not ended:
             raise
@@ -64,18 +64,14 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
         raise RuntimeError(f"{request.title}: {what}; the next start resumes from the saved state") from error
     finally:
         torch.set_num_threads(threads)
-        _end_group(others)
-        for name in VARIABLES:
-            os.environ.pop(name, None)
+        _part(others)
         file.unlink(missing_ok=True)
 
 
 def _start(file: Path, rank: int, shared: dict[str, str], runtime: Runtime) -> subprocess.Popen[bytes]:
-    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
-    own["TRANSFERLINE_ROOT"] = str(root())
-    # -P keeps the current folder off sys.path, where a user's own `tasks` could hide ours
+    mine = {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": str(_threads(runtime))}
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.process_group", str(file), str(rank)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **shared, **own})
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**inherited(root=root()), **shared, **mine})
 
 
 def _threads(runtime: Runtime) -> int:

@@ -6,14 +6,11 @@ another worker. Requires `pip install transferline[ray]` and a Prefect server th
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from transferline.core.errors import InputError
-from transferline.core.project import root, store
-
-# prefixes of the environment variables that Ray's workers get
-PASSED_ON = ("TRANSFERLINE_", "MLFLOW_", "PREFECT_", "HF_", "TRANSFORMERS_", "AWS_", "DVC_", "OMP_NUM_THREADS")
+from transferline.core.project import root, shared_uri, store
+from transferline.core.settings import passed_on, settings
 
 
 def open_ray(gpus: float, insist: bool) -> Any:
@@ -27,20 +24,18 @@ def open_ray(gpus: float, insist: bool) -> Any:
         from prefect_ray import RayTaskRunner
     except ImportError as error:
         raise InputError("placement ray", "Ray is not installed", "pip install 'transferline[ray]'") from error
-    if not os.environ.get("PREFECT_API_URL"):
+    declared = settings()
+    if not declared.prefect_api_url:
         mend = "Start one (`transferline serve`) and set PREFECT_API_URL"
-        raise InputError("placement ray", "its workers need a Prefect server that they can reach", mend)
-    address = os.environ.get("TRANSFERLINE_RAY_ADDRESS")
-    passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-    passed |= {"TRANSFERLINE_ROOT": str(root()), "TRANSFERLINE_PLACEMENT": "ray"}
-    if "://" not in os.environ.get("TRANSFERLINE_STORE", ""):
-        passed["TRANSFERLINE_STORE"] = str(store())
+        raise InputError("placement ray", "its workers need a Prefect server of their own", mend)
+    address = declared.ray_address
+    passed = passed_on(root=root(), placement="ray", store=shared_uri() or store())
     options: dict[str, Any] = {"runtime_env": {"env_vars": passed}, "log_to_driver": True}
     if not address:
-        declared = os.environ.get("TRANSFERLINE_GPU_SLOTS", "")
+        slots = declared.gpu_slots or ""
         options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        if declared.isdecimal():
-            options["num_gpus"] = int(declared)
+        if slots.isdecimal():
+            options["num_gpus"] = int(slots)
     if not ray.is_initialized():
         ray.init(address or None, namespace="prefect", **options)
     available = ray.cluster_resources().get("GPU", 0.0)

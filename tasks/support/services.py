@@ -22,6 +22,7 @@ from urllib.error import URLError
 
 from transferline.core.errors import InputError
 from transferline.core.project import root
+from transferline.core.settings import inherited, settings
 from transferline.tasks.support.gpu_slots import devices
 from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.restarts import Tender, under_way
@@ -73,8 +74,8 @@ class Addresses:
 
 
 def addresses(host: str, prefect_port: int, mlflow_port: int) -> Addresses:
-    """Server URLs. Raises InputError if a port is taken, or if a host other than loopback has no password."""
-    api, tracking = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI", "")
+    """Addresses from the environment, else of servers to be started. Raises InputError on an open or taken address."""
+    api, tracking = settings().prefect_api_url, settings().mlflow_tracking_uri or ""
     found = Addresses(
         api or f"http://{host}:{prefect_port}/api",
         tracking if tracking.startswith("http") else f"http://{host}:{mlflow_port}",
@@ -189,12 +190,12 @@ def _answers(url: str) -> bool:
 
 
 def _mlflow(host: str, port: int) -> list[str]:
-    database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
-    artifacts = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION") or str(root() / "mlruns" / "artifacts")
+    database = settings().mlflow_backend_store_uri or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+    artifacts = settings().mlflow_artifacts_destination or str(root() / "mlruns" / "artifacts")
     make_tables(database)
     command = [_script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", database, "--serve-artifacts", "--artifacts-destination", artifacts]
-    return [*command, "--app-name", "basic-auth"] if os.environ.get("MLFLOW_AUTH_CONFIG_PATH") else command
+    return [*command, "--app-name", "basic-auth"] if settings().mlflow_auth_config_path else command
 
 
 def _mlflow_settings(shared: dict[str, str]) -> dict[str, str]:
@@ -205,30 +206,28 @@ def _mlflow_settings(shared: dict[str, str]) -> dict[str, str]:
 
 
 def _environment(where: Addresses) -> dict[str, str]:
-    settings = {
-        "PREFECT_API_URL": where.prefect,
-        "MLFLOW_TRACKING_URI": where.mlflow,
-        "TRANSFERLINE_ROOT": str(root()),
-        "TRANSFERLINE_TENDED": "1",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "3"),
+    mine = settings()
+    told: dict[str, object] = {
+        "prefect_api_url": where.prefect,
+        "mlflow_tracking_uri": where.mlflow,
+        "root": root(),
+        "tended": True,
+        "prefect_worker_query_seconds": mine.prefect_worker_query_seconds,
     }
-    if devices() and "TRANSFERLINE_PLACEMENT" not in os.environ:
-        settings["TRANSFERLINE_PLACEMENT"] = "workers"
-    password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
-    if password:
-        settings["PREFECT_API_AUTH_STRING"] = os.environ.get("PREFECT_API_AUTH_STRING", password)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, **settings, "PATH": path}
+    if devices() and "placement" not in mine.model_fields_set:
+        told["placement"] = "workers"
+    if mine.prefect_server_api_auth_string:
+        told["prefect_api_auth_string"] = mine.prefect_api_auth_string or mine.prefect_server_api_auth_string
+    return {**inherited(**told), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 
 
 def _refuse_open_doors(where: Addresses) -> None:
-    mend = "See docs/operations.md, Passwords"
-    if where.start_prefect and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+    mend = "docs/operations.md, Passwords, says how to turn it on"
+    if where.start_prefect and not settings().prefect_server_api_auth_string:
         raise InputError(
             "--host", "Prefect would be open to everybody: PREFECT_SERVER_API_AUTH_STRING is not set", mend
         )
-    if where.start_mlflow and not os.environ.get("MLFLOW_AUTH_CONFIG_PATH"):
+    if where.start_mlflow and not settings().mlflow_auth_config_path:
         raise InputError("--host", "MLflow would be open to everybody: MLFLOW_AUTH_CONFIG_PATH is not set", mend)
 
 

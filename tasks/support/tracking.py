@@ -19,7 +19,9 @@ from typing import Any
 
 import psutil
 
+from transferline.core.environment import restored
 from transferline.core.project import root
+from transferline.core.settings import settings, variable
 from transferline.core.stage import Progress
 from transferline.tasks.support import outbox
 from transferline.tasks.support.locks import held
@@ -31,8 +33,8 @@ _client: Any = None
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the project's sqlite database."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
+    """MLFLOW_TRACKING_URI, else the project's own sqlite database."""
+    return settings().mlflow_tracking_uri or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
 
 
 def client() -> Any:
@@ -45,13 +47,11 @@ def client() -> Any:
         for name in ("mlflow", "alembic"):  # their INFO lines about migrations and licences would hide ours
             logging.getLogger(name).setLevel(logging.ERROR)
         (root() / "mlruns").mkdir(exist_ok=True)
-        declared = os.environ.get("MLFLOW_TRACKING_URI")
-        mlflow.set_tracking_uri(uri)
-        if (
-            declared is None
-        ):  # set_tracking_uri sets the variable too; left there, it would look like the user's setting
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-        if uri.startswith("http"):  # a server creates its own tables, and may be down now
+        with restored(
+            variable("mlflow_tracking_uri")
+        ):  # MLflow writes it; left there it would look like the user's own
+            mlflow.set_tracking_uri(uri)
+        if uri.startswith("http"):  # a server keeps its own tables, and may be away just now
             _client = mlflow.MlflowClient(uri)
             return _client
         with held("mlflow-schema"):  # concurrent migrations of an empty database fail

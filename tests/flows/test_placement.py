@@ -118,7 +118,7 @@ def test_a_stage_that_is_killed_goes_on_and_one_that_always_dies_is_given_up(tmp
             marks=pytest.mark.slow,
         ),
         ({"TRANSFERLINE_GPU_SLOTS": "0"}, "this machine has no GPU"),
-        ({"TRANSFERLINE_PLACEMENT": "moon"}, "'moon' is not a placement"),
+        ({"TRANSFERLINE_PLACEMENT": "moon"}, "'moon' is not local, workers or ray"),
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_computed(

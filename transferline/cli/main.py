@@ -138,10 +138,14 @@ def _default() -> str:
 def main() -> None:
     """Run the command line. Exit code 0 on success, 2 on bad input, 3 on drift (`watch`), 1 on any other failure."""
     from transferline.core.errors import InputError
+    from transferline.core.settings import settings, unknown
 
     # objects of the imported libraries live until the end: fewer collections save a tenth of the import time
     gc.set_threshold(50_000, 20, 50)
     try:
+        if not settings().parent:  # the command that started this one has warned already
+            for warning in unknown():
+                print(f"transferline: {warning}", file=sys.stderr)
         app(standalone_mode=True)
     except InputError as error:
         print(f"transferline: {error}", file=sys.stderr)

@@ -34,16 +34,15 @@ def serve(
 def deploy(
     quiet: Annotated[bool, typer.Option(help="Print only errors.")] = False,
 ) -> None:
-    """Register deployments, schedules and automations on the Prefect server. Run it again after each change of params.yaml."""
-    import os
-
+    """Register deployments, dropdowns, schedules and automations on the configured Prefect server; again at any time."""
     from transferline.core.errors import InputError
     from transferline.core.project import root
+    from transferline.core.settings import settings
     from transferline.recipes.params import load_params
 
     params = load_params(root() / "params.yaml")
-    if not os.environ.get("PREFECT_API_URL"):
-        mend = "Set it to your server's address, or start a server with `transferline serve`"
+    if not settings().prefect_api_url:
+        mend = "Set it to your server's, or start everything here with `transferline serve`"
         raise InputError("PREFECT_API_URL", "no Prefect server is named", mend)
     from transferline.tasks.support.automations import automate
     from transferline.tasks.support.deployments import declared
@@ -95,7 +94,7 @@ def promote(
 ) -> None:
     """Make a registered version the champion, without a verdict."""
     from transferline.tasks.promoting import promote as move
-    from transferline.tasks.support.garbage import find_version
+    from transferline.tasks.support.lineage import find_version
 
     version = find_version(model)
     before = move(version.name, str(version.version), reason)
@@ -114,8 +113,8 @@ def rollback(
 
 
 def lineage(model: Annotated[str, typer.Argument(help="MODEL@VERSION, MODEL@ALIAS or MODEL")]) -> None:
-    """Show the lineage of a registered version: parents, data, commit, and the command that rebuilds it."""
-    from transferline.tasks.support.garbage import lineage_of
+    """What a registered version was made from, and the one command that makes it again."""
+    from transferline.tasks.support.lineage import lineage_of
 
     for name, value in lineage_of(model).items():
         lines = [f"{role} {md5}" for role, md5 in value.items()] if isinstance(value, dict) else value
@@ -164,10 +163,9 @@ def push(
     targets: Annotated[list[str] | None, typer.Argument(help="Names of targets. Default: all.")] = None,
     message: Annotated[str, typer.Option("-m", "--message", help="Message of the commit.")] = "Update data",
 ) -> None:
-    """Reproduce and push the data, commit dvc.lock, and start the retrain of each changed target."""
-    import os
-
+    """Bring the data up to date, store it, commit dvc.lock, and tell which targets it touches: their retrains start."""
     from transferline.core.project import root
+    from transferline.core.settings import settings
     from transferline.recipes.params import load_params
     from transferline.tasks.support.data_updates import push_data
     from transferline.tasks.support.events import tell
@@ -175,8 +173,7 @@ def push(
     params = load_params(root() / "params.yaml")
     names = list(targets or params.targets)
     touched, commit = push_data(params, names, message)
-    server = os.environ.get("PREFECT_API_URL")
-    # Prefect's automation starts a retrain for each event
+    server = settings().prefect_api_url
     for target in touched if server else []:
         tell("data.changed", target, f"{target}: new data, commit {commit[:8]}", revision=commit)
     console.print(f"committed {commit[:8]}" if commit else "dvc.lock is unchanged")

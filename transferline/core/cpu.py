@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from transferline.core.settings import settings
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,7 @@ def quickest_threads(half: bool) -> int:
     import torch
 
     most = torch.get_num_threads()
-    if "OMP_NUM_THREADS" in os.environ or most == 1:
+    if settings().omp_num_threads or most == 1:
         return most
     counts = [most]
     while counts[-1] > 1:

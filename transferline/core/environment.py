@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from transferline.core.project import root
+from transferline.core.settings import settings, variable
 
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -33,10 +36,36 @@ def prepare() -> None:
     """Set every switch that the user did not; with TRANSFERLINE_OFFLINE=1 the hub is never asked."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if os.environ.get("TRANSFERLINE_OFFLINE", "0") not in ("", "0", "false"):
+    if settings().offline:
         os.environ.update(_OFFLINE)
     folder = root()
     os.environ.setdefault("DVC_SITE_CACHE_DIR", str(folder / ".dvc" / "tmp" / "site"))
-    os.environ.setdefault("TRANSFERLINE_DOWNLOADS", str(folder / "data" / "downloads"))
+    os.environ.setdefault(variable("downloads"), str(folder / "data" / "downloads"))
     # whatever this process starts (Prefect's own server, DVC's stages) is known by this mark; see tasks/support/orphans.py
-    os.environ["TRANSFERLINE_PARENT"] = str(os.getpid())
+    os.environ[variable("parent")] = str(os.getpid())
+
+
+@contextmanager
+def variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables that a library reads for the length of a block (None: remove), and restore all of them afterwards."""
+    before = {name: os.environ.get(name) for name in values}
+    _set(values)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+@contextmanager
+def restored(*names: str) -> Iterator[None]:
+    """Restore variables that a library writes during a block."""
+    with variables({name: os.environ.get(name) for name in names}):
+        yield
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

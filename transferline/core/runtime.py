@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from transferline.core.cpu import cheap_dropout, keep_memory, quickest_threads
+from transferline.core.settings import settings
 
 
 class Runtime(BaseModel):
@@ -38,10 +38,11 @@ class Runtime(BaseModel):
         precision = self.precision
         if precision == "auto":
             precision = "bf16" if _bf16_pays(device) else "fp32"
-        processes = int(os.environ.get("TRANSFERLINE_PROCESSES") or self.processes)
-        sharded = self.sharded or os.environ.get("TRANSFERLINE_SHARDED") == "1"
-        keeps = self.keep_memory and os.environ.get("TRANSFERLINE_KEEP_MEMORY") != "0"
-        compiled = self.compiled or os.environ.get("TRANSFERLINE_COMPILE") == "1"
+        declared = settings()
+        processes = declared.processes or self.processes
+        sharded = self.sharded or declared.sharded
+        keeps = self.keep_memory and declared.keep_memory
+        compiled = self.compiled or declared.compile
         decided = {"device": device, "precision": precision, "processes": processes}
         return self.model_copy(update={**decided, "sharded": sharded, "compiled": compiled, "keep_memory": keeps})
 
@@ -69,11 +70,12 @@ class Runtime(BaseModel):
         import torch
         import transformers
 
+        visible = settings().cuda_visible_devices
         gpu = torch.cuda.get_device_name() if self.device == "cuda" else ""
         return {
             "device": self.device,
             "gpu": gpu,
-            "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "all"),
+            "visible": "all" if visible is None else visible,
             "precision": self.precision,
             "threads": str(torch.get_num_threads()),
             "processes": str(self.processes),

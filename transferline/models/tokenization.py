@@ -80,3 +80,22 @@ def _both_ends(tokenizer: Any, texts: Sequence[str], most: int) -> dict[str, lis
     if "token_type_ids" in tokenizer.model_input_names:
         inputs["token_type_ids"] = [[0] * len(row) for row in inputs["input_ids"]]
     return inputs
+
+
+# usual contents of special tokens, by the role that transformers gives them
+_ROLES = {
+    "unk_token": ("<unk>", "[UNK]"),
+    "pad_token": ("<pad>", "[PAD]"),
+    "bos_token": ("<s>",),
+    "eos_token": ("</s>",),
+}
+
+
+def fast_tokenizer(file: Path) -> Any:
+    """The tokenizer of a tokenizer.json, which knows its special tokens by their usual names."""
+    from transformers import PreTrainedTokenizerFast
+
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    special = {token["content"]: token["id"] for token in whole.get("added_tokens", []) if token.get("special")}
+    known = {role: token for role, names in _ROLES.items() for token in names if token in special}
+    return PreTrainedTokenizerFast(tokenizer_file=str(file), model_input_names=["input_ids", "attention_mask"], **known)

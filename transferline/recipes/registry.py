@@ -18,7 +18,8 @@ from transferline.methods.controls.scratch import Scratch
 from transferline.methods.controls.tfidf import Tfidf
 from transferline.methods.label_budget import Labels
 from transferline.models.bases import FetchedBase, FolderBase, HubBase, PackageBase
-from transferline.models.gguf import GgufBase, StaticBase
+from transferline.models.embedding_table import StaticBase
+from transferline.models.gguf import GgufBase
 from transferline.models.random_init import FeaturesBase, RandomBase
 
 ADAPTING: dict[str, type[Stage]] = {

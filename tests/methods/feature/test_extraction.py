@@ -12,8 +12,7 @@ import torch
 from tests.kinds import build, score
 from transferline.core.errors import InputError
 from transferline.methods.feature import Extraction
-from transferline.models.gguf import make_static
-from transferline.models.tokenization import TokenizerSettings, load_tokenizer
+from transferline.models.tokenization import Reading, load_tokenizer
 from transferline.models.weights import load_model, read_tensors
 from transferline.targets import TARGETS
 
@@ -53,33 +52,3 @@ def test_every_kind_that_it_suits_is_learnt(
 def test_a_layer_that_is_not_there_is_refused(kinds, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no layer 7.*Layers are 0 to 2"):
         build(Extraction(layers=(7,)), kinds["single-label"], tmp_path / "t", tiny)
-
-
-@pytest.fixture
-def table(tiny: Path, tmp_path: Path) -> Path:
-    """Static embeddings made of the tiny base's own table."""
-    from safetensors.torch import save_file
-
-    matrix = read_tensors(tiny)["embeddings.word_embeddings.weight"]
-    save_file({"embedding.weight": matrix.half()}, tmp_path / "table.safetensors")
-    return make_static(tmp_path / "table.safetensors", tiny / "tokenizer.json", tmp_path / "static")
-
-
-def test_static_embeddings_say_the_same_of_a_word_wherever_it_stands(table: Path, tiny: Path) -> None:
-    model, _ = load_model("AutoModel", table, 0)
-    tokenizer = load_tokenizer(table)
-    one, two = (tokenizer(text, add_special_tokens=False, return_tensors="pt") for text in ("film the dull", "a film"))
-    torch.testing.assert_close(model(**one).last_hidden_state[0, 0], model(**two).last_hidden_state[0, 1])
-
-
-def test_static_embeddings_are_a_base_like_any_other(table: Path, kinds, tmp_path: Path) -> None:
-    out, _ = build(Extraction(layers=(0,), max_tokens=24), kinds["single-label"], tmp_path / "t", table)
-    assert score(out, kinds["single-label"]["test"], "accuracy", tmp_path / "said") > 0.9
-
-
-def test_two_tables_in_one_file_are_refused(tmp_path: Path, tiny: Path) -> None:
-    from safetensors.torch import save_file
-
-    save_file({"a": torch.zeros(2, 3), "b": torch.zeros(2, 3)}, tmp_path / "two.safetensors")
-    with pytest.raises(InputError, match="2 matrices where one is expected"):
-        make_static(tmp_path / "two.safetensors", tiny / "tokenizer.json", tmp_path / "out")

@@ -27,6 +27,7 @@ from transferline.recipes.registry import ADAPTING, TUNING
 from transferline.tasks.support import checkpoint_building
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.checkpoint_building import build_checkpoint
+from transferline.tasks.support.process_group import crew
 
 ONE = Runtime(device="cpu", precision="fp32", save_every=1e9)
 TWO = ONE.model_copy(update={"processes": 2})
@@ -177,3 +178,14 @@ def test_more_processes_than_gpus_are_refused(build, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Runtime, "describe", lambda self: {})
     with pytest.raises(InputError, match="2 processes on 0 visible GPUs"):
         build(STAGES["full"], TWO, "gpu")
+
+
+def test_one_process_or_a_stage_that_does_not_train_starts_no_other(bare: Path) -> None:
+    before = set(os.environ)
+    long = Request(Step("tune", STAGES["full"], role="challenger"), {}, ONE)
+    short = Request(Step("tune", TUNING["probe"].model_validate({}), role="challenger"), {}, TWO)
+    assert not short.step.stage.long
+    for request, runtime in ((long, ONE), (short, TWO)):
+        with crew(request, runtime):
+            assert set(os.environ) == before
+            assert not (bare / "store" / ".requests").exists()
