@@ -89,7 +89,7 @@ def test_a_hub_model_is_taken_from_the_cache_by_its_commit(tiny: Path, tmp_path:
 
 
 def test_the_hub_is_not_reached_offline(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be had"):
+    with pytest.raises(InputError, match="cannot be fetched"):
         HubBase(method="hub", id="org/model", revision="a" * 40).build(work(tmp_path))
 
 

@@ -29,8 +29,8 @@ def test_kept_points_are_the_computed_ones(tiny: Path, tmp_path: Path) -> None:
 
 def test_a_text_is_embedded_once_and_costs_what_it_takes_alone(tiny: Path, tmp_path: Path, monkeypatch) -> None:
     asked: list[int] = []
-    compute = embeddings._computed
-    monkeypatch.setattr(embeddings, "_computed", lambda f, t, r, c: asked.append(len(t)) or compute(f, t, r, c))
+    compute = embeddings._compute
+    monkeypatch.setattr(embeddings, "_compute", lambda f, t, r, c: asked.append(len(t)) or compute(f, t, r, c))
     spent = []
     for _ in range(2):
         with metered() as meter:

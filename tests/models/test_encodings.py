@@ -44,15 +44,15 @@ def test_a_second_head_reuses_the_encoding_and_says_what_it_would_have_said(
     probes: list[Path], kinds: dict[str, dict[str, Path]]
 ) -> None:
     test = kinds["single-label"]["test"]
-    alone = [outputs(folder, test) for folder in probes]
-    assert not encodings._kept
+    alone = [answers(folder, test) for folder in probes]
+    assert not encodings._cache
     spent = []
     with sharing():
         for folder, expected in zip(probes, alone, strict=True):
             with metered() as meter:
                 assert np.array_equal(outputs(folder, test), expected)
             spent.append((meter.tokens, meter.flops))
-    assert len(encodings._kept) == 1
+    assert len(encodings._cache) == 1
     assert not np.array_equal(*alone)
     assert spent[0] == spent[1]  # shared work counts in full for each
     assert spent[0][0] > 0
@@ -85,4 +85,4 @@ def test_other_weights_and_other_texts_have_encodings_of_their_own(
         target.answer(network, examples[1])
         next(network.base_model.parameters()).data.mul_(1.5)
         assert not np.array_equal(target.answer(network, examples[0]), first)
-    assert len(encodings._kept) == 3
+    assert len(encodings._cache) == 3

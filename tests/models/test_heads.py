@@ -101,5 +101,5 @@ def test_families_with_a_switch_of_their_own_use_it() -> None:
 
 
 def test_other_families_are_refused_with_the_mend() -> None:
-    with pytest.raises(InputError, match=r"mean pooling is not there for 'gpt2'.*pooling: first"):
+    with pytest.raises(InputError, match=r"mean pooling is not supported for 'gpt2'.*pooling: first"):
         _ask_for_mean(AutoConfig.for_model("gpt2"), "gpt2")

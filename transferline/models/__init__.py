@@ -1,1 +1,1 @@
-"""Bases, model families, heads, tokenization, embeddings, and networks of our own."""
+"""Base models, model families, heads, tokenization, embeddings, and custom networks."""

@@ -1,4 +1,4 @@
-"""New tokens in a model and its tokenizer."""
+"""Add tokens to a model and its tokenizer."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import Any
 
 
 def add_tokens(model: Any, tokenizer: Any, new: Sequence[str], seed: int | None = None) -> None:
-    """Give new tokens a row in the embeddings (and in the output layer that is tied to them).
+    """Add one row per new token to the embeddings, and to the output layer where it has one row per token.
 
-    A row starts as the mean of the pieces into which the old `tokenizer` cuts its word; with a `seed`, as a random old row.
+    `tokenizer` is the tokenizer before the tokens are added. A new row is the mean embedding of the pieces into which `tokenizer`
+    splits the word. With a `seed` it is a copy of a random old row instead. Changes `model` in place.
     """
     import torch
 
+    # a copy: resizing may replace the table
     old = model.get_input_embeddings().weight.detach().clone()
     pieces = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in new]
     first = len(tokenizer)
+    # some models have more rows than their tokenizer has tokens: the spare rows are used first, and the table never shrinks
     model.resize_token_embeddings(max(len(old), first + len(new)), mean_resizing=False)
     generator = torch.Generator().manual_seed(seed or 0)
     with torch.no_grad():
-        for weight in {id(w): w for w in _tables(model)}.values():
+        # by identity: a tied table is written once
+        for weight in {id(w): w for w in _token_tables(model)}.values():
             for i, ids in enumerate(pieces):
                 if seed is not None:
                     weight[first + i] = weight[int(torch.randint(len(old), (1,), generator=generator))]
@@ -27,15 +31,18 @@ def add_tokens(model: Any, tokenizer: Any, new: Sequence[str], seed: int | None 
                     weight[first + i] = weight[ids].mean(dim=0)
 
 
-def _tables(model: Any) -> list[Any]:
-    """The input embeddings, and the output layer where it is as long."""
+def _token_tables(model: Any) -> list[Any]:
+    """Weights with one row per token: the input embeddings and, where the model has one, the output layer."""
     tables = [model.get_input_embeddings().weight]
     out = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     return tables if out is None else [*tables, out.weight]
 
 
 def start_every_text_with(tokenizer: Any, names: Sequence[str]) -> Any:
-    """The tokenizer with some of its tokens set before whatever it reads, a text or a pair of texts."""
+    """Return a tokenizer that puts the tokens `names` before every text and every pair of texts.
+
+    Changes the post-processor of `tokenizer` as well, because both share one backend.
+    """
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
@@ -44,8 +51,10 @@ def start_every_text_with(tokenizer: Any, names: Sequence[str]) -> Any:
     used = [*names, *(part.rsplit(":", 1)[0] for part in (*one, *two) if not part.startswith("$"))]
     ids = [(name, tokenizer.convert_tokens_to_ids(name)) for name in dict.fromkeys(used)]
     backend = tokenizer.backend_tokenizer
+    # one template with everything: two templates in a post-processor `Sequence` are not implemented in tokenizers
     backend.post_processor = TemplateProcessing(single=[*first, *one], pair=[*first, *two], special_tokens=ids)
-    # a tokenizer of the family's own class would set the family's own frame again when it is loaded
+    # A family's own class rebuilds its default special tokens when it is loaded, in spite of tokenizer.json.
+    # The plain class keeps the post-processor.
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=tokenizer.model_max_length,
@@ -57,16 +66,19 @@ def start_every_text_with(tokenizer: Any, names: Sequence[str]) -> Any:
 
 
 def _template(tokenizer: Any, texts: tuple[str, ...]) -> list[str]:
-    """What a tokenizer sets around a text or a pair, in the language of templates: `[CLS]:0 $A:0 [SEP]:0`."""
+    """The special tokens around a text or a pair of texts, as a template of tokenizers: `[CLS]:0 $A:0 [SEP]:0`.
+
+    Every text in `texts` must be "a": the template is read off an encoding, by finding the ids of "a" in it.
+    """
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer(*texts, return_token_type_ids=True)
-    ids, types = whole["input_ids"], whole["token_type_ids"]
-    template, sides, place = [], iter("AB"), 0
-    while place < len(ids):
-        if ids[place : place + len(bare)] == bare:
-            template.append(f"${next(sides)}:{types[place]}")
-            place += len(bare)
+    encoded = tokenizer(*texts, return_token_type_ids=True)
+    ids, types = encoded["input_ids"], encoded["token_type_ids"]
+    template, sides, position = [], iter("AB"), 0
+    while position < len(ids):
+        if ids[position : position + len(bare)] == bare:
+            template.append(f"${next(sides)}:{types[position]}")
+            position += len(bare)
         else:
-            template.append(f"{tokenizer.convert_ids_to_tokens(ids[place])}:{types[place]}")
-            place += 1
+            template.append(f"{tokenizer.convert_ids_to_tokens(ids[position])}:{types[position]}")
+            position += 1
     return template

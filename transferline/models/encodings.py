@@ -1,8 +1,8 @@
-"""Encodings that several models share: a frozen encoder reads a file once in a process, however many heads are put on it.
+"""In-process cache of the input to a model's last linear layer, shared by models with one frozen encoder.
 
-A probe's test predictions differ from another probe's in the last linear layer only. What that layer receives is kept under a
-hash of everything it comes from: weights, settings and inputs. It is used where the layer's answer to it is, bit for bit, what the
-whole model said. Costs are counted in full, as for every work that models share.
+Linear probes on one encoder differ in the last linear layer only. The input to that layer is cached under a hash of the weights,
+settings and examples that determine it. It is reused only if the last layer, applied to it, gives the logits of the whole model bit
+for bit. Costs are counted in full for every model, as for all shared work.
 """
 
 from __future__ import annotations
@@ -19,24 +19,27 @@ import numpy as np
 from transferline.core.cost import Spent, add_spent, counting, spent_so_far
 from transferline.models.heads import output_layer
 
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 256 * 2**20  # of cached features; the least recently used ones are dropped first
 
 
 @dataclass(frozen=True)
-class SharedEncoding:
-    """Features of some examples in their order, (n, width), and what they had cost."""
+class Kept:
+    """Cached features of examples, (n, width), and the cost of computing them."""
 
     features: np.ndarray
     spent: Spent
 
 
-_kept: OrderedDict[str, SharedEncoding] = OrderedDict()
+_cache: OrderedDict[str, Kept] = OrderedDict()
 _sharing: ContextVar[bool] = ContextVar("sharing", default=False)
 
 
 @contextmanager
 def sharing() -> Iterator[None]:
-    """Keep and reuse what the last layer receives, for forward passes in a block; not where weights are about to change."""
+    """Cache and reuse features for the forward passes inside a block.
+
+    Do not use it around training: every change of the weights gives a new key, so nothing would be reused.
+    """
     token = _sharing.set(True)
     try:
         yield
@@ -45,31 +48,32 @@ def sharing() -> Iterator[None]:
 
 
 def forget() -> None:
-    """Keep nothing of what was read so far."""
-    _kept.clear()
+    """Empty the cache."""
+    _cache.clear()
 
 
 class Memo:
-    """One forward pass over batches of examples: `reuse` it, or `watch` it and `keep` it."""
+    """One forward pass over batches of examples. Call `reuse`; if it returns None, compute under `watch` and call `keep`."""
 
     def __init__(self, model: Any, inputs: dict[str, list], parts: Sequence[Sequence[int]]) -> None:
         self.model, self.parts = model, parts
         self.key = _key(model, inputs) if _sharing.get() else None
-        self.before, self.whole = spent_so_far(), True
+        self.before, self.cacheable = spent_so_far(), True
         self.caught: list[np.ndarray] = []
 
     def reuse(self) -> np.ndarray | None:
-        """Logits of the last layer over kept features, (n, labels); None where there are none."""
-        found = _kept.get(self.key) if self.key else None
+        """Logits, (n, labels), from cached features. None where nothing is cached."""
+        found = _cache.get(self.key) if self.key else None
         if found is None:
             return None
         assert self.key is not None
-        _kept.move_to_end(self.key)
+        _cache.move_to_end(self.key)
         add_spent(found.spent)
-        return self._logits(found.features, output_layer(self.model))  # called, so that whoever listens to it hears it
+        # calling the layer, not its `forward`, runs the hooks that others have registered on it
+        return self._logits(found.features, output_layer(self.model))
 
     def _logits(self, features: np.ndarray, layer: Any) -> np.ndarray:
-        """What the last layer makes of features, in the same batches: products of other shapes round differently."""
+        """Apply the last layer to features in the original batches, because products of other shapes round differently."""
         import torch
 
         last = output_layer(self.model)
@@ -82,7 +86,7 @@ class Memo:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Note what the last layer receives while the model computes."""
+        """Record the input of the last layer while the model computes."""
         if self.key is None:
             yield
             return
@@ -90,7 +94,8 @@ class Memo:
 
         def look(layer: Any, args: Any, output: Any) -> None:
             self.caught.append(args[0].float().cpu().numpy())
-            self.whole = self.whole and args[0].ndim == 2 and args[0].dtype == torch.float32
+            # Decoders' heads get one row per token, and autocast gives bf16: neither is cached.
+            self.cacheable = self.cacheable and args[0].ndim == 2 and args[0].dtype == torch.float32
 
         hook = output_layer(self.model).register_forward_hook(look)
         try:
@@ -99,22 +104,23 @@ class Memo:
             hook.remove()
 
     def keep(self, logits: np.ndarray) -> None:
-        """Keep what was watched, if the last layer makes the same logits of it again."""
-        if self.key is None or not self.whole or [len(c) for c in self.caught] != [len(p) for p in self.parts]:
+        """Cache the recorded features, if the last layer reproduces the same logits from them."""
+        if self.key is None or not self.cacheable or [len(c) for c in self.caught] != [len(p) for p in self.parts]:
             return
         features = np.zeros((len(logits), self.caught[0].shape[1]), dtype=np.float32)
         for part, seen in zip(self.parts, self.caught, strict=True):
             features[list(part)] = seen
+        # `forward`, so that this check runs no hooks. Heads with layers after the last linear one fail it.
         if not np.array_equal(self._logits(features, output_layer(self.model).forward), logits):
             return
         after = spent_so_far()
-        _kept[self.key] = SharedEncoding(features, {name: after[name] - value for name, value in self.before.items()})
-        while sum(one.features.nbytes for one in _kept.values()) > MOST_BYTES:
-            _kept.popitem(last=False)
+        _cache[self.key] = Kept(features, {name: after[name] - value for name, value in self.before.items()})
+        while sum(one.features.nbytes for one in _cache.values()) > MOST_BYTES:
+            _cache.popitem(last=False)
 
 
 def _key(model: Any, inputs: dict[str, list]) -> str:
-    """Everything that the last layer's input depends on, as one hash."""
+    """Hash of everything that determines the last layer's input: the encoder and the examples."""
     import xxhash
 
     total = xxhash.xxh3_128(encoder_hash(model).encode())
@@ -126,12 +132,13 @@ def _key(model: Any, inputs: dict[str, list]) -> str:
 
 
 def encoder_hash(model: Any) -> str:
-    """Everything that the last layer's input depends on beside the examples, as one hash."""
+    """Hash of everything except the examples that determines the last layer's input: weights, settings and device."""
     import torch
     import xxhash
 
     total = xxhash.xxh3_128()
     how = (counting(), type(model).__name__, torch.get_float32_matmul_precision(), str(next(model.parameters()).device))
+    # names of labels and private entries do not change the features
     named = model.config.to_dict().items()
     settings = sorted((k, str(v)) for k, v in named if "label" not in k and not k.startswith("_"))
     total.update(repr((how, settings)).encode())
@@ -145,7 +152,7 @@ def encoder_hash(model: Any) -> str:
 
 
 def content(value: Any) -> bytes:
-    """One example's part of an input, whole: a long array's repr leaves out its middle."""
+    """The bytes of one example's value of an input. Arrays are taken in full, because `repr` shortens long ones."""
     if isinstance(value, tuple):
         return b"".join(np.ascontiguousarray(part).tobytes() for part in value)
     return repr(value).encode()

@@ -1,6 +1,6 @@
-"""Families of base models: what each can be asked to do. Known from the `model_type` of a config, by transformers' own tables.
+"""Model families and their abilities, derived from `model_type` and transformers' own tables.
 
-A recipe that asks a base for what its family cannot do is refused by `plan`, with the reason and what would do.
+If a recipe needs an ability that the base's family lacks, `plan` refuses it with the reason and with families that would do.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from transferline.models.architectures import table
 
 Shape = Literal["encoder", "decoder", "encoder-decoder", "permuted", "static", "features", "recurrent"]
 
+# families that have the ability, for the message that refuses another
 EXAMPLES: dict[Ability, str] = {
     "masked LM": "bert, roberta, albert, electra, distilbert, deberta, modernbert",
     "next sentence": "bert",
-    "causal LM": "gpt2, llama, qwen2, or a recurrent one",
+    "causal LM": "gpt2, llama, qwen2, or a recurrent base",
     "permuted LM": "xlnet",
     "denoising": "bert, roberta, electra",
-    "encode": "any text model that is not an encoder-decoder",
-    "rows": "one declared with `method: features`",
+    "encode": "any text model except encoder-decoders",
+    "rows": "a base declared with `method: features`",
     "classify": "any of bert, roberta, modernbert, gpt2, llama, t5",
     "tag": "bert, roberta, deberta, modernbert",
     "generate": "gpt2, llama, qwen2, t5, bart",
@@ -32,11 +33,13 @@ EXAMPLES: dict[Ability, str] = {
 }
 STATIC = "transferline-static"
 FEATURES = "transferline-features"
+# encoders that accept keys and values from outside, as peft's prefix tuning passes them
 _PREFIXED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+# families whose feed-forward block keeps two projections in one matrix
 _FUSED = ("modernbert", "phi3")
 _RECURRENT = ("transferline-awd-lstm", "transferline-bilm")
 _ENCODES = ("encoder", "decoder", "permuted", "static", "features", "recurrent")
-_OWN = ("static", "features", "recurrent")
+_OWN = ("static", "features", "recurrent")  # our own networks (networks/), unknown to transformers' tables
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Family:
 
     @property
     def shape(self) -> Shape:
-        """What kind of network it is. Raises InputError where transformers does not know it as a text model."""
+        """Kind of network. Raises InputError for a type that transformers does not list as a text model."""
+        # the order matters: BERT, for one, is in the table of masked LMs and in that of causal LMs
         if self.name == STATIC:
             return "static"
         if self.name == FEATURES:
@@ -62,7 +66,7 @@ class Family:
             return "permuted"
         if self.name in table("CAUSAL_LM"):
             return "decoder"
-        mend = "Use a text encoder, decoder or encoder-decoder"
+        mend = "Use a text encoder, a decoder or an encoder-decoder"
         raise InputError(f"family {self.name!r}", "transformers has no language model of that type", mend)
 
     @property
@@ -72,11 +76,11 @@ class Family:
 
     @property
     def two_sided(self) -> bool:
-        """Whether an encoder reads and a decoder writes."""
+        """Whether the model is an encoder-decoder."""
         return self.shape == "encoder-decoder"
 
     def can(self, ability: Ability) -> bool:
-        """Whether the family can be asked for that."""
+        """Whether the family has the ability."""
         shape = self.shape
         match ability:
             case "masked LM":
@@ -87,7 +91,7 @@ class Family:
                 return shape in ("decoder", "recurrent")
             case "permuted LM":
                 return shape == "permuted"
-            case "denoising":  # the encoder doubles as the decoder, so both tables must have it
+            case "denoising":  # TSDAE loads the encoder as the decoder too, so the family needs a causal class as well
                 return shape == "encoder" and self.name in table("CAUSAL_LM")
             case "encode":
                 return shape in _ENCODES
@@ -99,18 +103,18 @@ class Family:
                 return self.name in table("TOKEN_CLASSIFICATION")
             case "generate":
                 return shape in ("decoder", "encoder-decoder")
-            case "prefixes":  # of the encoders, those that take keys and values from outside
+            case "prefixes":
                 return shape in ("decoder", "encoder-decoder") or self.name in _PREFIXED
-            case "bottlenecks":  # the feed-forward block must be two plain matrices (or three, gated)
+            case "bottlenecks":  # the feed-forward block must consist of two matrices, or of three if it is gated
                 return shape not in _OWN and self.name not in _FUSED
 
     def admit(self, ability: Ability, who: str) -> None:
-        """Raise InputError where `who` asks for what this family cannot do."""
+        """Raise InputError if the family lacks an ability that `who` needs, for example "method 'masked'"."""
         if not self.can(ability):
-            what = f"asks for {ability}, which a base of the family {self.name!r} ({self.shape}) cannot do"
+            problem = f"asks for {ability}, which a base of the family {self.name!r} ({self.shape}) cannot do"
             others = [other for other in EXAMPLES if self.can(other)]
-            mend = f"Use a base such as {EXAMPLES[ability]}, or a method for what this one can: {', '.join(others)}"
-            raise InputError(who, what, mend)
+            mend = f"Use a base such as {EXAMPLES[ability]}, or a method for one of this base's abilities: {', '.join(others)}"
+            raise InputError(who, problem, mend)
 
 
 def family_of(folder: Path) -> Family:

@@ -1,17 +1,16 @@
-"""From a pretrained folder to a classifier that transformers alone can load and serve.
+"""Classification heads with mean or first-token pooling, in models that transformers alone can load and serve.
 
-Most classification heads look at the first token. Sentence encoders carry their meaning in the *mean* over tokens, and a
-probe on the first token loses much of it. transformers has no switch for that in BERT-type models, and code of our own would
-have to travel with every served model. So mean pooling is written in the architecture's own terms, as one more
-layer whose weights are set by hand:
+Most classification heads read the first token. Sentence encoders represent a text by the *mean* over its tokens, and a probe on
+the first token loses much of that. BERT-type models in transformers have no option for mean pooling, and custom code would have
+to be deployed with every served model. So mean pooling is written as one more layer of the same architecture, with fixed weights:
 
-* queries and keys are zero: attention is uniform over the tokens that are not padding;
-* values are the identity, and the output projection is `_LOUD` times the identity: after the residual connection and the
-  layer norm (which ignores scale) what stands at every position is LayerNorm(mean of the tokens), up to 1 / _LOUD;
-* the feed-forward part is zero, so the second layer norm only repeats the first.
+* Queries and keys are zero, so attention is uniform over the tokens that are not padding.
+* Values are the identity, and the output projection is `_MEAN_SCALE` times the identity. After the residual connection and the
+  layer norm (which ignores scale), every position holds LayerNorm(mean of the tokens), up to 1 / _MEAN_SCALE.
+* The feed-forward part is zero, so the second layer norm repeats the first.
 
-The layer is never trained. The served model is an ordinary BERT with one layer more; wherever it runs in our hands, the layer is
-computed as the mean that it is, without its products.
+The layer is never trained. The served model is an ordinary BERT with one more layer. In this package the layer is computed as a
+mean, without its matrix products.
 """
 
 from __future__ import annotations
@@ -23,9 +22,17 @@ from typing import Any, Literal
 from transferline.core.errors import InputError
 from transferline.models.weights import load_config, load_headed
 
-Pooling = Literal["mean", "first"]  # first: as the family has it (first token; the last one of decoders; T5: the end)
+Pooling = Literal["mean", "first"]
+"""first: the family's own pooling, which is the first token (decoders: the last token, T5: the end token)"""
 
-_POST_NORM = ("bert", "roberta", "xlm-roberta", "camembert", "electra")  # families whose layer has this shape
+_POST_NORM = (
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "electra",
+)  # post-norm layers, as the pooling layer needs them
+# families with an option for mean pooling: name in the config, value
 _NATIVE = {
     "modernbert": ("classifier_pooling", "mean"),
     "xlnet": ("summary_type", "mean"),
@@ -34,8 +41,10 @@ _NATIVE = {
     "transferline-awd-lstm": ("pooling", "mean"),
     "transferline-bilm": ("pooling", "mean"),
 }
-_LOUD = 1e4  # the residual's share becomes 1e-4, under bf16's resolution and far over fp32's
-_GENTLE = 0.5  # the head's own dense layer starts as half the identity: tanh stays nearly linear on normalised input
+_MEAN_SCALE = 1e4  # the residual's share becomes 1e-4: below bf16's resolution and far above fp32's
+_DENSE_SCALE = (
+    0.5  # the head's dense layer starts as half the identity, so that tanh is nearly linear on normalised input
+)
 
 
 def load_classifier(
@@ -46,9 +55,10 @@ def load_classifier(
     pretrained: bool = True,
     problem: str = "single_label_classification",
 ) -> Any:
-    """A sequence classifier over `labels` on the weights of `folder`, or of the same shape with random ones.
+    """Load a sequence classifier over `labels` on the weights of `folder`, or with random weights of the same shape.
 
-    Its new parameters start from `seed`. Raises InputError where the family has no mean pooling.
+    `seed` initialises the new parameters. `problem` is transformers' `problem_type`. The names of parameters that must never be
+    trained are in the model's `always_frozen`. Raises InputError if the family has no mean pooling.
     """
     config = load_config(folder)
     appended = pooling == "mean" and _ask_for_mean(config, folder.name)
@@ -59,14 +69,14 @@ def load_classifier(
 
 
 def check_pooling(family: str, pooling: Pooling, who: str) -> None:
-    """Raise InputError where a family cannot pool that way."""
+    """Raise InputError if a family does not support a pooling."""
     if pooling == "mean" and family not in (*_POST_NORM, *_NATIVE):
-        mend = "Set `pooling: first` in this recipe's `tune`: the family's own way"
-        raise InputError(who, f"mean pooling is not there for {family!r} models", mend)
+        mend = "Set `pooling: first`, the family's own pooling, in this recipe's `tune`"
+        raise InputError(who, f"mean pooling is not supported for {family!r} models", mend)
 
 
 def _ask_for_mean(config: Any, name: str) -> bool:
-    """Make `config` pool by the mean; True where that takes a layer of our making."""
+    """Change `config` to mean pooling. True if that needs the appended pooling layer."""
     family = config.model_type
     if family in _NATIVE:
         setattr(config, *_NATIVE[family])
@@ -77,10 +87,11 @@ def _ask_for_mean(config: Any, name: str) -> bool:
 
 
 def _set_mean_layer(model: Any) -> frozenset[str]:
-    """Turn the last encoder layer into mean pooling, frozen; returns the names of its parameters."""
+    """Turn the last encoder layer into frozen mean pooling. Returns the names of its parameters."""
     import torch
 
     layer = model.base_model.encoder.layer[-1]
+    # the fast form, on this instance only: a model that transformers loads computes the layer's products instead
     layer.forward = types.MethodType(_mean_of_tokens, layer)
     width = model.config.hidden_size
     with torch.no_grad():
@@ -88,75 +99,81 @@ def _set_mean_layer(model: Any) -> frozenset[str]:
             parameter.zero_()
             parameter.requires_grad_(False)
         layer.attention.self.value.weight.copy_(torch.eye(width))
-        layer.attention.output.dense.weight.copy_(_LOUD * torch.eye(width))
+        layer.attention.output.dense.weight.copy_(_MEAN_SCALE * torch.eye(width))
         for norm in (layer.attention.output.LayerNorm, layer.output.LayerNorm):
             norm.weight.fill_(1.0)
         for module in layer.modules():
             if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        _gentle(model)
+                module.p = 0.0  # the mean is exact in training, too
+        _start_dense_near_identity(model)
     owned = {id(parameter) for parameter in layer.parameters()}
     return frozenset(name for name, parameter in model.named_parameters() if id(parameter) in owned)
 
 
 def _mean_of_tokens(layer: Any, hidden_states: Any, attention_mask: Any = None, *others: Any, **more: Any) -> Any:
-    """What the layer that pools does, without its products; the first token's result, where heads look, stands at every token.
+    """Compute the pooling layer as a mean: (batch, tokens, width) -> the same shape.
 
-    A mask is (batch, tokens), or (batch, 1, queries, tokens) of booleans or of summands of the scores.
+    Every token gets the result of the first one, which is the token that heads read. The mask is (batch, tokens), or (batch, 1,
+    queries, tokens) with booleans or with numbers that are added to the attention scores.
     """
     from transferline.models.networks.pooling import mean_of_tokens
 
-    if others or more.get("past_key_values") is not None:  # keys from outside: a prefix has a share in the mean
+    # prefix tuning adds keys and values, which take part in the attention's mean: only the real layer has that result
+    if others or more.get("past_key_values") is not None:
         return type(layer).forward(layer, hidden_states, attention_mask, *others, **more)
-    seen = None
+    visible = None
     if attention_mask is not None:
         row = attention_mask[:, 0, 0] if attention_mask.dim() == 4 else attention_mask
-        seen = (row == 0) if row.is_floating_point() else row
-    mean = mean_of_tokens(hidden_states, seen).unsqueeze(1)
-    pooled = layer.attention.output.LayerNorm(hidden_states[:, :1] + _LOUD * mean)
+        visible = (row == 0) if row.is_floating_point() else row  # an additive mask is zero where a token is visible
+    mean = mean_of_tokens(hidden_states, visible).unsqueeze(1)
+    pooled = layer.attention.output.LayerNorm(hidden_states[:, :1] + _MEAN_SCALE * mean)
     return layer.output.LayerNorm(pooled).expand_as(hidden_states)
 
 
-def _gentle(model: Any) -> None:
-    """Start the dense layer between encoder and output near the identity: it was learnt for another input, or never."""
+def _start_dense_near_identity(model: Any) -> None:
+    """Reset the dense layer between encoder and output to half the identity: it was trained on another input, or is random."""
     import torch
 
     dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
     dense = dense if dense is not None else getattr(model.classifier, "dense", None)
     if dense is not None and dense.weight.shape[0] == dense.weight.shape[1]:
-        dense.weight.copy_(_GENTLE * torch.eye(dense.weight.shape[0]))
+        dense.weight.copy_(_DENSE_SCALE * torch.eye(dense.weight.shape[0]))
         dense.bias.zero_()
 
 
 def output_layer(model: Any) -> Any:
-    """The last linear layer, from the head's features to the labels."""
+    """The last linear layer with one output per label. Raises ValueError if the model has none."""
     import torch
 
     candidates = [
         m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels
     ]
     if not candidates:
-        raise ValueError(f"{type(model).__name__} has no linear layer to its {model.config.num_labels} labels")
+        raise ValueError(f"{type(model).__name__} has no linear layer with {model.config.num_labels} outputs")
     return candidates[-1]
 
 
 def head_parameters(model: Any) -> set[int]:
-    """ids of the parameters outside the encoder, its pooler counted with the head."""
+    """`id()` of every parameter outside the encoder. The pooler counts as part of the head."""
     encoder = {id(p) for name, p in model.base_model.named_parameters() if not name.startswith("pooler.")}
     return {id(p) for p in model.parameters()} - encoder
 
 
 def layers_of(model: Any) -> list[Any]:
-    """The layers of a model's encoder, lowest first; of an encoder and a decoder, the one's and then the other's."""
+    """Transformer layers, lowest first. An encoder-decoder gives the encoder's layers, then the decoder's."""
     import torch
 
     base = getattr(model, "base_model", model)
     stacks = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and _is_stack(m)]
+    # a stack inside a layer (T5's sub-layers, for one) is part of that layer
     inner = {id(child) for stack in stacks for layer in stack for child in layer.modules()}
     return [layer for stack in stacks if id(stack) not in inner for layer in stack]
 
 
 def _is_stack(modules: Any) -> bool:
-    """Whether a list of modules is a stack of layers: each has several parameters, and about as many as the others."""
+    """Whether a list of modules is a stack of layers: each has at least four parameters, and their numbers differ by two at most.
+
+    T5's first layer has one parameter more than the others, for its relative positions.
+    """
     counts = [len(list(module.parameters())) for module in modules]
     return bool(counts) and min(counts) >= 4 and max(counts) - min(counts) <= 2

@@ -1,4 +1,4 @@
-"""A linear layer on any hidden layers of a model folder's encoder."""
+"""Build a classifier on chosen hidden layers of an encoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from transferline.models.weights import load_model, name_outputs
 
 
 def layered(folder: Path, layers: Sequence[int], labels: list[str], problem: Any, seed: int) -> Any:
-    """The encoder of a folder under a new linear layer on some of its layers. Raises InputError on a layer that is not there."""
+    """Put a new linear layer on chosen hidden layers of a folder's encoder.
+
+    `layers`: 0 is the embeddings, negative numbers count from the top. `problem` is transformers' `problem_type`. Raises InputError
+    if a layer does not exist.
+    """
     from transferline.models.networks.layered_network import LayeredConfig, LayeredForSequenceClassification
 
     encoder, _ = load_model("AutoModel", folder, seed)

@@ -1,7 +1,7 @@
-"""A model with learnt key and value prefixes in front of every layer's attention: peft's prefix tuning, in and out of a folder.
+"""Prefix tuning with peft: trained key and value prefixes for the attention of every layer, saved and loaded.
 
-A prefix cannot be merged into weights: the folder holds the ordinary model and, beside it, the prefix (prefix.safetensors) with its
-config (prefix.json).
+A prefix cannot be merged into the weights. The folder holds the ordinary model, the prefix (prefix.safetensors) and its config
+(prefix.json).
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ _TASKS = {"ForSequenceClassification": "SEQ_CLS", "ForTokenClassification": "TOK
 
 
 def with_prefix(model: Any, tokens: int) -> Any:
-    """peft's wrapper around a model, with a prefix of so many virtual tokens; only the prefix learns."""
+    """Freeze a model's encoder and wrap the model with a trainable prefix of `tokens` virtual tokens.
+
+    Raises InputError for encoder-decoder classifiers, which do not accept keys and values from outside.
+    """
     from peft import PrefixTuningConfig, get_peft_model
 
     name = type(model).__name__
     if model.config.is_encoder_decoder and "ForConditionalGeneration" not in name:
         mend = "Use lora or adapter"
-        raise InputError("method 'prefix'", f"{name} takes no keys and values from outside", mend)
+        raise InputError("method 'prefix'", f"{name} does not accept keys and values from outside", mend)
     generating = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
     task = next((task for end, task in _TASKS.items() if name.endswith(end)), generating)
     wrapper = get_peft_model(model, PrefixTuningConfig(task_type=task, num_virtual_tokens=tokens))
@@ -33,7 +36,7 @@ def with_prefix(model: Any, tokens: int) -> Any:
 
 
 def save_prefixed(wrapper: Any, out: Path) -> None:
-    """Save the ordinary model and its prefix."""
+    """Save the unwrapped model and, beside it, the prefix."""
     from safetensors.torch import save_file
 
     wrapper.get_base_model().save_pretrained(out)
@@ -43,7 +46,7 @@ def save_prefixed(wrapper: Any, out: Path) -> None:
 
 
 def open_prefixed(model: Any, folder: Path) -> Any:
-    """The model of a folder with its prefix, if it has one."""
+    """Wrap a loaded model with the prefix in its folder. Without a prefix there, return the model as it is."""
     import torch
     from safetensors.torch import load_file
 
@@ -57,7 +60,7 @@ def open_prefixed(model: Any, folder: Path) -> Any:
 
 
 def _undo_copies(wrapper: Any) -> None:
-    """peft trains a copy of the head; put the copy in the head's place, so that there is one."""
+    """Replace the head by the copy of it that peft trains (`modules_to_save`), so that the saved model has the trained head."""
     from peft.utils import ModulesToSaveWrapper
 
     for parent in list(wrapper.modules()):

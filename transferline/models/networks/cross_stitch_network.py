@@ -1,8 +1,8 @@
-"""Cross-stitch networks: a column for each task, and after each layer a learnt mixture of what the columns say.
+"""Cross-stitch networks: one encoder (column) per task, with a learned mixture of the columns after each layer.
 
 Misra, Shrivastava, Gupta & Hebert, "Cross-stitch Networks for Multi-task Learning" (2016), section 4, equation 1. Every column
-reads the same text; task t's next layer receives sum_s alpha[layer, t, s] h_s. With alpha the identity the columns are strangers.
-The columns are post-norm encoders (BERT, RoBERTa, ELECTRA), whose layers are called one by one.
+reads the same text. The next layer of task t receives sum_s alpha[layer, t, s] h_s. If alpha is the identity, the columns are
+independent. The columns are post-norm encoders (BERT, RoBERTa, ELECTRA), because their layers can be called one by one.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from transferline.models.networks.pooling import classified, inner_config, mean_
 
 
 class CrossStitchConfig(PreTrainedConfig):
-    """The columns' own config, and how many outputs each task has, the target's first."""
+    """Config of one column, and the number of outputs of each task."""
 
     model_type = "transferline-cross-stitch"
 
     column: dict[str, Any] | None = None
     outputs: list[int] | None = None
+    """outputs of each task, the target first"""
     kept: float = 0.9
+    """initial alpha of a task's own column; the other columns share the rest"""
 
 
 class CrossStitchForSequenceClassification(PreTrainedModel):
-    """Columns, stitches (layers, tasks, tasks), and a linear layer for each task on its column's mean."""
+    """Columns, stitches of shape (layers, tasks, tasks), and for each task a linear layer on its mean-pooled column."""
 
     config_class = CrossStitchConfig
     base_model_prefix = "columns"
@@ -36,7 +38,9 @@ class CrossStitchForSequenceClassification(PreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         inner = inner_config(config.column or {})
-        inner._attn_implementation = "eager"  # takes the additive mask as it is
+        inner._attn_implementation = (
+            "eager"  # layers called one by one get an additive mask, which eager attention adds unchanged
+        )
         outputs = list(config.outputs or [int(config.num_labels or 1)])
         tasks, depth = len(outputs), inner.num_hidden_layers
         self.columns = torch.nn.ModuleList(AutoModel.from_config(inner) for _ in outputs)
@@ -48,7 +52,7 @@ class CrossStitchForSequenceClassification(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: torch.nn.Module) -> None:
-        """The columns bring their weights; the linear layers keep torch's own start."""
+        """Do nothing: columns get loaded weights, and linear layers keep torch's default initialisation."""
 
     def forward(
         self,
@@ -65,7 +69,7 @@ class CrossStitchForSequenceClassification(PreTrainedModel):
         return classified(self.config, logits, labels if task == 0 else None)
 
     def states(self, input_ids: torch.Tensor, attention_mask: Any = None, token_type_ids: Any = None) -> list[Any]:
-        """The last hidden states of all columns, (batch, tokens, width) each."""
+        """Last hidden state of every column, (batch, tokens, width) each."""
         more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         columns: list[Any] = list(self.columns)
         hidden = [column.embeddings(input_ids=input_ids, **more) for column in columns]
@@ -74,6 +78,8 @@ class CrossStitchForSequenceClassification(PreTrainedModel):
             lowest = torch.finfo(hidden[0].dtype).min
             mask = (1.0 - attention_mask[:, None, None, :].to(hidden[0].dtype)) * lowest
         for depth, alpha in enumerate(self.stitches):
-            said = torch.stack([c.encoder.layer[depth](h, mask) for c, h in zip(columns, hidden, strict=True)])
-            hidden = list(torch.einsum("ts,sbnw->tbnw", alpha.to(said.dtype), said))
+            outputs = torch.stack([c.encoder.layer[depth](h, mask) for c, h in zip(columns, hidden, strict=True)])
+            hidden = list(
+                torch.einsum("ts,sbnw->tbnw", alpha.to(outputs.dtype), outputs)
+            )  # equation 1, for all tasks t
         return hidden

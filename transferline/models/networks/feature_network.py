@@ -1,8 +1,7 @@
-"""A network that reads rows of a feature matrix: each column in units of its own, or as the pixels of an image.
+"""Encoder for rows of a feature matrix, read as standardised columns or as the pixels of an image.
 
-Without `image` what it says of a row is the row itself, and everything is left to the linear layer on it. With `image`, the
-config of one of transformers' image models (ViT, ResNet, ...), a row is a picture, `shape` (channels, height, width), channels
-first.
+Without `image` the encoding of a row is the standardised row, and the linear layer does the rest. With `image`, the config of an
+image model of transformers (ViT, ResNet, ...), a row holds the pixels of an image of `shape` (channels, height, width).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from transferline.models.networks.pooling import classified, inner_config
 
 
 class FeaturesConfig(PreTrainedConfig):
-    """Columns of the matrix; of images their shape and the config of the model that looks at them."""
+    """Number of columns. For images also their shape and the config of the image model."""
 
     model_type = "transferline-features"
 
@@ -30,7 +29,7 @@ class FeaturesConfig(PreTrainedConfig):
 
 
 class FeaturesModel(PreTrainedModel):
-    """Rows in units of their columns, (rows, width) -> (rows, 1, hidden): one token a row."""
+    """Standardise rows and, for images, encode them: (rows, width) -> (rows, 1, hidden). A row counts as one token."""
 
     config_class = FeaturesConfig
     base_model_prefix = "rows"
@@ -44,7 +43,8 @@ class FeaturesModel(PreTrainedModel):
         self.register_buffer("middle", torch.zeros(config.width))
         self.register_buffer("spread", torch.ones(config.width))
         self.looks = AutoModel.from_config(inner_config(config.image)) if config.image else None
-        self.anchor = torch.nn.Parameter(torch.zeros(1), requires_grad=False)  # says where the model lies
+        # without an image model there is no other parameter, and callers ask the first one for the device
+        self.anchor = torch.nn.Parameter(torch.zeros(1), requires_grad=False)
         self.post_init()
 
     def forward(self, features: torch.Tensor, attention_mask: Any = None, **_: Any) -> BaseModelOutput:
@@ -55,13 +55,14 @@ class FeaturesModel(PreTrainedModel):
         return BaseModelOutput(last_hidden_state=hidden, hidden_states=(hidden,))
 
     def seen(self, images: torch.Tensor) -> torch.Tensor:
-        """What the image model makes of (n, channels, height, width): (n, hidden), the mean over all places."""
+        """Encode images, (n, channels, height, width) -> (n, hidden): the mean over all positions."""
         states = self.looks(pixel_values=images).last_hidden_state
+        # convolutional models give (n, hidden, height, width), transformers give (n, patches, hidden)
         return states.flatten(2).mean(dim=2) if states.ndim == 4 else states.mean(dim=1)
 
 
 class FeaturesForSequenceClassification(PreTrainedModel):
-    """Rows, or what an image model makes of them, and a linear layer."""
+    """A linear layer on encoded rows."""
 
     config_class = FeaturesConfig
     base_model_prefix = "rows"

@@ -1,7 +1,7 @@
-"""A frozen encoder of which any layers are read, each pooled by the mean, all set side by side, under one linear layer.
+"""Linear classifier on chosen hidden layers of a frozen encoder: mean-pooled, then concatenated.
 
 Devlin et al., "BERT" (2019), table 7: the concatenation of the last four layers is nearly as good as fine-tuning. Layer 0 is the
-embeddings, so that `layers: [0]` is the base as static embeddings.
+embeddings, so `layers: [0]` uses the base as static embeddings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transferline.models.networks.pooling import classified, inner_config, mean_
 
 
 class LayeredConfig(PreTrainedConfig):
-    """The encoder's own config, and which of its hidden states are read."""
+    """Config of the encoder, and the numbers of the hidden states to use."""
 
     model_type = "transferline-layered"
 
@@ -25,7 +25,7 @@ class LayeredConfig(PreTrainedConfig):
 
 
 class LayeredForSequenceClassification(PreTrainedModel):
-    """Hidden states of some layers, pooled and concatenated, and a linear layer."""
+    """A linear layer on the pooled and concatenated hidden states."""
 
     config_class = LayeredConfig
     base_model_prefix = "encoder"
@@ -40,7 +40,7 @@ class LayeredForSequenceClassification(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: torch.nn.Module) -> None:
-        """The encoder brings its weights; the linear layer keeps torch's own start."""
+        """Do nothing: the encoder gets loaded weights, and the linear layer keeps torch's default initialisation."""
 
     def forward(self, attention_mask: Any = None, labels: Any = None, **inputs: Any) -> SequenceClassifierOutput:
         states = self.encoder(attention_mask=attention_mask, output_hidden_states=True, **inputs).hidden_states

@@ -1,4 +1,4 @@
-"""A frozen weight with new rows or columns beside it, for torch's parametrizations."""
+"""Parametrization that appends trainable rows or columns to a frozen weight (torch.nn.utils.parametrize)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 class Widened(torch.nn.Module):
-    """Concatenates a learnt part to a frozen tensor along one axis."""
+    """Concatenate a trainable part to a frozen tensor along one axis."""
 
     def __init__(self, start: torch.Tensor, axis: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What our own sequence classifiers share: pooling over tokens, and the loss of each kind of target."""
+"""Mean pooling and losses of the custom sequence classifiers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ def mean_of_tokens(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Ten
     if mask is None:
         return hidden.mean(dim=1)
     weight = mask.unsqueeze(-1).to(hidden.dtype)
+    # clamp: an empty text has the mean zero instead of NaN
     return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
 def classified(config: Any, logits: torch.Tensor, labels: torch.Tensor | None) -> SequenceClassifierOutput:
-    """Logits with the loss that `config.problem_type` asks for."""
+    """Wrap logits in an output and, given labels, add the loss for `config.problem_type`."""
     loss = None if labels is None else loss_of(config.problem_type, logits, labels)
     return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
 def loss_of(problem: str | None, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean loss of a batch for a kind of problem, as transformers names it."""
+    """Mean loss of a batch for transformers' `problem_type`, in fp32 under any precision."""
     if problem == "regression":
         return torch.nn.functional.mse_loss(logits.squeeze(-1).float(), labels.float())
     if problem == "multi_label_classification":
@@ -32,7 +33,7 @@ def loss_of(problem: str | None, logits: torch.Tensor, labels: torch.Tensor) -> 
 
 
 def inner_config(declared: dict[str, Any]) -> Any:
-    """The config of a column or encoder that is part of one of our networks."""
+    """Build the config of an inner encoder from its dictionary, which holds a `model_type`."""
     from transformers import AutoConfig
 
     values = dict(declared)

@@ -1,8 +1,8 @@
-"""A progressive network: a frozen source column, a new column beside it, and lateral connections from the one into the other.
+"""Progressive network: a frozen source column, a new column, and lateral connections from the source to the new column.
 
-Rusu et al., "Progressive Neural Networks" (2016), section 2, equation 2: layer i of the new column receives its own layer
-below and, through an adapter (a projection, a non-linearity, a projection), the source column's layer below. The source
-column never changes, so nothing it knew is forgotten. The new column is a narrow transformer of torch's own layers.
+Rusu et al., "Progressive Neural Networks" (2016), section 2, equation 2: layer i of the new column receives its own layer below
+and, through an adapter (projection, non-linearity, projection), the source column's layer below. The source column never changes,
+so nothing is forgotten. The new column is a narrow transformer of torch's own layers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transferline.models.networks.pooling import classified, inner_config, mean_
 
 
 class ProgressiveConfig(PreTrainedConfig):
-    """The source column's own config, and the size of the new one."""
+    """Config of the source column, and the size of the new column."""
 
     model_type = "transferline-progressive"
 
@@ -27,7 +27,7 @@ class ProgressiveConfig(PreTrainedConfig):
 
 
 class ProgressiveForSequenceClassification(PreTrainedModel):
-    """Source column (frozen), new column, lateral adapters, and a linear layer on the new column's mean."""
+    """Frozen source column, new column, lateral adapters, and a linear layer on the mean-pooled new column."""
 
     config_class = ProgressiveConfig
     base_model_prefix = "source"
@@ -38,7 +38,7 @@ class ProgressiveForSequenceClassification(PreTrainedModel):
         inner = inner_config(config.column or {})
         self.source = AutoModel.from_config(inner)
         depth, width = inner.num_hidden_layers, config.width
-        # the new column reads the source's embeddings through its first lateral connection
+        # one lateral more than layers: the new column gets the source's embeddings through the first one
         self.laterals = torch.nn.ModuleList(
             torch.nn.Sequential(
                 torch.nn.Linear(inner.hidden_size, width), torch.nn.GELU(), torch.nn.Linear(width, width)
@@ -53,10 +53,10 @@ class ProgressiveForSequenceClassification(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: torch.nn.Module) -> None:
-        """The source brings its weights; the rest keeps torch's own start."""
+        """Do nothing: the source gets loaded weights, and the rest keeps torch's default initialisation."""
 
     def train(self, mode: bool = True) -> ProgressiveForSequenceClassification:
-        """The source column stays in evaluation mode: it is frozen, its dropout too."""
+        """Set the mode of the new column. The frozen source column stays in evaluation mode, without dropout."""
         super().train(mode)
         self.source.eval()
         return self

@@ -1,11 +1,11 @@
-"""Recurrent language models, as transfer was done before transformers: an AWD-LSTM, and an ELMo-like biLM.
+"""Recurrent language models: AWD-LSTM and an ELMo-style biLM.
 
-AWD-LSTM: Merity, Keskar & Socher, "Regularizing and Optimizing LSTM Language Models" (2018), sections 2 and 4: LSTM layers with
-DropConnect on the hidden-to-hidden weights, one dropout mask for a whole sequence, whole words dropped from the embeddings,
-embeddings tied to the softmax. What ULMFiT (Howard & Ruder 2018) tunes.
+AWD-LSTM: Merity, Keskar & Socher, "Regularizing and Optimizing LSTM Language Models" (2018), sections 2 and 4. LSTM layers with
+DropConnect on the hidden-to-hidden weights, one dropout mask for a whole sequence, dropout of whole words from the embeddings, and
+embeddings tied to the softmax. ULMFiT (Howard & Ruder 2018) fine-tunes this model.
 
-biLM: Peters et al., "Deep contextualized word representations" (2018), section 3.1: a forward and a backward LSTM with the
-embeddings and the softmax in common. Its input are the tokenizer's word pieces instead of a character CNN.
+biLM: Peters et al., "Deep contextualized word representations" (2018), section 3.1. A forward and a backward LSTM that share the
+embeddings and the softmax. The input is the tokenizer's word pieces instead of a character CNN.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
 
-LOCKED, WORDS, WEIGHTS = (
-    0.25,
-    0.1,
-    0.5,
-)  # Merity et al. 2018, section 5: input, embedding and weight dropout, before `dropout`
+# Merity et al. 2018, section 5: input, embedding and weight dropout, before the factor `dropout`
+LOCKED, WORDS, WEIGHTS = 0.25, 0.1, 0.5
 
 
 class RecurrentConfig(PreTrainedConfig):
-    """Sizes, and `dropout`, a factor on all of the paper's dropouts (ULMFiT section 4.1 scales them together)."""
+    """Sizes, and `dropout`: a factor on all dropouts of the paper (ULMFiT, section 4.1, scales them together)."""
 
     vocab_size: int = 1000
     hidden_size: int = 128
@@ -40,20 +37,20 @@ class RecurrentConfig(PreTrainedConfig):
 
 
 class AwdLstmConfig(RecurrentConfig):
-    """`hidden_size` is that of the embeddings and of the last layer, `inner_size` of those between."""
+    """`hidden_size` is the size of the embeddings and of the last layer, `inner_size` that of the layers between."""
 
     model_type = "transferline-awd-lstm"
 
 
 class BiLmConfig(RecurrentConfig):
-    """`hidden_size` is that of both directions together."""
+    """`hidden_size` is the size of both directions together."""
 
     model_type = "transferline-bilm"
     num_hidden_layers: int = 2
 
 
 class Layer(torch.nn.Module):
-    """One LSTM layer, (batch, tokens, wide) -> (batch, tokens, out), with DropConnect on what goes from step to step."""
+    """LSTM layer with DropConnect on the hidden-to-hidden weights: (batch, tokens, wide) -> (batch, tokens, out)."""
 
     def __init__(self, wide: int, out: int, dropped: float) -> None:
         super().__init__()
@@ -65,22 +62,27 @@ class Layer(torch.nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         start = hidden.new_zeros(1, len(hidden), self.out)
-        kept = torch.nn.functional.dropout(self.weight_hh, self.dropped, self.training).to(hidden.dtype)
-        weights = [self.weight_ih.to(hidden.dtype), kept, self.bias_ih.to(hidden.dtype), self.bias_hh.to(hidden.dtype)]
+        # one mask over the weights for all steps, so that the fused LSTM can be used (Merity et al. 2018, section 2)
+        recurrent = torch.nn.functional.dropout(self.weight_hh, self.dropped, self.training).to(hidden.dtype)
+        biases = [self.bias_ih.to(hidden.dtype), self.bias_hh.to(hidden.dtype)]
+        weights = [self.weight_ih.to(hidden.dtype), recurrent, *biases]
         lstm: Any = torch.lstm
+        # has biases, one layer, no dropout between layers, training, one direction, batch first
         return lstm(hidden, (start, start), weights, True, 1, 0.0, self.training, False, True)[0]
 
 
 def started(module: torch.nn.Module) -> bool:
-    """Whether a module is one of ours, whose parameters have now been given their start where no folder holds them."""
+    """Initialise a module if it is an embedding or one of our LSTM layers, and return whether it was.
+
+    `transformers.initialization` leaves parameters alone that were loaded from a folder.
+    """
     if isinstance(module, torch.nn.Embedding):
-        edge = 2 * module.embedding_dim**-0.5  # the paper's 0.1 at its 400 units: a word is as loud at any width
+        # 0.1 at 400 units, as published, with the same norm at any width: small tied embeddings start on a long plateau
+        edge = 2 * module.embedding_dim**-0.5
         init.uniform_(module.weight, -edge, edge)
     elif isinstance(module, Layer):
-        for weight in (
-            module.weight_ih,
-            module.weight_hh,
-        ):  # each gate by Glorot & Bengio 2010, so that a stack is not mute
+        # each gate by Glorot & Bengio (2010), so that the input still has an effect at the top of a stack
+        for weight in (module.weight_ih, module.weight_hh):
             edge = (6 / (module.out + weight.shape[1])) ** 0.5
             init.uniform_(weight, -edge, edge)
         for bias in (module.bias_ih, module.bias_hh):
@@ -91,7 +93,7 @@ def started(module: torch.nn.Module) -> bool:
 
 
 def locked(hidden: torch.Tensor, share: float, training: bool) -> torch.Tensor:
-    """Dropout with one mask for all tokens of a sequence."""
+    """Variational dropout: one mask for all tokens of a sequence."""
     if not training or share == 0:
         return hidden
     mask = torch.nn.functional.dropout(hidden.new_ones(len(hidden), 1, hidden.shape[2]), share, True)
@@ -99,17 +101,17 @@ def locked(hidden: torch.Tensor, share: float, training: bool) -> torch.Tensor:
 
 
 def reverse(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """The tokens of each text in reverse, padding where it was; its own inverse. (batch, tokens, ...)"""
+    """Reverse the tokens of each text and leave its padding in place, (batch, tokens, ...). Applied twice it changes nothing."""
     if mask is None:
         return hidden.flip(1)
-    places = torch.arange(hidden.shape[1], device=hidden.device).expand(len(hidden), -1)
+    positions = torch.arange(hidden.shape[1], device=hidden.device).expand(len(hidden), -1)
     last = mask.sum(dim=1, keepdim=True) - 1
-    order = torch.where(mask.bool(), last - places, places)
+    order = torch.where(mask.bool(), last - positions, positions)
     return hidden.gather(1, order.unsqueeze(-1).expand_as(hidden))
 
 
 class RecurrentModel(PreTrainedModel):
-    """Embeddings and what reads them; subclasses say in which directions."""
+    """Embeddings and a stack of LSTM layers. Subclasses define the layers and their directions."""
 
     config_class: Any = RecurrentConfig
     base_model_prefix = "recurrent"
@@ -121,12 +123,12 @@ class RecurrentModel(PreTrainedModel):
         self.post_init()
 
     def wide(self) -> int:
-        """Width of a word vector."""
+        """Width of the embeddings."""
         return self.config.hidden_size
 
     def stack(self) -> None:
-        """Make the layers."""
-        raise NotImplementedError(type(self).__name__)  # abstract on purpose
+        """Create the layers."""
+        raise NotImplementedError(type(self).__name__)  # abstract
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         if not started(module):
@@ -139,7 +141,7 @@ class RecurrentModel(PreTrainedModel):
         self.embedding = value
 
     def embedded(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Word vectors, some words dropped from a whole batch, some of their units from a whole text."""
+        """Embeddings, (batch, tokens, width), with dropout: of words from a whole batch, and of units from a whole text."""
         table, factor = self.embedding.weight, self.config.dropout
         if self.training and factor > 0:
             table = table * torch.nn.functional.dropout(table.new_ones(len(table), 1), WORDS * factor, True)
@@ -147,13 +149,13 @@ class RecurrentModel(PreTrainedModel):
         return locked(vectors, LOCKED * factor, self.training)
 
     def widths(self) -> list[int]:
-        """Width below each layer and above the last; it ends as wide as it began, for the softmax is tied."""
+        """Input width of each layer, and the output width of the last. Both ends are equal because the softmax is tied."""
         config = self.config
         return [config.hidden_size, *[config.inner_size] * (config.num_hidden_layers - 1), config.hidden_size]
 
 
 class AwdLstmModel(RecurrentModel):
-    """Layers from left to right; one state a layer."""
+    """Forward LSTM layers. `hidden_states` are the embeddings and the output of each layer."""
 
     config_class = AwdLstmConfig
 
@@ -171,7 +173,7 @@ class AwdLstmModel(RecurrentModel):
 
 
 class Both(torch.nn.Module):
-    """One depth of a biLM: a layer for each direction, which never meet."""
+    """One layer of a biLM: an LSTM for each direction, without a connection between them."""
 
     def __init__(self, wide: int, dropped: float) -> None:
         super().__init__()
@@ -182,7 +184,7 @@ class Both(torch.nn.Module):
 
 
 class BiLmModel(RecurrentModel):
-    """Two stacks that never see each other's side; a state is both, side by side, the embeddings twice."""
+    """Separate forward and backward stacks. A hidden state concatenates both; the first one holds the embeddings twice."""
 
     config_class = BiLmConfig
 

@@ -1,4 +1,4 @@
-"""What stands on recurrent language models: the tied softmax, and a classifier."""
+"""Heads of recurrent language models: tied softmax and classifiers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSIFIER = 50  # width of the classifier's hidden layer (ULMFiT's released cod
 
 
 class _Recurrent(PreTrainedModel):
-    """A recurrent encoder with something on it: parameters of its own start at zero, scales at one."""
+    """A recurrent encoder with a head. The head's own parameters start at zero, and `gamma` at one."""
 
     base_model_prefix = "recurrent"
 
@@ -36,8 +36,8 @@ class _Recurrent(PreTrainedModel):
             super()._init_weights(module)
 
 
-class _SaysWords(_Recurrent):
-    """A tied softmax: the embeddings' own table, with a bias."""
+class _TiedSoftmax(_Recurrent):
+    """Output layer that shares the embedding matrix and adds a bias."""
 
     encoder: ClassVar[type[RecurrentModel]]
 
@@ -48,18 +48,21 @@ class _SaysWords(_Recurrent):
         self.post_init()
 
     def expect(self, counts: torch.Tensor) -> None:
-        """Before anything is learnt, expect each word as often as it comes: states that have to learn that learn nothing else."""
+        """Start the bias at the log frequencies of the tokens, from their `counts`.
+
+        Otherwise the hidden states learn the frequencies first, and little else. A trained bias is left alone.
+        """
         if not self.bias.any():
             with torch.no_grad():
                 self.bias.copy_(torch.log((counts + 1) / (counts + 1).sum()))
 
-    def said(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits over the vocabulary, (batch, tokens, words)."""
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits over the vocabulary, (batch, tokens, vocabulary)."""
         return torch.nn.functional.linear(hidden, self.recurrent.embedding.weight, self.bias)
 
 
-class AwdLstmForCausalLM(_SaysWords):
-    """Says the next token."""
+class AwdLstmForCausalLM(_TiedSoftmax):
+    """Predict the next token."""
 
     config_class = AwdLstmConfig
     encoder = AwdLstmModel
@@ -67,12 +70,15 @@ class AwdLstmForCausalLM(_SaysWords):
     def forward(
         self, input_ids: torch.Tensor, attention_mask: Any = None, labels: Any = None, **_: Any
     ) -> CausalLMOutput:
-        said = self.said(self.recurrent(input_ids, attention_mask).last_hidden_state)
-        return CausalLMOutput(loss=None if labels is None else surprise(said[:, :-1], labels[:, 1:]), logits=said)
+        logits = self.logits(self.recurrent(input_ids, attention_mask).last_hidden_state)
+        return CausalLMOutput(loss=None if labels is None else surprise(logits[:, :-1], labels[:, 1:]), logits=logits)
 
 
-class BiLmForCausalLM(_SaysWords):
-    """Says the next token from the left and the one before from the right; the loss is the mean of both (Peters et al., eq. 1)."""
+class BiLmForCausalLM(_TiedSoftmax):
+    """Predict the next token from the left and the previous token from the right.
+
+    The loss is the mean of both directions (Peters et al. 2018, equation 1). The logits are those of the forward direction.
+    """
 
     config_class = BiLmConfig
     encoder = BiLmModel
@@ -81,23 +87,25 @@ class BiLmForCausalLM(_SaysWords):
         self, input_ids: torch.Tensor, attention_mask: Any = None, labels: Any = None, **_: Any
     ) -> CausalLMOutput:
         ahead, back = self.recurrent(input_ids, attention_mask).last_hidden_state.chunk(2, dim=-1)
-        said = self.said(ahead)
+        following = self.logits(ahead)
         if labels is None:
-            return CausalLMOutput(logits=said)
-        before = self.said(back)
-        loss = (surprise(said[:, :-1], labels[:, 1:]) + surprise(before[:, 1:], labels[:, :-1])) / 2
-        return CausalLMOutput(loss=loss, logits=said)
+            return CausalLMOutput(logits=following)
+        previous = self.logits(back)
+        loss = (surprise(following[:, :-1], labels[:, 1:]) + surprise(previous[:, 1:], labels[:, :-1])) / 2
+        return CausalLMOutput(loss=loss, logits=following)
 
 
 def surprise(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy of tokens; -100 is not asked."""
+    """Mean cross entropy over tokens, in fp32. Labels of -100 are ignored."""
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=-100)
 
 
 class AwdLstmForSequenceClassification(_Recurrent):
-    """ULMFiT's classifier: the last state, the maximum and the mean over tokens side by side (Howard & Ruder 2018, section 3.3),
-    one hidden layer, and a linear layer. They normalise over a batch; here it is over each text, of which one will do.
-    With `pooling: mean` a linear layer on the mean alone."""
+    """ULMFiT's classifier: last state, maximum and mean over tokens, concatenated (Howard & Ruder 2018, section 3.3).
+
+    A hidden layer and a linear layer follow. The paper uses batch normalisation. Here it is layer normalisation, which also works
+    with a single text. With `pooling: mean` there is only a linear layer on the mean.
+    """
 
     config_class = AwdLstmConfig
 
@@ -122,8 +130,7 @@ class AwdLstmForSequenceClassification(_Recurrent):
 
 
 class BiLmForSequenceClassification(_Recurrent):
-    """ELMo's mixture of the layers, gamma sum_j softmax(s)_j h_j (Peters et al. 2018, section 3.2), its mean over tokens, and a
-    linear layer."""
+    """A linear layer on the mean-pooled ELMo mixture of layers, gamma sum_j softmax(s)_j h_j (Peters et al. 2018, section 3.2)."""
 
     config_class = BiLmConfig
 
@@ -145,7 +152,7 @@ class BiLmForSequenceClassification(_Recurrent):
 
 
 def _last(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """The state after the last token of each text."""
+    """State of the last token of each text, (batch, width)."""
     if mask is None:
         return states[:, -1]
     ends = (mask.sum(dim=1) - 1).clamp(min=0)
@@ -153,7 +160,7 @@ def _last(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
 
 
 def _highest(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """The maximum over the tokens that are not padding."""
+    """Maximum over the tokens that are not padding, (batch, width)."""
     if mask is None:
         return states.amax(dim=1)
     return states.masked_fill(mask.unsqueeze(-1) == 0, torch.finfo(states.dtype).min).amax(dim=1)

@@ -1,7 +1,7 @@
-"""Static embeddings as a model: a word piece has one vector, whatever stands around it.
+"""Static embeddings as a model: one vector per token, independent of its context.
 
-What word2vec and GloVe are to a sentence encoder, the comparison that asks what context is worth. The classifier is the mean
-over tokens and one linear layer.
+Compared with a sentence encoder, such a model shows the value of context, as word2vec and GloVe do. The classifier is one linear
+layer on the mean over tokens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transferline.models.networks.pooling import classified, mean_of_tokens
 
 
 class StaticConfig(PreTrainedConfig):
-    """Size of the table."""
+    """Size of the embedding table."""
 
     model_type = "transferline-static"
 
@@ -27,7 +27,7 @@ class StaticConfig(PreTrainedConfig):
 
 
 class StaticModel(PreTrainedModel):
-    """The table, with the interface of an encoder; its one hidden state is the embeddings."""
+    """The embedding table with the interface of an encoder. Its only hidden state is the embeddings."""
 
     config_class = StaticConfig
     base_model_prefix = "static"
@@ -49,7 +49,7 @@ class StaticModel(PreTrainedModel):
 
 
 class StaticForSequenceClassification(PreTrainedModel):
-    """Mean of the embeddings, and a linear layer."""
+    """A linear layer on the mean of the embeddings."""
 
     config_class = StaticConfig
     base_model_prefix = "static"
