@@ -78,7 +78,7 @@ def audit(
     return {"folder": str(folder), "run": run.run_id}
 
 
-def ask_sources(chain: Chain, data: Data, lenders: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
+def ask_sources(chain: Chain, data: Data, source_tasks: Sequence[str], runtime: Runtime) -> dict[str, Forgotten]:
     """Forgetting of each source task: a probe on the challenger's encoder against a probe on the base."""
     # the first seed: a description needs one model, not all of them
     base, model = store() / chain.steps[0].key, store() / chain.roles["challenger"][0]

@@ -99,6 +99,6 @@ def compare(
         evidence = evidence_of(contest, plan)
         board = make_board(evidence)
         ablation = prefix_predictions(contest, evidence, board)
-        looks, contaminated = count_looks(data["test"].md5), contaminated_rows(target, params, lenders)
+        looks, contaminated = count_looks(data["test"].md5), contaminated_rows(target, params, source_tasks)
         result = make_result(target, comparison, evidence, board, ablation, contaminated, looks, contest.notes)
         return publish(run, evidence, result)

@@ -75,8 +75,10 @@ def diagnose(
     names = list(bases or [own])
     for name in names:
         params.base(name)
-    data = pin_data(target, params, params.lenders(target))
-    lenders = params.lenders(target, alike=True)  # sources with another kind of input do not fit the same base
+    data = pin_data(target, params, params.source_tasks(target))
+    source_tasks = params.source_tasks(
+        target, alike=True
+    )  # sources with another kind of input do not fit the same base
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     ground, recipes = open_field(params, target, data, names, Comparison(labels=labels))
     with open_runner(runtime) as runner, ComparisonRun(f"diagnose {target}", "diagnose", spec.seeds) as run:
@@ -111,7 +113,7 @@ def open_field(
     return ground, recipes
 
 
-def look(ground: Ground, lenders: list[str], builder: Builder) -> Seen:
+def look(ground: Ground, source_tasks: list[str], builder: Builder) -> Seen:
     """Diagnose every base that can encode, and reuse existing diagnoses. Raises InputError if no base gives features."""
     found, flops = {}, 0.0
     # with a label limit, the diagnosis sees the same subset of labels as a training would (seed 0)

@@ -84,9 +84,9 @@ def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | 
     return judge(candidates, champion, spec.margin)
 
 
-def contaminated_rows(target: str, params: Params, lenders: Sequence[str] = ()) -> list[str]:
+def contaminated_rows(target: str, params: Params, source_tasks: Sequence[str] = ()) -> list[str]:
     """ids of the test rows with copies in the training data, which the leak gate removed there."""
-    return _contaminated(read_profiles(profile_paths(target, params, lenders)), target)
+    return _contaminated(read_profiles(profile_paths(target, params, source_tasks)), target)
 
 
 def _contaminated(profiles: Mapping[str, Any], target: str) -> list[str]:

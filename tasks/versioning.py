@@ -87,7 +87,7 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
     console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
-    said: list[str] = []
+    messages: list[str] = []
     with subprocess.Popen(command, cwd=root(), env=inherited(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in filter(None, (raw.strip() for raw in process.stderr)):

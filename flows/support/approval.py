@@ -16,7 +16,7 @@ from transferline.tasks.support.progress import console
 from transferline.tasks.support.tracking import TransferRun
 
 
-class Decision(RunInput):
+class ApprovalForm(RunInput):
     """The form of a run that waits for approval."""
 
     approve: bool = Field(default=False, title="Make this model the champion?")

@@ -50,7 +50,7 @@ class Line:
         decided = settle(decision, data, base, self.params.recipes)
         return replace(self, recipe=decided.name, decided=decided)
 
-    def lenders(self) -> tuple[str, ...]:
+    def source_tasks(self) -> tuple[str, ...]:
         """Source tasks of the recipe. For `auto`, those of the last comparison's choice."""
         if self.recipe != AUTO:
             return self.declared.source_task_names()
@@ -116,7 +116,7 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
 
 
-def settings_of(params: Params, target: str, data: Data, lenders: Iterable[str]) -> Settings:
+def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[str]) -> Settings:
     """Transfer setting of each source task with the target: declared by the pair, else derived from domains and labels."""
 
     def side(name: str, role: str) -> tuple[TargetSpec, frozenset[str]]:

@@ -19,7 +19,7 @@ DECISION = "decision.json"
 
 
 @dataclass(frozen=True)
-class Decided:
+class RecordedDecision:
     """The recipe that a comparison chose, its name, and the MLflow run of the decision."""
 
     name: str
@@ -48,7 +48,7 @@ def _last(target: str) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping[str, Recipe]) -> Decided:
+def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping[str, Recipe]) -> RecordedDecision:
     """The recipe of a decision. Raises InputError if it ships nothing, or if data, base or recipe have changed since.
 
     `base` is the key of the base that params.yaml declares now under the name in the decision.
@@ -72,4 +72,4 @@ def settle(decision: Mapping[str, Any], data: Data, base: str, declared: Mapping
     known = declared.get(decision["ship"])
     if known is not None and known != recipe:
         raise InputError(where, f"it is stale: recipe {decision['ship']!r} has been changed since", again)
-    return Decided(decision["ship"], recipe, decision["run"])
+    return RecordedDecision(decision["ship"], recipe, decision["run"])

@@ -15,14 +15,14 @@ SPLITS = ("train", "validation", "test")
 PAIR = "pair with "  # prefix of a source task's name among the profiles
 
 
-def data_stages(targets: Sequence[str], params: Params, lenders: Sequence[str] = ()) -> list[str]:
+def data_stages(targets: Sequence[str], params: Params, source_tasks: Sequence[str] = ()) -> list[str]:
     """Names of the DVC stages of some targets: `prepare` of each, `corpus` of each domain, `pair` of each source task."""
     domains = dict.fromkeys(params.target(target).domain for target in targets)
     stages = [f"prepare@{t}" for t in targets] + [f"corpus@{domain}" for domain in domains if domain in params.domains]
     return stages + [f"pair@{params.pair(source_task, target)}" for target in targets for source_task in source_tasks]
 
 
-def places_of(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, str]:
+def places_of(target: str, params: Params, source_tasks: Sequence[str] = ()) -> dict[str, str]:
     """Role -> path, relative to the project, of every data file of a target."""
     domain = params.target(target).domain
     places = {split: f"data/prepared/{domain}/{target}/{split}.jsonl" for split in SPLITS}
@@ -32,9 +32,9 @@ def places_of(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[
     return places | ({"corpus": f"data/corpora/{domain}/corpus.jsonl"} if domain in params.domains else {})
 
 
-def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Data:
+def locked_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
     """A target's files with their md5 in dvc.lock. Runs nothing. Raises InputError if dvc.lock lacks one."""
-    places = places_of(target, params, lenders)
+    places = places_of(target, params, source_tasks)
     hashes = _hashes()
     missing = [place for place in places.values() if place not in hashes]
     if missing:
@@ -43,7 +43,7 @@ def locked_data(target: str, params: Params, lenders: Sequence[str] = ()) -> Dat
     return {role: Pin(root() / place, hashes[place]) for role, place in places.items()}
 
 
-def profile_paths(target: str, params: Params, lenders: Sequence[str] = ()) -> dict[str, Path]:
+def profile_paths(target: str, params: Params, source_tasks: Sequence[str] = ()) -> dict[str, Path]:
     """Paths of the profiles that `prepare`, `corpus` and `pair` write for a target."""
     domain = params.target(target).domain
     paths = {"target": root() / "data" / "prepared" / domain / target / "profile.json"}

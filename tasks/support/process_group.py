@@ -64,7 +64,7 @@ def crew(request: Request, runtime: Runtime) -> Iterator[None]:
         raise RuntimeError(f"{request.title}: {what}; the next start resumes from the saved state") from error
     finally:
         torch.set_num_threads(threads)
-        _part(others)
+        _end_group(others)
         file.unlink(missing_ok=True)
 
 

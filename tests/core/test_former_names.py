@@ -37,7 +37,7 @@ def test_both_names_at_once_are_refused() -> None:
 
 
 def test_a_path_of_settings_is_renamed_part_by_part() -> None:
-    assert present_name("tune.schedule.rate") == "tune.schedule.learning_rate"
+    assert present_name("tune.schedule.learning_rate") == "tune.schedule.learning_rate"
     assert present_name("tune.strengths") == "tune.Cs"
     assert present_name("adapt.0.tokens") == "adapt.0.tokens"
 

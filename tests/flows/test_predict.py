@@ -24,10 +24,10 @@ READ: dict[str, Callable[[Path], pd.DataFrame]] = {
 @pytest.fixture
 def score(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """A model that finds every other text good."""
-    answers = np.array([[0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
+    outputs = np.array([[0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
     record(monkeypatch, module, "begin")
     (bare / "in.csv").write_text("text,second\none,x\ntwo,y\nthree,ä\n")
-    scored = Scored("single-label", ("bad", "good"), answers, np.zeros((3, 0)))
+    scored = Scored("single-label", ("bad", "good"), outputs, np.zeros((3, 0)))
     return record(monkeypatch, module, "score", ("4", scored))
 
 

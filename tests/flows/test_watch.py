@@ -39,8 +39,8 @@ def away(bare: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         rng = np.random.default_rng(0)
         new = np.array([text.startswith("new") for text in texts])
         features = rng.normal(size=(len(texts), 4)) + far["distance"] * new[:, None]
-        answers = np.tile([0.9, 0.1], (len(texts), 1))
-        return "1", Scored("single-label", ("a", "b"), answers, features)
+        outputs = np.tile([0.9, 0.1], (len(texts), 1))
+        return "1", Scored("single-label", ("a", "b"), outputs, features)
 
     monkeypatch.setattr(module, "locked_data", lambda target, params: data)
     monkeypatch.setattr(module, "score", score)

@@ -44,7 +44,7 @@ def test_a_second_head_reuses_the_encoding_and_says_what_it_would_have_said(
     probes: list[Path], kinds: dict[str, dict[str, Path]]
 ) -> None:
     test = kinds["single-label"]["test"]
-    alone = [answers(folder, test) for folder in probes]
+    alone = [outputs(folder, test) for folder in probes]
     assert not encodings._cache
     spent = []
     with sharing():

@@ -11,7 +11,7 @@ from tests.recording import record
 from transferline.core.checkpoint import Checkpoint
 from transferline.core.problem import Setting
 from transferline.core.runtime import Runtime
-from transferline.evaluation.significance import Comparison, Interval
+from transferline.evaluation.significance import Interval, PairedComparison
 from transferline.evaluation.verdict import Candidate
 from transferline.methods.parameter import Probe
 from transferline.recipes.chain import Chain, Pin, Step, predict_step
@@ -89,5 +89,5 @@ def test_contaminated_rows_come_from_the_target_and_its_corpus(bare: Path) -> No
 @pytest.mark.parametrize(("low", "decision"), [(0.01, "promote"), (-0.2, "hold")])
 def test_only_a_model_that_is_better_than_its_controls_is_promoted(low: float, decision: str, bare: Path) -> None:
     spec = load_params(bare / "params.yaml").target("reviews")
-    better = Comparison("tfidf", Interval(low + 0.1, low, low + 0.2), 90, 10, 0.001, 200)
+    better = PairedComparison("tfidf", Interval(low + 0.1, low, low + 0.2), 90, 10, 0.001, 200)
     assert decide.fn(spec, (Candidate("challenger", "tune-1", (better,)),), None).decision == decision

@@ -30,7 +30,7 @@ def show_methods() -> None:
 
 def show_method(name: str) -> None:
     """Print one method with its parameters. Raises InputError on an unknown name."""
-    known = {**ADAPTING, **BORROWING, **TUNING}
+    known = {**ADAPTING, **INSTANCES, **TUNING}
     if name not in known:
         raise InputError(f"method {name!r}", "there is no such method", f"There are {', '.join(sorted(known))}")
     entry = next(entry for entry in entries() if entry.name == name)

@@ -48,7 +48,7 @@ def embed(
     return np.concatenate([shelf.row(name) for name in names])
 
 
-def _compute(folder: Path, texts: Sequence[str], reading: Reading, runtime: Runtime) -> np.ndarray:
+def _compute(folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime) -> np.ndarray:
     import torch
 
     from transferline.models.networks.pooling import mean_of_tokens

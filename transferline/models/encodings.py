@@ -23,14 +23,14 @@ MOST_BYTES = 256 * 2**20  # of cached features; the least recently used ones are
 
 
 @dataclass(frozen=True)
-class Kept:
+class SharedEncoding:
     """Cached features of examples, (n, width), and the cost of computing them."""
 
     features: np.ndarray
     spent: Spent
 
 
-_cache: OrderedDict[str, Kept] = OrderedDict()
+_cache: OrderedDict[str, SharedEncoding] = OrderedDict()
 _sharing: ContextVar[bool] = ContextVar("sharing", default=False)
 
 
@@ -114,7 +114,7 @@ class Memo:
         if not np.array_equal(self._logits(features, output_layer(self.model).forward), logits):
             return
         after = spent_so_far()
-        _cache[self.key] = Kept(features, {name: after[name] - value for name, value in self.before.items()})
+        _cache[self.key] = SharedEncoding(features, {name: after[name] - value for name, value in self.before.items()})
         while sum(one.features.nbytes for one in _cache.values()) > MOST_BYTES:
             _cache.popitem(last=False)
 

@@ -23,7 +23,7 @@ HEAD_SHARE = 0.25  # share of the tokens that "both" takes from the head: 128 of
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenizerSettings:
     """Tokenizer settings of a model."""
 
     max_tokens: int = 128
@@ -39,14 +39,14 @@ class Reading:
             (out / FILE).write_text(json.dumps(asdict(self), sort_keys=True) + "\n", encoding="utf-8")
 
 
-def reading_of(folder: Path, tokenizer: Any) -> Reading:
+def tokenizer_settings_of(folder: Path, tokenizer: Any) -> TokenizerSettings:
     """The tokenizer settings of a model folder, from reading.json or from the tokenizer."""
     if (folder / FILE).exists():
         return TokenizerSettings(**json.loads((folder / FILE).read_text(encoding="utf-8")))
     return TokenizerSettings(tokenizer.model_max_length, "tail" if tokenizer.truncation_side == "left" else "head")
 
 
-def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) -> Any:
+def load_tokenizer(folder: Path, reading: TokenizerSettings | None = None, **more: Any) -> Any:
     """Load a folder's tokenizer with a padding token and, given `reading`, with its length and truncation.
 
     A base for feature matrices gives a `Rows` reader instead. `more` goes to `AutoTokenizer.from_pretrained`.
@@ -65,7 +65,9 @@ def load_tokenizer(folder: Path, reading: Reading | None = None, **more: Any) ->
     return tokenizer
 
 
-def encode(tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, reading: Reading) -> dict[str, list]:
+def encode(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, reading: TokenizerSettings
+) -> dict[str, list]:
     """Tokenise texts or pairs of texts, with special tokens and without padding: lists by the names of the model's inputs.
 
     The longer text of a pair is truncated first, and "both" truncates pairs like "head".

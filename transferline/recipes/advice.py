@@ -105,7 +105,7 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
         best = max(seen["layers"][layer]["score"] for layer in recipe.tune.layers)
         gain = beyond_noise(best - own, seen["probe"]["error"])
         return own + gain, f"a probe on the best of its layers scores {best:.3f}{WITHIN if not gain else ''}"
-    lenders = recipe.instances.borrows() if recipe.instances else recipe.tune.borrows()
+    source_tasks = recipe.instances.source_task_names() if recipe.instances else recipe.tune.source_task_names()
     how = "coral" if method == "coral" else "pooled"
     for source_task in source_tasks:
         entry = seen.get("sources", {}).get(source_task, {})
@@ -114,9 +114,12 @@ def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[flo
             # measured with the examples in one probe; methods that use the source in another way count half the gain
             kept = gain if recipe.instances or method == "coral" else gain / 2
             noise = "" if gain else WITHIN
-            return own + kept, f"a probe scores {own:.3f}, with examples of {lender} {entry[how]['score']:.3f}{noise}"
+            return (
+                own + kept,
+                f"a probe scores {own:.3f}, with examples of {source_task} {entry[how]['score']:.3f}{noise}",
+            )
         differs = "other labels" if entry else "other columns"
-        return own, f"a probe scores {own:.3f}; {lender} has {differs}, so its effect is not known"
+        return own, f"a probe scores {own:.3f}; {source_task} has {differs}, so its effect is not known"
     return own, f"a probe scores {own:.3f}"
 
 
@@ -127,10 +130,10 @@ def beyond_noise(gain: float, error: float) -> float:
 
 def per_label(recipe: Recipe, seen: Mapping[str, Any]) -> float:
     """Training examples per label: the target's own, plus source examples with the same labels."""
-    lenders = recipe.instances.borrows() if recipe.instances else ()
-    entries = [seen.get("sources", {}).get(lender, {}) for lender in lenders]
-    borrowed = sum(entry.get("rows", 0) for entry in entries if entry.get("same_labels"))
-    return float(seen["per_label"] + borrowed / max(1, seen.get("labels", 1)))
+    source_tasks = recipe.instances.source_task_names() if recipe.instances else ()
+    entries = [seen.get("sources", {}).get(source_task, {}) for source_task in source_tasks]
+    source_examples = sum(entry.get("rows", 0) for entry in entries if entry.get("same_labels"))
+    return float(seen["per_label"] + source_examples / max(1, seen.get("labels", 1)))
 
 
 def _lift(examples: float) -> tuple[float, str]:
@@ -149,8 +152,8 @@ def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:
         entry = seen.get("sources", {}).get(source_task, {})
         if "zero_shot" in entry:
             gain = beyond_noise(entry["pooled"]["score"] - seen["probe"]["score"], seen["probe"]["error"])
-            return max(0.0, gain) / 2, f"a probe trained on {lender} alone scores {entry['zero_shot']:.3f} here"
-        return 0.0, f"the effect of training on {lender} is not known"
+            return max(0.0, gain) / 2, f"a probe trained on {source_task} alone scores {entry['zero_shot']:.3f} here"
+        return 0.0, f"the effect of training on {source_task} is not known"
     if stage.kind == "select":
         return 0.0, "it selects the nearest texts of the corpus"
     if method in ("masked", "next-sentence") and seen["perplexity"] is None:

@@ -16,7 +16,7 @@ from transferline.recipes.registry import ADAPTING, INSTANCES, TUNING
 
 
 @dataclass(frozen=True)
-class Entry:
+class MethodEntry:
     """One method of the catalogue.
 
     `place` is its field in a recipe (adapt, instances or tune), `about` its description, `source` its publication. `base`,
@@ -32,9 +32,9 @@ class Entry:
     settings: str
 
 
-def entries() -> list[Entry]:
+def entries() -> list[MethodEntry]:
     """All methods of `adapt`, `instances` and `tune`, each sorted by name."""
-    rooms = {"adapt": ADAPTING, "instances": BORROWING, "tune": TUNING}
+    rooms = {"adapt": ADAPTING, "instances": INSTANCES, "tune": TUNING}
     return [_entry(place, room[name]) for place, room in rooms.items() for name in sorted(room)]
 
 

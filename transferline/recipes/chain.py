@@ -185,10 +185,10 @@ def student_of(tune: Stage, others: Mapping[str, Stage] | None) -> list[Step]:
 
 def branch(recipe: Recipe, parent: str, data: Data, seed: int, role: str, student: Sequence[Step] = ()) -> list[Step]:
     """The steps that tune one model with one seed: source examples, helper models (a teacher), and the model last."""
-    tune, borrowed = recipe.tune, borrow(recipe, parent, data)
-    if borrowed:
+    tune, source_examples = recipe.tune, source_example_steps(recipe, parent, data)
+    if source_examples:
         # the data is identified by the key of the step that writes it
-        data = {**data, "train": Pin(Path(borrowed[0].key), borrowed[0].key)}
+        data = {**data, "train": Pin(Path(source_examples[0].key), source_examples[0].key)}
     helpers = [
         Step("tune", stage, (parent,), _read(stage, data), seed, f"{role} {name}")
         for name, stage in tune.helpers().items()
@@ -198,7 +198,7 @@ def branch(recipe: Recipe, parent: str, data: Data, seed: int, role: str, studen
     return [*source_examples, *helpers, Step("tune", tune, parents, _read(tune, data), seed, role)]
 
 
-def borrow(recipe: Recipe, parent: str, data: Data) -> list[Step]:
+def source_example_steps(recipe: Recipe, parent: str, data: Data) -> list[Step]:
     """The step that weights source examples; empty if the recipe has none."""
     stage = recipe.instances
     return [Step("select", stage, (parent,), _read(stage, data), None, "borrowed examples")] if stage else []

@@ -30,7 +30,7 @@ class Comparison(BaseModel):
     """label budgets to compare in addition to all labels: counts, or shares below 1"""
     labels: Annotated[int, Field(ge=1)] | None = None
     """maximum number of labels, to treat the target as a smaller one; as a source task it keeps all of its labels"""
-    lenders: tuple[str, ...] = ()
+    source_tasks: tuple[str, ...] = ()
     """source tasks to put in place of `other`, each in its own recipe; empty: all that a pair declares for the target"""
     seeds: Annotated[int, Field(ge=3)] = 3
     """number of seeds per recipe"""
@@ -90,7 +90,7 @@ def variants(recipes: Mapping[str, Recipe], vary: Mapping[str, tuple[Any, ...]])
     return made
 
 
-def from_lenders(recipes: Mapping[str, Recipe], lenders: Sequence[str]) -> dict[str, Recipe]:
+def from_source_tasks(recipes: Mapping[str, Recipe], source_tasks: Sequence[str]) -> dict[str, Recipe]:
     """Replace `other` in each recipe by each source task, as `NAME from SOURCE`. Recipes without `other` are kept unchanged."""
     made = {}
     for name, recipe in recipes.items():
@@ -104,7 +104,7 @@ def from_lenders(recipes: Mapping[str, Recipe], lenders: Sequence[str]) -> dict[
     return made
 
 
-def _replaced(value: Any, lender: str) -> Any:
+def _replaced(value: Any, source_task: str) -> Any:
     """A dumped recipe with a source task in place of `other`, in all nested fields."""
     if not isinstance(value, dict):
         return [_replaced(one, source_task) for one in value] if isinstance(value, list) else value

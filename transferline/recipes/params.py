@@ -80,22 +80,22 @@ class Params(BaseModel):
     def target(self, name: str) -> TargetSpec:
         return _named(self.targets, name, "target")
 
-    def pair(self, lender: str, target: str) -> str:
+    def pair(self, source_task: str, target: str) -> str:
         """The name of the pair that makes `lender` a source task of `target`. Raises InputError if no pair does."""
-        if lender == OTHER:
+        if source_task == OTHER:
             mend = "Run it with `transferline compare` or `transferline matrix`, or name a source task in the recipe"
             raise InputError(f"target {target!r}", "the recipe's source task is `other`, which names no target", mend)
         for name, pair in self.pairs.items():
             if (pair.source_task, pair.learner) == (source_task, target):
                 return name
         # pairs name their sides as domain/target
-        places = [f"{self.target(name).domain}/{name}" for name in (lender, target)]
+        places = [f"{self.target(name).domain}/{name}" for name in (source_task, target)]
         mend = f"Declare it under `pairs` in params.yaml: {{source: {places[0]}, target: {places[1]}}}"
-        raise InputError(f"target {target!r}", f"no pair declares {lender!r} as its source task", mend)
+        raise InputError(f"target {target!r}", f"no pair declares {source_task!r} as its source task", mend)
 
-    def lenders(self, target: str, alike: bool = False) -> list[str]:
+    def source_tasks(self, target: str, alike: bool = False) -> list[str]:
         """The source tasks that pairs declare for a target; with `alike`, only those with the same input space."""
-        found = dict.fromkeys(pair.lender for pair in self.pairs.values() if pair.learner == target)
+        found = dict.fromkeys(pair.source_task for pair in self.pairs.values() if pair.learner == target)
         space = self.target(target).space
         return [name for name in found if not alike or self.target(name).space == space]
 

@@ -20,7 +20,7 @@ class Recipe(BaseModel):
     """name of a base in params.yaml"""
     adapt: tuple[Adaptation, ...] = ()
     """adaptation stages, in order: on the domain's text, the task's own text, or the labelled examples of source tasks"""
-    instances: Borrowing | None = None
+    instances: Instances | None = None
     """weighted source examples to train on together with the target's own; works with any method of `tune`"""
     tune: Tuning
     """method that trains on the target's labels"""
@@ -34,9 +34,9 @@ class Recipe(BaseModel):
         """All stages after the base, in order."""
         return (*self.adapt, *((self.instances,) if self.instances else ()), self.tune)
 
-    def borrows(self) -> tuple[str, ...]:
+    def source_task_names(self) -> tuple[str, ...]:
         """The names of the source tasks of all stages, without duplicates."""
-        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.borrows()))
+        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.source_task_names()))
 
     def alone(self) -> Recipe:
         """The same tuning without adaptation and source examples: the unadapted control."""

@@ -59,18 +59,18 @@ def ask(params: Params, target: str, question: Comparison, data: Data) -> dict[s
 
 def asked(params: Params, target: str, question: Comparison) -> dict[str, Recipe]:
     """The recipes that a question names. If it names none, all recipes with source tasks that the target has a pair with."""
-    sources = params.lenders(target)
+    sources = params.source_tasks(target)
     named = names_of(question.recipes or tuple(params.recipes), params.recipes)
     # a recipe with the source `other` becomes one recipe per source task
-    known = from_lenders(named, question.lenders or sources)
+    known = from_source_tasks(named, question.source_tasks or sources)
     if not question.recipes:
-        known = {name: recipe for name, recipe in known.items() if set(sources).issuperset(recipe.borrows())}
+        known = {name: recipe for name, recipe in known.items() if set(sources).issuperset(recipe.source_task_names())}
     return variants(known, question.vary)
 
 
-def lenders_of(params: Params, target: str, question: Comparison) -> list[str]:
+def source_tasks_of(params: Params, target: str, question: Comparison) -> list[str]:
     """The source tasks of all recipes of a question."""
-    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.borrows()))
+    return list(dict.fromkeys(name for r in asked(params, target, question).values() for name in r.source_task_names()))
 
 
 def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> None:

@@ -38,10 +38,10 @@ class Run:
 
 
 def group(role: str, share: float) -> Group:
-    truth = np.arange(100) % 2
-    said = np.where(np.arange(100) < 100 * share, truth, 1 - truth)
+    y_true = np.arange(100) % 2
+    said = np.where(np.arange(100) < 100 * share, y_true, 1 - y_true)
     ids = tuple(f"{i:016x}" for i in range(100))
-    made = Predictions(ids, ("a", "b"), truth, np.stack([said == 0, said == 1], axis=1).astype(float))
+    made = Predictions(ids, ("a", "b"), y_true, np.stack([said == 0, said == 1], axis=1).astype(float))
     return Group(role, (f"{role}-0",), (made,), (Path("/nowhere"),), 0, {"latency_ms": 1.5, "model_bytes": 2e6})
 
 

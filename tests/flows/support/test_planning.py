@@ -54,7 +54,7 @@ def test_left_out_recipe_and_seeds_are_the_targets(bare: Path) -> None:
     assert (line.recipe, line.seeds) == (line.spec.recipe, line.spec.seeds)
     asked = open_line("reviews", "full", 5, "cpu", "fp32")
     assert (asked.recipe, asked.seeds, asked.runtime.device) == ("full", 5, "cpu")
-    assert asked.lenders() == ()
+    assert asked.source_tasks() == ()
 
 
 def test_a_line_plans_the_declared_chain_on_the_content_of_the_base(bare: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from tests.kinds import build, score
 from transferline.core.errors import InputError
 from transferline.methods.feature import Extraction
-from transferline.models.tokenization import Reading, load_tokenizer
+from transferline.models.tokenization import TokenizerSettings, load_tokenizer
 from transferline.models.weights import load_model, read_tensors
 from transferline.targets import TARGETS
 

@@ -152,7 +152,7 @@ class TestCrossStitch:
 
     def test_what_cannot_be_stitched_is_refused(self, data, tiny: Path, bases, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="labels of whole texts only"):
-            build(method("cross-stitch", lenders=["tokens"]), data, tmp_path / "a", tiny)
+            build(method("cross-stitch", source_tasks=["tokens"]), data, tmp_path / "a", tiny)
         with pytest.raises(InputError, match="no layers to stitch"):
             build(method("cross-stitch", source_tasks=["regression"]), data, tmp_path / "b", bases("distilbert"))
 

@@ -54,7 +54,9 @@ def test_the_variance_that_is_learnt_is_the_tasks_loss() -> None:
 
 
 def test_gradnorm_gives_the_steeper_task_less_weight() -> None:
-    state = Bowls([[1.0, 0.0], [-1.0, 0.0]], [4.0, 1.0]).learn(GradNorm(method="gradnorm", learning_rate=0.02), TWO, 200)
+    state = Bowls([[1.0, 0.0], [-1.0, 0.0]], [4.0, 1.0]).learn(
+        GradNorm(method="gradnorm", learning_rate=0.02), TWO, 200
+    )
     assert float(state["weights"].sum()) == pytest.approx(2.0, rel=1e-4)
     assert float(state["weights"][0]) < 0.8 < 1.2 < float(state["weights"][1])
 

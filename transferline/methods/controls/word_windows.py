@@ -14,9 +14,7 @@ from transferline.methods.parameter.linear import coefficients, fit_linear
 OUTSIDE = "O"
 
 
-def fit_windows(
-    train: Sequence[dict], validation: Sequence[dict], strengths: Iterable[float], work: Work
-) -> dict[str, float]:
+def fit_windows(train: Sequence[dict], validation: Sequence[dict], Cs: Iterable[float], work: Work) -> dict[str, float]:
     """Fit and save the control. Tag accuracy on validation chooses the regularisation strength C."""
     from sklearn.feature_extraction import DictVectorizer
 

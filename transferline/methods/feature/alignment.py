@@ -27,7 +27,7 @@ from transferline.training.gradients import accumulate
 if TYPE_CHECKING:
     import torch
 
-LENT = "lent_"  # prefix of the names of source tensors in a batch
+SOURCE_SPLITS = "lent_"  # prefix of the names of source tensors in a batch
 
 
 class Aligned(FineTuning):
@@ -37,7 +37,7 @@ class Aligned(FineTuning):
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
 
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """source tasks: targets of params.yaml whose labelled examples are trained on as well"""
     weight: Annotated[float, Field(ge=0)] = 1.0
     """weight in the loss of the distance between source and target features"""

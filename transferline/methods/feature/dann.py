@@ -48,6 +48,6 @@ def reversal(done: float) -> float:
     return 2 / (1 + math.exp(-10 * done)) - 1
 
 
-def reversed_gradient(features: torch.Tensor, strength: float) -> torch.Tensor:
+def reversed_gradient(features: torch.Tensor, C: float) -> torch.Tensor:
     """Return the features unchanged, and multiply their gradient by -strength in the backward pass."""
-    return features.detach() * (1 + strength) - features * strength
+    return features.detach() * (1 + C) - features * C

@@ -27,7 +27,7 @@ from transferline.targets.target import Examples
 
 
 @dataclass(frozen=True)
-class Lending:
+class SourceFeatures:
     """Source examples: features (n, width), and labels (n, ...) with the target's label numbers."""
 
     features: np.ndarray
@@ -62,7 +62,7 @@ class Meeting(Probe):
 
     transfer: ClassVar[Transfer] = "feature"
 
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """source tasks: targets of params.yaml whose examples are aligned with this target's"""
     target_labels: bool = True
     """false: use the target's texts for alignment only, without their labels (unsupervised domain adaptation)"""
@@ -74,11 +74,13 @@ class Meeting(Probe):
         return Probe(**{name: getattr(self, name) for name in Probe.model_fields if name != "method"})
 
     @abstractmethod
-    def lent(self, model: Any, target: Target, tokenizer: Any, reading: Reading, work: Work) -> list[Lending]:
+    def source_rows(
+        self, model: Any, target: Target, tokenizer: Any, reading: TokenizerSettings, work: Work
+    ) -> list[SourceFeatures]:
         """Features and labels of each source."""
 
     @abstractmethod
-    def spaces(self, lent: Sequence[Lending], own: Lending) -> Iterable[Space]:
+    def spaces(self, source_rows: Sequence[SourceFeatures], own: SourceFeatures) -> Iterable[Space]:
         """The common spaces to try; validation chooses."""
 
     def fit(self, model: Any, target: Target, work: Work) -> dict[str, float]:
@@ -103,7 +105,7 @@ class Meeting(Probe):
             figures = save_tuned(model, tokenizer, target, held, reading, work.out)
         return {**figures, "C": best.C, "borrowed": float(sum(len(one.y_true) for one in source_rows))}
 
-    def _weights(self, lent: Sequence[Lending], own: Examples) -> np.ndarray | None:
+    def _weights(self, source_rows: Sequence[SourceFeatures], own: Examples) -> np.ndarray | None:
         """Sample weights of all training rows (source rows weigh 1), or None if the target's rows have no weights."""
         mine = weights_of(own.records)
         if mine is None or not self.target_labels:

@@ -10,5 +10,5 @@ from transferline.methods.instance.tradaboost import TrAdaBoost
 METHODS = methods_in(__name__)
 SELECTING = {name: method for name, method in METHODS.items() if method is Nearest}
 """select raw text of the domain corpus; used in `adapt`"""
-BORROWING = {name: method for name, method in METHODS.items() if method is not Nearest}
+INSTANCES = {name: method for name, method in METHODS.items() if method is not Nearest}
 """weight labelled examples of other targets; used in `instances`"""

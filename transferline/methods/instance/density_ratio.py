@@ -55,7 +55,7 @@ def _by_classifier(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     points, domain = np.concatenate([source, target]), np.repeat([0, 1], [len(source), len(target)])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    strengths = np.logspace(-6, 1, 8)  # from almost constant odds to hardly regularised
+    Cs = np.logspace(-6, 1, 8)  # from almost constant odds to hardly regularised
     chooser = LogisticRegressionCV(
         Cs=Cs, cv=folds, scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False, max_iter=2000
     )

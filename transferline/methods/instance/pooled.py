@@ -15,7 +15,7 @@ from transferline.core.stage import Work
 from transferline.methods.instance.source_examples import Instances
 
 
-class Pooled(Borrowing):
+class Pooled(Instances):
     """Use every source example with the same weight."""
 
     source: ClassVar[str] = "Daume III 2007, section 2"

@@ -34,7 +34,7 @@ class Similar(ByFeatures):
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         weights = np.array([float(self._wanted(row)) for row in source_rows])
         if not weights.any():
-            what = f"no row of {', '.join(self.lenders)} is in the slices {self.slices}"
+            what = f"no row of {', '.join(self.source_tasks)} is in the slices {self.slices}"
             raise InputError("method 'similar'", what, "Choose other values")
         if self.k is not None:
             inside = np.flatnonzero(weights).tolist()

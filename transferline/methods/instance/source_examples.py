@@ -24,7 +24,7 @@ from transferline.targets.example_weights import WEIGHT
 LEAST = 1e-6  # rows with a lower weight are left out
 
 
-class Borrowing(Stage):
+class Instances(Stage):
     """Base class of methods that weight the examples of source tasks."""
 
     kind: ClassVar[StageKind] = "select"
@@ -33,7 +33,7 @@ class Borrowing(Stage):
     transfer: ClassVar[Transfer] = "instance"
     needs: ClassVar[tuple[Need, ...]] = WEIGHING
 
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """source tasks: targets of params.yaml whose training examples are used"""
 
     def roles(self) -> tuple[str, ...]:
@@ -46,8 +46,8 @@ class Borrowing(Stage):
         if len(kinds) > 1:
             what = f"its sources are targets of other kinds: {', '.join(sorted(kinds))}"
             raise InputError(f"method {name_of(type(self))!r}", what, "Use source tasks of the target's own kind")
-        weights = np.asarray(self.weigh(work, own, lent), dtype=float)
-        kept = [(row, weight) for row, weight in zip(lent, weights, strict=True) if weight > LEAST]
+        weights = np.asarray(self.weigh(work, own, source_rows), dtype=float)
+        kept = [(row, weight) for row, weight in zip(source_rows, weights, strict=True) if weight > LEAST]
         figures = {
             "borrowed": float(len(kept)),
             "of": float(len(source_rows)),
@@ -61,11 +61,11 @@ class Borrowing(Stage):
         return figures
 
     @abstractmethod
-    def weigh(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> np.ndarray:
+    def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         """Weights (n,), zero or more, of the n source records `lent`. The target's own records have weight 1."""
 
 
-class ByFeatures(Borrowing):
+class ByFeatures(Instances):
     """Base class of methods that compare examples by the features of the chain's current model."""
 
     gpu: ClassVar[bool] = True
@@ -75,10 +75,10 @@ class ByFeatures(Borrowing):
     dimensions: Annotated[int, Field(ge=1)] | None = 32
     """number of principal components to use; empty: all features"""
 
-    def features(self, work: Work, own: Sequence[dict], lent: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
         """Features (n, d) of the target's and (m, d) of the source records, jointly centred and scaled to unit variance."""
-        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *lent)]
-        points = embed(work.needs_parent(), texts, Reading(self.max_tokens), work.runtime, work.cache).astype(
+        texts = [content_of(row["text"], row.get("pair")) for row in (*own, *source_rows)]
+        points = embed(work.needs_parent(), texts, TokenizerSettings(self.max_tokens), work.runtime, work.cache).astype(
             np.float64
         )
         points = reduced(points, self.dimensions)

@@ -31,7 +31,7 @@ class TrAdaBoost(ByFeatures):
     method: Literal["tradaboost"] = "tradaboost"
     rounds: Annotated[int, Field(ge=2)] = 20
     """boosting rounds"""
-    strength: Annotated[float, Field(gt=0)] = 1.0
+    C: Annotated[float, Field(gt=0)] = 1.0
     """inverse regularisation strength C of the linear learners"""
 
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
@@ -85,13 +85,13 @@ def boost(
         if error >= 1 - 1 / classes:
             if not source_rows:
                 break
-            if wrong[lent:].mean() >= 1 - 1 / classes:
-                weights[:lent] *= shrink  # the source as a whole misleads the learner
-            weights[lent:] = 1.0  # restart boosting on the target with the lower source weights
+            if wrong[source_rows:].mean() >= 1 - 1 / classes:
+                weights[:source_rows] *= shrink  # the source as a whole misleads the learner
+            weights[source_rows:] = 1.0  # restart boosting on the target with the lower source weights
             continue
         made.learners.append(learner)
         made.errors.append(error)
-        if error <= NEVER and not lent:  # no error left to reduce
+        if error <= NEVER and not source_rows:  # no error left to reduce
             break
         weights[:source_rows] *= np.where(wrong[:source_rows], shrink, 1.0)
         weights[source_rows:] *= np.where(wrong[source_rows:], np.exp(say(error, classes)), 1.0)
@@ -105,7 +105,7 @@ def say(error: float, classes: int) -> float:
     return float(np.log((1 - error) / error) + np.log(classes - 1))
 
 
-def linear(strength: float) -> Any:
+def linear(C: float) -> Any:
     """Logistic regression with inverse regularisation strength C."""
     from sklearn.linear_model import LogisticRegression
 

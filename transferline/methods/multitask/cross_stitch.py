@@ -40,7 +40,7 @@ class CrossStitch(Multitask):
     method: Literal["cross-stitch"] = "cross-stitch"
     kept: Annotated[float, Field(gt=0, le=1)] = 0.9
     """initial weight of a task's own column in the stitches; the other columns share the rest"""
-    stitch_rate: Annotated[float, Field(gt=0)] = 1e-2
+    stitch_learning_rate: Annotated[float, Field(gt=0)] = 1e-2
     """peak learning rate of the stitches; the paper uses 100 to 1,000 times the network's learning rate"""
     weighting: Fixed = Fixed(method="fixed")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Multitask(FineTuning):
     """Base class of methods that train the target together with other targets of params.yaml."""
 
-    lenders: tuple[str, ...] = ()
+    source_tasks: tuple[str, ...] = ()
     """source tasks: targets of params.yaml, of any kind, to train on as well"""
     temperature: Annotated[float, Field(ge=1)] = 5.0
     """sampling temperature; 1: tasks are drawn in proportion to their size, higher: more equally"""

@@ -62,7 +62,12 @@ class Reptile(Stage):
 
     def learner(self, work: Work) -> ReptileLearner:
         """The Reptile learner, with one learner per task on a shared encoder."""
-        how = Full(max_tokens=self.max_tokens, pooling=self.pooling, head_rate=self.head_rate, schedule=self.schedule)
+        how = Full(
+            max_tokens=self.max_tokens,
+            pooling=self.pooling,
+            head_learning_rate=self.head_learning_rate,
+            schedule=self.schedule,
+        )
         parts = [part_of(how, work.data[role], work) for role in self.roles()]
         for part in parts[1:]:
             tie(part.model, parts[0].model)

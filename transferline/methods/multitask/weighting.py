@@ -99,7 +99,7 @@ class GradNorm(_Weighting):
     method: Literal["gradnorm"]
     asymmetry: Annotated[float, Field(ge=0)] = 1.5
     """alpha of the paper; 0: equal gradient norms, higher: larger gradients for tasks that learn slowly"""
-    rate: Annotated[float, Field(gt=0)] = 1e-2
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
 
     def parameters(self, tasks: int) -> dict[str, torch.nn.Parameter]:
         import torch

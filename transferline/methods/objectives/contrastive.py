@@ -36,7 +36,7 @@ class SimCSE(Objective):
     """maximum length of a piece of a document, in tokens"""
     tokens: Annotated[int, Field(ge=1)] = 500_000
     """number of training tokens; each is counted once, although it is encoded twice"""
-    schedule: Schedule = Schedule(batch_size=64, rate=3e-5)
+    schedule: Schedule = Schedule(batch_size=64, learning_rate=3e-5)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

@@ -49,7 +49,7 @@ class Objective(FromText):
 
     tokens: Annotated[int, Field(ge=1)] = 1_000_000
     """number of training tokens; the text is repeated as needed"""
-    schedule: Schedule = Schedule(rate=1e-4)
+    schedule: Schedule = Schedule(learning_rate=1e-4)
 
     def steps(self, tokens_per_batch: float) -> int:
         """Number of optimiser steps that read `tokens` tokens."""

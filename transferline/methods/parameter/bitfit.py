@@ -22,7 +22,7 @@ class BitFit(FineTuning):
 
     method: Literal["bitfit"] = "bitfit"
     # few parameters train, so the rate is above full fine-tuning's
-    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         head = head_of(model, target)

@@ -43,5 +43,5 @@ class Layered(TuningLearner):
         encoder = {id(p) for group in depths for p in group}
         head = [p for p in self.model.parameters() if p.requires_grad and id(p) not in encoder]
         # a pretrained language model head trains like the top layer
-        rate_of_head = self.method.head_rate if self.head else rate
-        return [group for group in (*layers, {"params": head, "lr": rate_of_head}) if group["params"]]
+        head_rate_now = self.method.head_learning_rate if self.head else rate
+        return [group for group in (*layers, {"params": head, "lr": head_rate_now}) if group["params"]]

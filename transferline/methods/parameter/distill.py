@@ -74,7 +74,7 @@ class Distill(FineTuning):
         said = forward(network, read)
         if isinstance(target, Regression):
             # the teacher predicts in the label's units, the student standardised
-            said = (said - target.middle) / target.spread
+            said = (said - target.middle) / target.std
         return Taught(self, target, model, train, validation, said)
 
 

@@ -88,7 +88,7 @@ class RefittedForest(Forest):
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
 
     method: Literal["refitted-forest"] = "refitted-forest"  # type: ignore[assignment]
-    lenders: Annotated[tuple[str, ...], Field(min_length=1)]
+    source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """source tasks: targets of params.yaml whose training examples the trees are grown on"""
 
     def roles(self) -> tuple[str, ...]:

@@ -60,14 +60,14 @@ def solve(
     return Solution(best[1], best[0], rows, bias - rows @ mean)
 
 
-def spread(points: np.ndarray) -> float:
+def std(points: np.ndarray) -> float:
     """Root of the mean variance of the columns of points (n, d); 1 if all are constant. One scale for all columns."""
     return float(np.sqrt(points.var(axis=0).mean())) or 1.0
 
 
 def scaling(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """A function that standardises other points with the mean and the scale of these points (n, d)."""
-    mean, scale = points.mean(axis=0), spread(points)
+    mean, scale = points.mean(axis=0), std(points)
     return lambda others: (others - mean) / scale
 
 
@@ -93,7 +93,7 @@ def fit_linear(
     if kind != "multi-label":
         return model.fit(features, y_true, sample_weight=weights)
     if weights is None:
-        return OneVsRestClassifier(model).fit(features, truth)
+        return OneVsRestClassifier(model).fit(features, y_true)
     # scikit-learn then passes sample weights to the model of each label
     with config_context(enable_metadata_routing=True):
         return OneVsRestClassifier(model.set_fit_request(sample_weight=True)).fit(
@@ -105,8 +105,8 @@ def score_linear(kind: TargetKind, model: Any, features: Any, y_true: np.ndarray
     """Accuracy, micro-F1 or R2 on held-out features."""
     if kind == "multi-label":
         predicted = model.predict(features).astype(bool)
-        return 2 * float((predicted & truth).sum()) / max(1, int(predicted.sum() + truth.sum()))
-    return float(model.score(features, truth))
+        return 2 * float((predicted & y_true).sum()) / max(1, int(predicted.sum() + y_true.sum()))
+    return float(model.score(features, y_true))
 
 
 def coefficients(model: Any, outputs: int) -> tuple[np.ndarray, np.ndarray]:

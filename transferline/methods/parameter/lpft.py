@@ -26,9 +26,9 @@ class LPFT(FineTuning):
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["lp-ft"] = "lp-ft"
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    Cs: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
     """values of the probe's inverse regularisation strength C to try; validation chooses"""
-    head_rate: Annotated[float, Field(gt=0)] = 5e-5
+    head_learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     """peak learning rate of the head; low, because the probe has fitted the head already"""
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:

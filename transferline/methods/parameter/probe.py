@@ -36,7 +36,7 @@ class Probe(Stage):
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["probe"] = "probe"
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    Cs: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
     """values of the inverse regularisation strength C to try; validation chooses"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
@@ -54,7 +54,7 @@ class Probe(Stage):
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
         examples, validation = (target.examples(work.data[s], tokenizer, reading) for s in ("train", "validation"))
         with sharing():  # only the last layer changes from here on, so cached features stay valid
-            solution = best_head(model, target, examples, validation, self.strengths, work)
+            solution = best_head(model, target, examples, validation, self.Cs, work)
             install(model, solution)
             figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
         return {**figures, "C": solution.C}
@@ -84,12 +84,12 @@ def best_head(
     weights = weights_of(train.records)
     if weights is not None and isinstance(target, Tokens):
         weights = np.repeat(weights, target.words_of(train))  # tagging fits one row per word
-    return solve(target.name, sides[0], sides[1], len(target.labels), strengths, tell, has_bias, weights)
+    return solve(target.name, sides[0], sides[1], len(target.labels), Cs, tell, has_bias, weights)
 
 
 def truth_of(target: Target, examples: Examples) -> np.ndarray:
     """Labels to fit; for tagging, the tags of words that were not truncated."""
-    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.truth
+    return target.tags_of_words(examples) if isinstance(target, Tokens) else examples.y_true
 
 
 def install(model: Any, solution: Solution) -> None:

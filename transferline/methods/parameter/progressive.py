@@ -28,7 +28,7 @@ class Progressive(FineTuning):
     method: Literal["progressive"] = "progressive"
     width: Annotated[int, Field(ge=4, multiple_of=4)] = 64
     """hidden width of the new column"""
-    schedule: Schedule = Schedule(batch_size=16, rate=1e-3)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
         import torch

@@ -30,7 +30,7 @@ class Prompt(FineTuning):
     method: Literal["prompt"] = "prompt"
     tokens: Annotated[int, Field(ge=1)] = 16
     """number of virtual tokens"""
-    schedule: Schedule = Schedule(batch_size=16, rate=5e-3)
+    schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-3)
 
     def names(self) -> list[str]:
         """The virtual tokens as strings."""

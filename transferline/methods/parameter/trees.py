@@ -58,7 +58,7 @@ def below_or_at(numbers: np.ndarray) -> np.ndarray:
     return np.where(near.astype(np.float64) > numbers, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
 
 
-def refit(tree: Tree, points: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> Tree:
+def refit(tree: Tree, points: np.ndarray, y_true: np.ndarray, weights: np.ndarray | None = None) -> Tree:
     """Refit a tree's thresholds and leaves on other examples, keeping its structure.
 
     `points` are features (n, width), `truth` label numbers (n,), `weights` sample weights (n,).

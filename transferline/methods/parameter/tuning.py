@@ -48,7 +48,7 @@ class FineTuning(Stage):
     target_tokens: Annotated[int, Field(ge=2)] = 64
     """generation only: maximum number of tokens to generate"""
     pooling: Pooling = "mean"
-    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    head_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """peak learning rate of the new head"""
     restarts: Annotated[int, Field(ge=1)] = 1
     """training runs with different initial heads; the one with the best validation score is kept"""
@@ -162,7 +162,7 @@ def head_of(model: Any, target: Target) -> set[int]:
     return set() if target.generates else head_parameters(model)
 
 
-def open_tokenizer(target: Target, folder: Path, reading: Reading) -> Any:
+def open_tokenizer(target: Target, folder: Path, reading: TokenizerSettings) -> Any:
     """Load a folder's tokenizer for a target."""
     # tagging reads words that are split already; byte-level vocabularies encode a word differently without the space before it
     more = {"add_prefix_space": True} if target.name == "tokens" else {}
