@@ -38,6 +38,7 @@ from transferline.tournament.result import make_result
 def compare(
     target: Target,
     comparison: ComparisonChoice = "default",
+    *,
     recipes: list[str] | None = None,
     budgets: list[float] | None = None,
     labels: int | None = None,
@@ -100,5 +101,14 @@ def compare(
         board = make_board(evidence)
         ablation = prefix_predictions(contest, evidence, board)
         looks, contaminated = count_looks(data["test"].md5), contaminated_rows(target, params, source_tasks)
-        result = make_result(target, comparison, evidence, board, ablation, contaminated, looks, contest.notes)
+        result = make_result(
+            target,
+            comparison,
+            evidence,
+            board,
+            between=ablation,
+            contaminated=contaminated,
+            looks=looks,
+            notes=contest.notes,
+        )
         return publish(run, evidence, result)

@@ -23,6 +23,7 @@ def predict(
     target: Target,
     source: str,
     output: str = "predictions.parquet",
+    *,
     text: str = "text",
     pair: str = "",
     version: str = "champion",

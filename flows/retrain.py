@@ -58,5 +58,15 @@ def retrain(
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)
-        registration = register(chain, data, report, verdict, run.run_id, champion, approval)
-        return publish_report(run, chain, groups, report, verdict, registration, profiles, built, data)
+        registration = register(chain, data, report, verdict, run_id=run.run_id, judged=champion, approval=approval)
+        return publish_report(
+            run,
+            chain,
+            groups,
+            report=report,
+            verdict=verdict,
+            registration=registration,
+            profiles=profiles,
+            built=built,
+            data=data,
+        )

@@ -80,7 +80,14 @@ def bring_back(version: Any) -> str:
 
 @task(task_run_name="register", cache_policy=NO_CACHE)
 def register(
-    chain: Chain, data: Data, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
+    chain: Chain,
+    data: Data,
+    report: Report,
+    verdict: Verdict,
+    *,
+    run_id: str,
+    judged: Champion | None,
+    approval: Approval,
 ) -> Registration:
     """Register the challenger and the promoted model once per key, and move the aliases.
 
@@ -89,18 +96,30 @@ def register(
     """
     outbox.drain(client(), wait=True)  # a version refers to its run, so the server must have created the run
     run = outbox.real_id(run_id)
-    return patiently(lambda: _register(chain, data, report, verdict, run, judged, approval), "registering")
+    return patiently(
+        lambda: _register(chain, data, report, verdict, run_id=run, judged=judged, approval=approval), "registering"
+    )
 
 
 def _register(
-    chain: Chain, data: Data, report: Report, verdict: Verdict, run_id: str, judged: Champion | None, approval: Approval
+    chain: Chain,
+    data: Data,
+    report: Report,
+    verdict: Verdict,
+    *,
+    run_id: str,
+    judged: Champion | None,
+    approval: Approval,
 ) -> Registration:
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
     # one lease for look-up, creation and alias: two runs with the same key must not create two versions
     with exclusive(f"registry-{chain.target}", everywhere=True):
-        versions = {role: _version_of(chain, data, role, key, report, verdict, run_id) for role, key in wanted.items()}
+        versions = {
+            role: _version_of(chain, data, role, key, report=report, verdict=verdict, run_id=run_id)
+            for role, key in wanted.items()
+        }
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
         if verdict.decision == "promote" and approval.given:
             _check_still_champion(chain.target, judged, verdict)
@@ -117,7 +136,7 @@ def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict
         raise RuntimeError(f"{what}. Run again: finished stages are reused")
 
 
-def _version_of(chain: Chain, data: Data, role: str, key: str, report: Report, verdict: Verdict, run_id: str) -> str:
+def _version_of(chain: Chain, data: Data, role: str, key: str, *, report: Report, verdict: Verdict, run_id: str) -> str:
     """The registered version of a key. It is created if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
     if found:

@@ -48,7 +48,9 @@ class Bench:
     def ours(self, length: int = 128, compiled: bool = False) -> tuple[float, float]:
         """Train with transferline. Returns (tokens per second, held-out loss)."""
         model, new = load_model("AutoModelForMaskedLM", self.folder, 0)
-        learner = MaskedLearner(model, self.tokenizer, self.blocks[length], 0.15, 0, new, 0.0)
+        learner = MaskedLearner(
+            model, self.tokenizer, self.blocks[length], probability=0.15, seed=0, new=new, head_warmup=0.0
+        )
         steps, before = Steps(), learner.before_step
 
         def tick(step: int, total: int) -> None:
@@ -60,7 +62,7 @@ class Bench:
         runtime.apply()
         schedule = Schedule(batch_size=self.tokens // length, learning_rate=RATE, warmup=0.1)
         with metered(runtime.device) as meter:
-            train(learner, schedule, self.steps, 0, runtime, fresh(), lambda _: None)
+            train(learner, schedule, self.steps, seed=0, runtime=runtime, state=fresh(), report=lambda _: None)
         self.flops, self.peaks[compiled] = meter.flops / meter.tokens, meter.peak_bytes
         return steps.rate(self.tokens), self.loss(model)
 
@@ -96,7 +98,9 @@ class Bench:
             "AutoModelForMaskedLM", self.folder, 0
         )  # Trainer leaves its own `forward` on the trained model
         whole.load_state_dict(model.state_dict())
-        learner = MaskedLearner(whole, self.tokenizer, self.blocks[128], 0.15, 7, frozenset(), 0.0)
+        learner = MaskedLearner(
+            whole, self.tokenizer, self.blocks[128], probability=0.15, seed=7, new=frozenset(), head_warmup=0.0
+        )
         return mean_loss(learner, self.held)
 
 

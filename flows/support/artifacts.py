@@ -48,6 +48,7 @@ def publish_report(
     run: TransferRun,
     chain: Chain,
     groups: Mapping[str, Group],
+    *,
     report: Report,
     verdict: Verdict,
     registration: Registration,

@@ -69,14 +69,14 @@ class Line:
             self.declared,
             base,
             data,
-            self.seeds,
-            family_known(base),
-            {
+            seeds=self.seeds,
+            family=family_known(base),
+            others={
                 name: resolved_base(self.params, name)
                 for name in self.params.bases
                 if name == self.declared.tune.starts_from()
             },
-            settings_of(self.params, self.target, data, self.declared.source_task_names()),
+            settings=settings_of(self.params, self.target, data, self.declared.source_task_names()),
         )
 
     @property

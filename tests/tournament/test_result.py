@@ -34,7 +34,9 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
     evidence = world(tmp_path, ["adapted", "full", "probe"], {"adapted": 1.0, "full": 0.2}, flops={"full": 2e9})
-    return make_result("t", "default", evidence, make_board(evidence), {}, [], 7, ["a note"])
+    return make_result(
+        "t", "default", evidence, make_board(evidence), between={}, contaminated=[], looks=7, notes=["a note"]
+    )
 
 
 def model(right: np.ndarray) -> Predictions:

@@ -62,7 +62,16 @@ def fit(learner: Line, state: Path, stop_at: int | None = None, runtime: Runtime
         if stop_at is not None and progress.done >= stop_at:
             raise KeyboardInterrupt
 
-    return train(learner, Schedule(batch_size=8, learning_rate=0.05), 40, 0, runtime, state, report, patience=patience)
+    return train(
+        learner,
+        Schedule(batch_size=8, learning_rate=0.05),
+        40,
+        seed=0,
+        runtime=runtime,
+        state=state,
+        report=report,
+        patience=patience,
+    )
 
 
 def weights(learner: Line) -> torch.Tensor:

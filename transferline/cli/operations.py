@@ -75,6 +75,7 @@ def predict(
     target: str,
     source: Annotated[str, typer.Argument(help="File or folder of texts.")],
     output: Annotated[str, typer.Option(help="Table to write: .parquet, .csv or .jsonl.")] = "predictions.parquet",
+    *,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     pair: Annotated[str, typer.Option(help="Column of the second text, for models of text pairs.")] = "",
     version: Annotated[str, typer.Option(help="Alias or number of the registered version.")] = "champion",
@@ -85,7 +86,7 @@ def predict(
     from transferline.tasks.support.prefect_server import make_ready
 
     make_ready()
-    flow(target, source, output, text, pair, version, device)
+    flow(target, source, output, text=text, pair=pair, version=version, device=device)
 
 
 def promote(

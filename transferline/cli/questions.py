@@ -14,6 +14,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 def compare(
     target: Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")] = None,
     comparison: Annotated[str, typer.Argument(help="A comparison of params.yaml.")] = "default",
+    *,
     recipes: Annotated[str, typer.Option(help="Names of recipes, separated by commas.")] = "",
     budgets: Annotated[
         str, typer.Option(help="Label budgets, separated by commas: counts, or fractions below 1.")
@@ -53,17 +54,17 @@ def compare(
     flow(
         name,
         comparison,
-        chosen or None,
-        shares or None,
-        labels,
-        seeds,
-        trials,
-        halving,
-        compute,
-        minutes,
-        flops,
-        device,
-        precision,
+        recipes=chosen or None,
+        budgets=shares or None,
+        labels=labels,
+        seeds=seeds,
+        trials=trials,
+        halving=halving,
+        compute=compute,
+        minutes=minutes,
+        flops=flops,
+        device=device,
+        precision=precision,
     )
 
 

@@ -40,7 +40,7 @@ def perplexity_of(folder: Path, texts: Sequence[str], runtime: Runtime) -> float
     pair = tokenizer.cls_token_id, tokenizer.sep_token_id
     blocks = pack(tokenise(tokenizer, list(texts)), BLOCK, *pair)[:BLOCKS]
     model.to(runtime.device)
-    learner = MaskedLearner(model, tokenizer, blocks, 0.15, 0, new, 0.0)
+    learner = MaskedLearner(model, tokenizer, blocks, probability=0.15, seed=0, new=new, head_warmup=0.0)
     return float(np.exp(mean_loss(learner, blocks))) if len(blocks) else None
 
 

@@ -115,6 +115,7 @@ def plan(
     declared: Recipe,
     base: FetchedBase,
     data: Data,
+    *,
     seeds: int | None = None,
     family: Family | None = None,
     others: Mapping[str, Stage] | None = None,

@@ -48,6 +48,7 @@ def make_result(
     question: str,
     evidence: Evidence,
     board: Board,
+    *,
     between: Mapping[str, Sequence[Predictions]],
     contaminated: Sequence[str],
     looks: int,

@@ -51,6 +51,7 @@ def accumulate(
     indices: Sequence[int],
     epoch: int,
     micro: int | None,
+    *,
     scale: Any = None,
     whole: bool = False,
 ) -> torch.Tensor:

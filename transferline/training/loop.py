@@ -43,6 +43,7 @@ def train(
     learner: Learner,
     schedule: Schedule,
     steps: int,
+    *,
     seed: int,
     runtime: Runtime,
     state: Path,
@@ -104,7 +105,7 @@ def train(
             history.rows.append({"step": done, **figures, **clock.figures()})
             tell(history.rows[-1])
         if patience is not None and done % per_epoch == 0:
-            _validate(learner, history, done, state, tell, before, held)
+            _validate(learner, history, done, state, tell, before=before, held=held)
             model.train()
             if history.stale >= patience:
                 break
@@ -134,6 +135,7 @@ def _validate(
     done: int,
     state: Path,
     tell: Callable[[dict[str, float]], None],
+    *,
     before: Spent,
     held: HeldModel,
 ) -> None:

@@ -77,7 +77,17 @@ def publish(run: Any) -> dict[str, str]:
         BASE.key: Built(Checkpoint(key=BASE.key, digest="", run_id="first-run"), True),
         TUNE.key: Built(Checkpoint(key=TUNE.key, digest="", run_id="run-12345"), False),
     }
-    return publish_report(run, CHAIN, groups, report, verdict, registration, {}, built, {"test": Pin(Path("t"), "m9")})
+    return publish_report(
+        run,
+        CHAIN,
+        groups,
+        report=report,
+        verdict=verdict,
+        registration=registration,
+        profiles={},
+        built=built,
+        data={"test": Pin(Path("t"), "m9")},
+    )
 
 
 def test_the_outcome_is_recorded_shown_and_told(

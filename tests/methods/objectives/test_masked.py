@@ -22,7 +22,10 @@ def masks(epoch: int = 0, count: int = 400, seed: int = 0) -> tuple[np.ndarray, 
     rng = np.random.default_rng(1)
     blocks = rng.integers(5, 1000, (count, 64))
     blocks[:, 0], blocks[:, -1] = 2, 3
-    pairs = [mask(b, (seed, epoch, i), 0.15, MASK, VOCABULARY, SPECIAL) for i, b in enumerate(blocks)]
+    pairs = [
+        mask(b, (seed, epoch, i), 0.15, mask_id=MASK, vocabulary=VOCABULARY, special=SPECIAL)
+        for i, b in enumerate(blocks)
+    ]
     masked, labels = (np.stack(part) for part in zip(*pairs, strict=True))
     return blocks, masked, labels
 
@@ -64,7 +67,9 @@ def test_masks_depend_on_seed_epoch_and_example_alone() -> None:
 def learner(tiny: Path) -> MaskedLearner:
     model, new = load_model("AutoModelForMaskedLM", tiny, seed=0)
     blocks = np.random.default_rng(0).integers(5, 40, (32, 16)).astype(np.int32)
-    return MaskedLearner(model.eval(), AutoTokenizer.from_pretrained(tiny), blocks, 0.15, 0, new, head_warmup=0.5)
+    return MaskedLearner(
+        model.eval(), AutoTokenizer.from_pretrained(tiny), blocks, probability=0.15, seed=0, new=new, head_warmup=0.5
+    )
 
 
 def test_the_head_at_masked_positions_gives_the_models_own_loss_and_gradients(learner: MaskedLearner) -> None:

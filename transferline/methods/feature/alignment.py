@@ -66,7 +66,7 @@ class Aligned(FineTuning):
         reading = self.reading()
         tokenizer = open_tokenizer(target, work.needs_parent(), reading)
         source_rows = [target.examples(work.data[f"{name}/train"], tokenizer, reading) for name in self.source_tasks]
-        return AlignedLearner(self, target, model, train, validation, source_rows, work.seed)
+        return AlignedLearner(self, target, model, train, validation, source_rows=source_rows, seed=work.seed)
 
     def finish(self, model: Any) -> Any:
         return model.network
@@ -85,6 +85,7 @@ class AlignedLearner(TuningLearner):
         model: Any,
         train: Examples,
         validation: Examples,
+        *,
         source_rows: Sequence[Examples],
         seed: int,
     ) -> None:

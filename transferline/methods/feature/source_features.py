@@ -102,7 +102,7 @@ class Meeting(Probe):
                     best = space.back(found)
             assert best is not None
             install(model, best)
-            figures = save_tuned(model, tokenizer, target, held, reading, work.out)
+            figures = save_tuned(model, tokenizer, target, held, reading=reading, out=work.out)
         return {**figures, "C": best.C, "borrowed": float(sum(len(one.y_true) for one in source_rows))}
 
     def _weights(self, source_rows: Sequence[SourceFeatures], own: Examples) -> np.ndarray | None:
@@ -120,4 +120,6 @@ class Meeting(Probe):
             work.report(Progress(work.name, number, len(self.Cs), "fits", 0.0, figures))
 
         has_bias = output_layer(model).bias is not None
-        return solve(target.name, learnt, held, len(target.labels), self.Cs, tell, has_bias, weights)
+        return solve(
+            target.name, learnt, held, len(target.labels), Cs=self.Cs, tell=tell, intercept=has_bias, weights=weights
+        )

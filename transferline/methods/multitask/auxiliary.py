@@ -62,7 +62,7 @@ class Auxiliary(FineTuning):
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         part = self._reader(work)
         tie(part.model, model)
-        return MultitaskLearner(self, target, model, train, validation, [part], work)  # type: ignore[arg-type]
+        return MultitaskLearner(self, target, model, train, validation, others=[part], work=work)  # type: ignore[arg-type]
 
     def _reader(self, work: Work) -> Learner:
         parent = work.needs_parent()
@@ -79,7 +79,7 @@ class Auxiliary(FineTuning):
         # 0.15 is BERT's masking probability; no head warm-up, because the target's loss trains the encoder from the first step
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, _enough(texts, self.block)), self.block, *pair)
-        return MaskedLearner(model, tokenizer, blocks, 0.15, work.seed, new, 0.0)
+        return MaskedLearner(model, tokenizer, blocks, probability=0.15, seed=work.seed, new=new, head_warmup=0.0)
 
 
 def _enough(texts: Sequence[str], block: int) -> list[str]:

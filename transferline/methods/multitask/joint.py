@@ -48,7 +48,7 @@ class Multitask(FineTuning):
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         others = [self.part(work.data[f"{name}/train"], work) for name in self.source_tasks]
         self.share(model, others)
-        return self.learns_as()(self, target, model, train, validation, others, work)
+        return self.learns_as()(self, target, model, train, validation, others=others, work=work)
 
     def part(self, path: Path, work: Work) -> TuningLearner:
         """A learner for a source task, with its own head and examples on the same parent."""
@@ -102,6 +102,7 @@ class MultitaskLearner(TuningLearner):
         model: Any,
         train: Examples,
         validation: Examples,
+        *,
         others: Sequence[Learner],
         work: Work,
     ) -> None:
@@ -147,7 +148,7 @@ class MultitaskLearner(TuningLearner):
 
         def task(number: int, scale: Any) -> float:
             part, chosen = work[number]
-            return float(accumulate(accelerator, part, chosen, epoch, micro, scale, whole=True))
+            return float(accumulate(accelerator, part, chosen, epoch, micro, scale=scale, whole=True))
 
         return self.weighting.accumulate_gradients(task, self.kinds, self.state, self.shared, accelerator)
 

@@ -55,7 +55,16 @@ class Reptile(Stage):
     def build(self, work: Work) -> dict[str, float]:
         learner = self.learner(work)
         steps = self.rounds * self.inner
-        history = train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
+        history = train(
+            learner,
+            self.schedule,
+            steps,
+            seed=work.seed,
+            runtime=work.runtime,
+            state=work.state,
+            report=work.report,
+            name=work.name,
+        )
         keep_encoder(learner.parts[0].model, work.needs_parent(), work.out)
         losses = [row["loss"] for row in history.rows if "loss" in row]
         return {"rounds": float(self.rounds), "tasks": float(len(self.source_tasks)), "loss": losses[-1]}

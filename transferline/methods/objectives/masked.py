@@ -52,7 +52,14 @@ class Masked(Objective):
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks, probe = blocks_of(self.file(work), tokenizer, self.block, pair[1], pair, work.state)
         learner = MaskedLearner(
-            model, tokenizer, blocks, self.probability, work.seed, new, self.head_warmup, self.whole_words
+            model,
+            tokenizer,
+            blocks,
+            probability=self.probability,
+            seed=work.seed,
+            new=new,
+            head_warmup=self.head_warmup,
+            whole_words=self.whole_words,
         )
         return self.adapt(
             work,
@@ -73,6 +80,7 @@ def mask(
     tokens: np.ndarray,
     example: tuple[int, int, int],
     probability: float,
+    *,
     mask_id: int,
     vocabulary: np.ndarray,
     special: np.ndarray,
@@ -115,6 +123,7 @@ class MaskedLearner(Learner):
         model: Any,
         tokenizer: Any,
         blocks: np.ndarray,
+        *,
         probability: float,
         seed: int,
         new: frozenset[str],
@@ -143,8 +152,13 @@ class MaskedLearner(Learner):
     def batch(self, blocks: np.ndarray, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         import torch
 
-        rules = (self.probability, self.mask_id, self.vocabulary, self.special, self.starts)
-        pairs = [mask(blocks[i], (self.seed, epoch, i), *rules) for i in indices]
+        rules = {
+            "mask_id": self.mask_id,
+            "vocabulary": self.vocabulary,
+            "special": self.special,
+            "starts": self.starts,
+        }
+        pairs = [mask(blocks[i], (self.seed, epoch, i), self.probability, **rules) for i in indices]
         tokens, labels = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*pairs, strict=True))
         # computed here on the CPU: `nonzero` on a GPU makes the host wait for it
         where = (labels.flatten() != IGNORED_LABEL).nonzero()[:, 0]

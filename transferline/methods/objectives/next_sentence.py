@@ -109,7 +109,12 @@ class NextSentenceLearner(Learner):
             if self.method.masked:
                 where = (self.seed, epoch, i)
                 row, wanted = mask(
-                    row, where, self.method.probability, self.tokenizer.mask_token_id, self.vocabulary, self.special
+                    row,
+                    where,
+                    self.method.probability,
+                    mask_id=self.tokenizer.mask_token_id,
+                    vocabulary=self.vocabulary,
+                    special=self.special,
                 )
             ids.append(row.tolist())
             labels.append(wanted.tolist())

@@ -68,7 +68,16 @@ class Objective(FromText):
         steps = self.steps(mean_length * self.schedule.batch_size)
         work.runtime.place(learner.model)
         before = measure()
-        train(learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name)
+        train(
+            learner,
+            self.schedule,
+            steps,
+            seed=work.seed,
+            runtime=work.runtime,
+            state=work.state,
+            report=work.report,
+            name=work.name,
+        )
         after = measure()
         save()
         return {

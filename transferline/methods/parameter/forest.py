@@ -57,7 +57,7 @@ class Forest(Stage):
         features = {role: target.features(reader, part) for role, part in parts.items() if role != "validation"}
         grown = self.grow(features, parts, len(target.labels), work)
         model = as_network(grown, reader.encoder, target).to(work.runtime.device)
-        figures = save_tuned(model, tokenizer, target, parts["validation"], reading, work.out)
+        figures = save_tuned(model, tokenizer, target, parts["validation"], reading=reading, out=work.out)
         return {**figures, "nodes": float(sum(len(tree.feature) for tree in grown))}
 
     def grow(

@@ -33,6 +33,7 @@ def solve(
     learnt: tuple[np.ndarray, np.ndarray],
     held_out: tuple[np.ndarray, np.ndarray],
     outputs: int,
+    *,
     Cs: Sequence[float],
     tell: Told,
     intercept: bool = True,

@@ -56,7 +56,7 @@ class Probe(Stage):
         with sharing():  # only the last layer changes from here on, so cached features stay valid
             solution = best_head(model, target, examples, validation, self.Cs, work)
             install(model, solution)
-            figures = save_tuned(model, tokenizer, target, validation, reading, work.out)
+            figures = save_tuned(model, tokenizer, target, validation, reading=reading, out=work.out)
         return {**figures, "C": solution.C}
 
 
@@ -84,7 +84,9 @@ def best_head(
     weights = weights_of(train.records)
     if weights is not None and isinstance(target, Tokens):
         weights = np.repeat(weights, target.words_of(train))  # tagging fits one row per word
-    return solve(target.name, sides[0], sides[1], len(target.labels), Cs, tell, has_bias, weights)
+    return solve(
+        target.name, sides[0], sides[1], len(target.labels), Cs=Cs, tell=tell, intercept=has_bias, weights=weights
+    )
 
 
 def truth_of(target: Target, examples: Examples) -> np.ndarray:

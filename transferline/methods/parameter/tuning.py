@@ -80,7 +80,7 @@ class FineTuning(Stage):
         assert best is not None
         model = self.finish(best[1])
         target.settle(model)
-        figures = save_tuned(model, tokenizer, target, validation, reading, work.out, self.save)
+        figures = save_tuned(model, tokenizer, target, validation, reading=reading, out=work.out, save=self.save)
         return {**figures, "best_step": float(best[0].best_step)}
 
     def _train(self, learner: Learner, work: Work) -> History:
@@ -91,7 +91,15 @@ class FineTuning(Stage):
         learner.model.always_frozen = frozenset(n for n, p in learner.model.named_parameters() if not p.requires_grad)
         steps = self.epochs * -(-len(learner.lengths) // self.schedule.batch_size)  # -(-a // b) rounds up
         return train(
-            learner, self.schedule, steps, work.seed, work.runtime, work.state, work.report, work.name, self.patience
+            learner,
+            self.schedule,
+            steps,
+            seed=work.seed,
+            runtime=work.runtime,
+            state=work.state,
+            report=work.report,
+            name=work.name,
+            patience=self.patience,
         )
 
     def reading(self) -> TokenizerSettings:
@@ -174,6 +182,7 @@ def save_tuned(
     tokenizer: Any,
     target: Target,
     validation: Examples,
+    *,
     reading: TokenizerSettings,
     out: Path,
     save: Callable[[Any, Path], None] | None = None,

@@ -38,7 +38,9 @@ def evidence(bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evi
 
 @pytest.fixture
 def result(evidence: Evidence) -> Result:
-    return make_result("reviews", "default", evidence, make_board(evidence), {}, [], 7, ["a note"])
+    return make_result(
+        "reviews", "default", evidence, make_board(evidence), between={}, contaminated=[], looks=7, notes=["a note"]
+    )
 
 
 def test_a_decision_names_all_that_it_was_reached_on(bare: Path, evidence: Evidence, result: Result) -> None:
