@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from tests.project import declare, environment, make_project, write_reviews
-from transferline.core.checkpoint import intact
+from tests.recording import record
+from transferline.core.checkpoint import Checkpoint, intact
+from transferline.core.errors import InputError
+from transferline.core.runtime import Runtime
+from transferline.flows import retrain as module
+from transferline.tasks.registering import Champion
 
 
 def transferline(project: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -202,3 +207,88 @@ def test_bad_data_fails_the_run_with_one_clear_message(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "line 62: byte 0xff is not UTF-8. Convert the file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Opened:
+    """A runner or an MLflow run that is open for the length of a block."""
+
+    def __init__(self, *_: object) -> None: ...
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Planned:
+    """A line and its chain, both at once: of the target `reviews` and the recipe that was chosen."""
+
+    def __init__(self, target: str, recipe: str | None, *_: object) -> None:
+        self.target, self.recipe = target, recipe or "default"
+        self.seeds, self.runtime, self.spec, self.params = 3, Runtime(), "spec", "params"
+
+    def lenders(self) -> tuple[str, ...]:
+        return ("plays",)
+
+    def settled(self, _: object) -> Planned:
+        return self
+
+    def plan(self, _: object) -> Planned:
+        return self
+
+
+TASKS = ("report_on", "decide", "approve", "register", "publish_report")
+PARTS = ("begin", "pin_data", "show_chain", "build_chain", "find_champion", "predict_all", *TASKS)
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The parts of a retrain, each of which returns its own name, and the order in which they are called."""
+    order: list[str] = []
+
+    class Report:
+        candidates = ("a candidate",)
+
+    def part(name: str) -> Any:
+        def answer(*_: object, **__: object) -> Any:
+            order.append(name)
+            return Report() if name == "report_on" else name
+
+        return record(monkeypatch, module, name, answer)
+
+    made = {name: part(name) for name in PARTS}
+    monkeypatch.setattr(module, "open_line", Planned)
+    monkeypatch.setattr(module, "open_runner", Opened)
+    monkeypatch.setattr(module, "TransferRun", type("Run", (Opened,), {"run_id": "run-1"}))
+    for name in ("request_of", "read_profiles", "profile_paths"):
+        record(monkeypatch, module, name, name)
+    return made, order
+
+
+def test_the_verdict_is_reached_before_anything_is_registered(parts: Any) -> None:
+    made, order = parts
+    champion = Champion(Checkpoint(key="tune-old", digest=""), "3")
+    made["find_champion"].returns = lambda target: champion
+    assert module.retrain.fn("reviews", "own", device="cpu") == "publish_report"
+    assert order == [name for name in PARTS if name != "find_champion"]
+    assert made["pin_data"].only[0] == ("reviews", "params", ("plays",))
+    assert made["decide"].only[0] == ("spec", ("a candidate",), "tune-old")
+    assert made["register"].only[0][3:] == ("decide", "run-1", champion, "approve")
+
+
+def test_without_a_champion_the_verdict_has_none_to_compare(parts: Any) -> None:
+    made, _ = parts
+    made["find_champion"].returns = lambda target: None
+    module.retrain.fn("reviews")
+    assert made["decide"].only[0][2] is None
+
+
+def test_data_that_cannot_be_read_stop_the_line_before_anything_is_built(parts: Any) -> None:
+    made, order = parts
+
+    def refuse(*_: object) -> None:
+        raise InputError("data", "wrong", "mend it")
+
+    made["pin_data"].returns = refuse
+    with pytest.raises(InputError, match="data: wrong"):
+        module.retrain.fn("reviews")
+    assert order == ["begin"]
