@@ -1,1 +1,1 @@
-"""The one training loop: the Learner it trains, gradients, sharding, saved state."""
+"""The training loop: Learner, gradients, sharding, saved state."""

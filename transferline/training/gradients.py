@@ -1,8 +1,8 @@
-"""Gradients of one batch: in micro-batches that fit the device, and in shares where several processes train one model.
+"""Compute the gradients of a batch in micro-batches and, with several processes, data-parallel.
 
-Data-parallel training keeps the batch: each process takes every n-th example, and gradients are summed over processes (Li et al.,
-"PyTorch Distributed", 2020, section 3.1). What a batch means does not change with the number of processes, up to rounding and the
-noise of dropout.
+Data-parallel training does not change the batch size: each process takes every n-th example of the batch, and gradients are summed
+over processes (Li et al., "PyTorch Distributed", 2020, section 3.1). The step is the same for any number of processes, up to rounding
+and dropout.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import torch
 
 
-BUCKET = 25 * 2**20 // 4  # numbers that are exchanged at once: 25 MiB of fp32 (Li et al. 2020, section 3.2.3)
+BUCKET = 25 * 2**20 // 4  # fp32 numbers per exchange: 25 MiB (Li et al. 2020, section 3.2.3)
 
 
 class Differentiable(Protocol):
-    """What gradients are taken of: a model, its examples as batches, and their loss (see learner.py)."""
+    """A model with batches and a loss, as `accumulate` needs it (see `Learner`)."""
 
     model: Any
 
@@ -32,17 +32,16 @@ class Differentiable(Protocol):
 
 
 def open_accelerator(runtime: Runtime) -> Any:
-    """Precision, device and number of processes of a runtime, for one training run."""
+    """Create an Accelerator with the precision and device of a runtime, for one training run."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import InitProcessGroupKwargs
 
-    AcceleratorState._reset_state(reset_partial_state=True)  # one process trains many models, each its own way
+    AcceleratorState._reset_state(reset_partial_state=True)  # the state is global, and one process trains many models
     precision = "bf16" if runtime.precision == "bf16" else "no"
-    waits = InitProcessGroupKwargs(
-        timeout=timedelta(minutes=10)
-    )  # one that died while it started must not be waited for longer
-    return Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision, kwargs_handlers=[waits])
+    # if one process dies while it starts, the others fail after ten minutes instead of waiting
+    process_group = InitProcessGroupKwargs(timeout=timedelta(minutes=10))
+    return Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision, kwargs_handlers=[process_group])
 
 
 def accumulate(
@@ -55,25 +54,30 @@ def accumulate(
     scale: Any = None,
     whole: bool = False,
 ) -> torch.Tensor:
-    """Add the gradients of `scale` times a batch's mean loss to the parameters'; returns the mean loss, unscaled, a number that
-    stays on the device: to read it is to wait until all of the step is computed.
+    """Add the gradients of `scale` times the batch's mean loss to the parameters, and return the mean loss without `scale`.
 
-    `whole`: the loss needs all examples of the batch at once, so every process computes it, with the same noise.
+    The returned scalar stays on the device, because reading it waits for the whole step. `micro` is the number of examples per
+    micro-batch; None takes the batch at once. Set `whole` if the loss needs all examples of the batch together (contrastive losses,
+    for example): every process then computes the same loss with the same dropout.
     """
     shared = accelerator.num_processes > 1 and not whole
-    mine = indices[accelerator.process_index :: accelerator.num_processes] if shared else indices
+    own = indices[accelerator.process_index :: accelerator.num_processes] if shared else indices
     if shared:
-        _other_noise(accelerator.process_index)
+        _seed_dropout(accelerator.process_index)
     total = _tensor(accelerator, 0.0)
-    most = -(-len(indices) // accelerator.num_processes) if shared else len(indices)
-    size = micro or most
+    # the largest share of a process: all processes make equally many micro-batches
+    largest = -(-len(indices) // accelerator.num_processes) if shared else len(indices)
+    size = micro or largest
     divided = shared or size < len(indices)
+    # A mean over tokens is not the mean of the parts' means: each part counts by its share of the units (see `Learner.units`).
     units = max(1.0, learner.units(indices, epoch)) if divided else 1.0
-    for start in range(0, most, size):
-        part = mine[start : start + size]
+    for start in range(0, largest, size):
+        part = own[start : start + size]
         if part:
             share = learner.units(part, epoch) / units if divided else 1.0
-        else:  # others have one more: layers in shards are gathered by all processes or by none
+        else:
+            # Other processes have one more example. Sharded layers are gathered by all processes together, so this one
+            # computes an example with the weight zero.
             part, share = indices[:1], 0.0
         batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
         with accelerator.autocast():
@@ -81,40 +85,43 @@ def accumulate(
         accelerator.backward(loss if scale is None else loss * scale)
         total += loss.detach()
     if shared:
-        _sum(accelerator, learner.model.parameters())
+        _sum_gradients(accelerator, learner.model.parameters())
         total = accelerator.reduce(total, "sum")
     return total
 
 
-def _other_noise(process: int) -> None:
-    """Dropout of its own for each process; the first keeps what a run of one process has."""
+def _seed_dropout(process: int) -> None:
+    """Give each process its own dropout. The first process keeps the dropout of a run with one process."""
     import torch
 
     if process:
+        # the step's seed plus a multiple of a prime, so that processes of different steps do not share a seed
         torch.manual_seed((torch.initial_seed() + process * 1_000_003) % 2**63)
 
 
-def _sum(accelerator: Any, parameters: Iterable[Any]) -> None:
-    """Sum gradients over processes; a parameter that no process has one for keeps none."""
+def _sum_gradients(accelerator: Any, parameters: Iterable[Any]) -> None:
+    """Sum gradients over processes. A parameter without a gradient on any process keeps none."""
     import torch
 
-    learning = [p for p in parameters if p.requires_grad and not is_sharded(p)]  # shards are summed already
-    has = torch.tensor([float(p.grad is not None) for p in learning], device=accelerator.device)
-    known = accelerator.reduce(has, "sum").tolist()
-    for bucket in _buckets([parameter for parameter, some in zip(learning, known, strict=True) if some]):
-        given = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
-        summed = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in given]), "sum")
+    # gradients of shards are summed already, in the backward pass
+    trained = [p for p in parameters if p.requires_grad and not is_sharded(p)]
+    # A gradient of zeros is not the same as no gradient: weight decay would move the parameter.
+    has_gradient = torch.tensor([float(p.grad is not None) for p in trained], device=accelerator.device)
+    counts = accelerator.reduce(has_gradient, "sum").tolist()
+    for bucket in _buckets([parameter for parameter, count in zip(trained, counts, strict=True) if count]):
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+        summed = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in gradients]), "sum")
         for parameter, part in zip(bucket, summed.split([p.numel() for p in bucket]), strict=True):
             parameter.grad = part.view_as(parameter)
 
 
 def is_sharded(tensor: Any) -> bool:
-    """Whether a tensor lies in shards over several processes."""
+    """Whether a tensor is sharded over several processes (a DTensor)."""
     return hasattr(tensor, "full_tensor")
 
 
 def _buckets(parameters: Sequence[Any]) -> Iterator[list[Any]]:
-    """Parameters of one type together, as long as they are small: one exchange for many."""
+    """Group parameters of one dtype into buckets of at most `BUCKET` numbers, so that many small ones share an exchange."""
     bucket: list[Any] = []
     for parameter in parameters:
         full = sum(p.numel() for p in bucket) + parameter.numel() > BUCKET
@@ -133,7 +140,7 @@ def _tensor(accelerator: Any, value: float) -> Any:
 
 
 def agreed(accelerator: Any, value: Any) -> Any:
-    """What the first process says, for all: decisions must not hang on anybody's rounding."""
+    """Broadcast the first process's value, so that rounding cannot make processes decide differently."""
     if accelerator.num_processes == 1:
         return value
     from accelerate.utils import broadcast_object_list
@@ -142,5 +149,5 @@ def agreed(accelerator: Any, value: Any) -> Any:
 
 
 def common(accelerator: Any, folder: Path) -> Path:
-    """The first process's folder, for all."""
+    """Broadcast the first process's folder."""
     return Path(agreed(accelerator, str(folder)))

@@ -1,4 +1,4 @@
-"""What the one loop trains, and its schedule."""
+"""Learner, the interface of the training loop, and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from transferline.training.gradients import accumulate
 if TYPE_CHECKING:
     import torch
 
-SLANT = 32  # the slanted triangle's ratio of highest to lowest rate (Howard & Ruder 2018, section 3.2)
+SLANT = (
+    32  # ratio of the highest to the lowest learning rate of the slanted triangle (Howard & Ruder 2018, section 3.2)
+)
 
 
 class Schedule(BaseModel):
-    """How long and how fast a method learns. Part of its identity."""
+    """Batch size, learning rate and its schedule. Part of a method's identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -25,60 +27,63 @@ class Schedule(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     """peak learning rate"""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """share of the steps over which the rate rises; it then falls in a line"""
+    """share of the steps in which the learning rate rises linearly; it falls linearly afterwards"""
     shape: Literal["linear", "slanted"] = "linear"
-    """linear: from and to zero; slanted: from and to a 32nd of the peak (ULMFiT's slanted triangle)"""
+    """linear: start and end at zero; slanted: start and end at 1/32 of the peak (ULMFiT's slanted triangle)"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip: Annotated[float, Field(gt=0)] = 1.0
-    """largest norm of the gradient"""
+    """largest norm of the gradient; a larger gradient is scaled down"""
 
     def factor(self, step: int, steps: int) -> float:
-        """Share of the peak rate at 0-based `step` of `steps`."""
+        """Learning rate at 0-based `step` of `steps`, as a share of the peak."""
         rising = max(1, round(self.warmup * steps))
         share = (step + 1) / rising if step < rising else max(0.0, (steps - step) / max(1, steps - rising))
         return share if self.shape == "linear" else (1 + share * (SLANT - 1)) / SLANT
 
 
 class Learner(ABC):
-    """What the loop trains: a model, examples, and their loss."""
+    """A model, its training examples and their loss. Methods implement it and pass it to `train`."""
 
     model: Any  # a torch.nn.Module
-    lengths: list[int]  # tokens of each example
-    whole = False  # whether every process computes the whole batch, where several train together
-    shards = False  # whether its model's layers may lie in shards over them
+    lengths: list[int]  # number of tokens of each example
+    whole = False  # with several processes: whether each computes the loss of the whole batch
+    shards = False  # with several processes: whether the model's layers may be sharded
 
     @abstractmethod
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
-        """A batch of tensors, a function of its arguments and the seed alone."""
+        """Build a batch of tensors. The result must depend only on the arguments and the seed, so that runs can be resumed."""
 
     @abstractmethod
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Mean loss of a batch, a scalar."""
+        """Mean loss of a batch, a scalar tensor."""
 
     def groups(self, rate: float) -> list[dict]:
-        """Parameter groups for the optimiser, each with its own peak `lr`."""
+        """Parameter groups for the optimiser, each with its peak learning rate `lr`."""
         return [{"params": list(self.model.parameters()), "lr": rate}]
 
     def units(self, indices: Sequence[int], epoch: int) -> float:
-        """What the mean loss of examples is a mean over, by which parts of a batch are weighed: examples."""
+        """Number of units that the mean loss averages over: examples here, and tokens for language models.
+
+        The parts of a batch are weighted by it.
+        """
         return float(len(indices))
 
     def tokens(self, indices: Sequence[int]) -> int:
-        """Tokens that a step on these examples reads."""
+        """Number of tokens in these examples, for the throughput and the cost."""
         return sum(self.lengths[i] for i in indices)
 
     def accumulate_gradients(
         self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None
     ) -> torch.Tensor | float:
-        """Leave the gradients of a step in the parameters; returns its mean loss, a scalar."""
+        """Compute the gradients of a step into the parameters. Returns the mean loss, a scalar."""
         return accumulate(accelerator, self, indices, epoch, micro, whole=self.whole)
 
     def before_step(self, step: int, steps: int) -> None:
-        """Chance to freeze or unfreeze; must depend on its arguments alone."""
+        """Hook to freeze or unfreeze parameters. Must depend only on its arguments, so that runs can be resumed."""
 
     def after_step(self, rate: float) -> None:
-        """Chance to move weights once more; `rate` is the present rate of the first group."""
+        """Hook to change weights after the optimiser. `rate` is the current learning rate of the first group."""
 
     def validate(self) -> dict[str, float]:
-        """Figures on held-out data; `score` (higher is better) decides early stopping where there is patience."""
+        """Metrics on held-out data. `score` (higher is better) decides early stopping."""
         return {}

@@ -1,11 +1,11 @@
-"""THE training loop. Every method that trains goes through `train`; none brings its own.
+"""The training loop. Every method that trains uses `train`.
 
-What makes a killed and resumed run equal to an uninterrupted one, bit for bit on a CPU:
+A run that is killed and resumed equals an uninterrupted one, bit for bit on a CPU, because:
 
-* the order of examples is a function of (seed, epoch), the masks of (seed, epoch, example), and dropout of
-  (seed, step): no generator's state has to survive, it is derived again;
-* weights, optimiser moments and the early-stopping record are saved together, whole or not at all (saving.py);
-* the rate is a function of the step.
+* The order of examples depends on (seed, epoch), masks depend on (seed, epoch, example), and dropout depends on (seed, step).
+  Random states are derived again after a restart instead of being saved.
+* Weights, optimiser moments and the early-stopping record are saved together, completely or not at all (saved_state.py).
+* The learning rate depends on the step.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from transferline.training.learner import Learner, Schedule
 from transferline.training.saved_state import Saved, best_path, load_best, newest, save, save_best
 from transferline.training.sharding import HeldModel
 
-BUCKET = 16  # batches whose examples are sorted by length together: little padding, still random
+BUCKET = 16  # batches that are sorted by length together: little padding, and the order stays random
 
 
 @dataclass
 class History:
-    """What a run leaves: one row a report, one a validation. Survives a kill with the state."""
+    """Record of a run: a row for each report and for each validation. Saved with the state, so it survives a kill."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best_score: float = float("-inf")
     best_step: int = 0
-    stale: int = 0  # validations since the best
-    spent: Spent = field(default_factory=dict)  # since the run began, all attempts together
+    stale: int = 0  # validations since the best one
+    spent: Spent = field(default_factory=dict)  # since the run began, over all attempts
 
 
 def train(
@@ -51,10 +51,10 @@ def train(
     name: str = "train",
     patience: int | None = None,
 ) -> History:
-    """Train `learner.model` in place for `steps` steps, resuming from `state` where an earlier try was killed.
+    """Train `learner.model` in place for `steps` steps, and resume from `state` if an earlier attempt was killed.
 
-    With `patience` the model is validated after every epoch, training stops after so many epochs without a better
-    score, and the best epoch's weights are the ones that stay.
+    With `patience` the model is validated after every epoch. Training stops after `patience` epochs without a better score, and the
+    model keeps the weights of the best epoch. `report` gets the progress, and `name` is the name that it shows.
     """
     import torch
 
@@ -68,20 +68,22 @@ def train(
     history = History()
     clock = Clock(runtime.save_every)
 
-    def tell(row: dict[str, float]) -> None:
+    def report_row(row: dict[str, float]) -> None:
         report(Progress(name, row["step"], steps, "steps", clock.steps_per_second, row))
 
     before = spent_so_far()
     state = common(accelerator, state)
     saved = newest(state, model, optimizer, held.order)
-    accelerator.wait_for_everyone()  # until then nobody may write there
+    accelerator.wait_for_everyone()  # no process may write before all have read
     first = 0
     if saved is not None:
         first, history = saved.step, History(**saved.history)
+        # another number of threads would round differently
         torch.set_num_threads(saved.threads or torch.get_num_threads())
         add_spent(history.spent)
-        for row in history.rows:  # whoever listens now was not there when these were told
-            tell(row)
+        for row in history.rows:  # this attempt's listener has not seen the rows of earlier attempts
+            report_row(row)
+    # with `whole` every process computes the whole batch, so one process's FLOPs are those of the step
     gauge = Gauge(1 if learner.whole else accelerator.num_processes, held.written)
     per_epoch = -(-len(learner.lengths) // schedule.batch_size)
     model.train()
@@ -90,7 +92,7 @@ def train(
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
         learner.before_step(step, steps)
-        torch.manual_seed(_mix(seed, step))
+        torch.manual_seed(_step_seed(seed, step))  # dropout is a function of (seed, step)
         tokens = learner.tokens(indices)
         with gauge.count(tokens, afresh=step % per_epoch == 0):
             loss = learner.accumulate_gradients(accelerator, indices, epoch, runtime.micro_batch)
@@ -103,7 +105,7 @@ def train(
         if clock.wants_report() or done == steps or step == first:
             figures = {"loss": float(loss), "learning_rate": peaks[0] * factor, "gradient_norm": float(norm)}
             history.rows.append({"step": done, **figures, **clock.figures()})
-            tell(history.rows[-1])
+            report_row(history.rows[-1])
         if patience is not None and done % per_epoch == 0:
             _validate(learner, history, done, state, tell, before=before, held=held)
             model.train()
@@ -125,7 +127,7 @@ def train(
 
 
 def _since(before: Spent) -> Spent:
-    """What has been spent since a run began."""
+    """Cost since a run began."""
     return {name: value - before[name] for name, value in spent_so_far().items()}
 
 
@@ -139,7 +141,7 @@ def _validate(
     before: Spent,
     held: HeldModel,
 ) -> None:
-    """Measure on held-out data, remember the best weights, and say so."""
+    """Validate, save the weights if they are the best so far, and report the metrics."""
     learner.model.eval()
     with held.ranking():
         figures = agreed(held.accelerator, learner.validate())
@@ -150,13 +152,13 @@ def _validate(
             save_best(state, done, learner.model, held.first)
     else:
         history.stale += 1
-    tell(history.rows[-1])
+    report_row(history.rows[-1])
 
 
 def _batches(
     lengths: Sequence[int], size: int, seed: int, first: int, steps: int
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """(step, epoch, indices) from step `first` on, epoch after epoch, until `steps`."""
+    """Yield (step, epoch, indices of the batch) from step `first` up to `steps`."""
     per_epoch = -(-len(lengths) // size)
     step = first
     while step < steps:
@@ -169,11 +171,13 @@ def _batches(
 
 
 def epoch_batches(lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Every example once, in batches of like length (of rows of numbers: as they come), in an order that depends on
-    (seed, epoch) alone."""
+    """Split the examples of an epoch into batches of similar length, in an order that depends only on (seed, epoch).
+
+    Feature rows, which all have the length one, are not sorted.
+    """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
-    # sorted by their place in the file, rows of one token would make batches of one source or one label
+    # With equal lengths the sort would restore the order of the file, and batches would hold one source or one label.
     window = size if max(lengths, default=0) == 1 else size * BUCKET
     batches: list[list[int]] = []
     for start in range(0, len(order), window):
@@ -182,6 +186,7 @@ def epoch_batches(lengths: Sequence[int], size: int, seed: int, epoch: int) -> l
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def _mix(seed: int, step: int) -> int:
-    """A seed for one step that no other (seed, step) of a sensible run shares."""
+def _step_seed(seed: int, step: int) -> int:
+    """A seed for one step, in practice different for every (seed, step)."""
+    # shifted by one bit, because torch takes seeds below 2**63
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,9 +1,9 @@
-"""The saved state of a training run: whole or not there.
+"""Save and load the state of a training run, atomically.
 
-    state/at-00000120/    weights, optimiser moments, progress.json: renamed into place when complete
-    state/best-00000096.safetensors    the weights of the best validation so far
+    state/at-00000120/    weights, optimiser moments and progress.json, renamed into place when complete
+    state/best-00000096.safetensors    weights of the best validation so far
 
-Only safetensors and JSON: nothing that is loaded can run code.
+Only safetensors and JSON are used, so loading a state cannot run code.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Saved:
-    """How far a run had come, and its history."""
+    """Step and history of a saved run."""
 
     step: int
     history: dict[str, Any]
     threads: int = 0
-    """that computed it on a CPU: sums of other shares round differently; 0: unknown"""
+    """CPU threads of the run, because sums over other parts round differently; 0: unknown"""
 
 
 def save(
@@ -39,13 +39,14 @@ def save(
     order: Sequence[torch.nn.Parameter],
     writes: bool = True,
 ) -> None:
-    """Save a run whole, the moments in the `order` of the parameters; earlier states go once this one is in place.
+    """Save a run, and remove earlier states once the new one is in place.
 
-    A process that does not write gives its shards to the one that does.
+    Optimiser moments are numbered in the `order` of the parameters. With sharded layers every process must call this: processes
+    with `writes=False` only send their shards.
     """
     from safetensors.torch import save_file
 
-    weights = _gathered(_learnt(model), writes)
+    weights = _gathered(_trained_tensors(model), writes)
     named = ((f"{i}.{name}", v) for i, p in enumerate(order) for name, v in optimizer.state.get(p, {}).items())
     moments = _gathered(named, writes)
     if not writes:
@@ -72,7 +73,7 @@ def save(
 def newest(
     state: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, order: Sequence[torch.nn.Parameter]
 ) -> Saved | None:
-    """Load the newest saved state into model and optimiser, or None where there is none."""
+    """Load the newest saved state into model and optimiser. None if there is none."""
     from safetensors.torch import load_file
 
     found = sorted(state.glob("at-*"))
@@ -81,25 +82,30 @@ def newest(
     folder = found[-1]
     raw = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     _load_weights(model, load_file(folder / "weights.safetensors"))
-    places = {id(p): i for i, p in enumerate(p for group in optimizer.param_groups for p in group["params"])}
+    # the optimiser's own numbers depend on its groups, and those differ between sharded and plain runs: map by parameter
+    numbers = {id(p): i for i, p in enumerate(p for group in optimizer.param_groups for p in group["params"])}
     per_parameter: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in load_file(folder / "moments.safetensors").items():
         index, name = key.split(".", 1)
         parameter = order[int(index)]
-        per_parameter.setdefault(places[id(parameter)], {})[name] = like(parameter, value)
+        per_parameter.setdefault(numbers[id(parameter)], {})[name] = like(parameter, value)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": per_parameter})
     return Saved(**raw)
 
 
 def best_path(state: Path, step: int) -> Path:
+    """File of the best weights, which were validated at `step`."""
     return state / f"best-{step:08d}.safetensors"
 
 
 def save_best(state: Path, step: int, model: torch.nn.Module, writes: bool = True) -> None:
-    """Keep the weights of the best validation so far. The previous best stays until a saved state has moved on."""
+    """Save the weights of the best validation so far.
+
+    The previous best file is kept until the next `save`: a resumed run may start from a state that still refers to it.
+    """
     from safetensors.torch import save_file
 
-    weights = _gathered(_learnt(model), writes)
+    weights = _gathered(_trained_tensors(model), writes)
     if not writes:
         return
     state.mkdir(parents=True, exist_ok=True)
@@ -109,14 +115,17 @@ def save_best(state: Path, step: int, model: torch.nn.Module, writes: bool = Tru
 
 
 def load_best(state: Path, step: int, model: torch.nn.Module) -> None:
+    """Load the best weights into a model."""
     from safetensors.torch import load_file
 
     _load_weights(model, load_file(best_path(state, step)))
 
 
-def _learnt(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """What training changes: parameters that are not frozen for good (tied ones once), and buffers that a model is saved with
-    (running means and variances)."""
+def _trained_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Names and tensors that training may change.
+
+    These are the parameters outside `always_frozen` (tied ones once) and the persistent buffers (running means and variances).
+    """
     frozen: frozenset[str] = getattr(model, "always_frozen", frozenset())
     saved = model.state_dict()
     named = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n in saved)]
@@ -124,7 +133,7 @@ def _learnt(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _gathered(named: Iterable[tuple[str, torch.Tensor]], keeps: bool) -> dict[str, torch.Tensor]:
-    """Tensors with all of their shards, on the CPU; none where this process does not keep them."""
+    """Full tensors on the CPU. Empty if `keeps` is false: the process then only takes part in gathering the shards."""
     found = {}
     for name, tensor in named:
         gathered = whole(tensor)
@@ -136,7 +145,7 @@ def _gathered(named: Iterable[tuple[str, torch.Tensor]], keeps: bool) -> dict[st
 def _load_weights(model: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     import torch
 
-    places = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    targets = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     with torch.no_grad():
         for name, tensor in tensors.items():
-            places[name].copy_(like(places[name], tensor))
+            targets[name].copy_(like(targets[name], tensor))

@@ -1,9 +1,9 @@
-"""How the model of a training run is held: whole by every process, or its layers in shards; as written, or compiled.
+"""Shard the layers of a model over processes (ZeRO stage 3), and compile them.
 
-With shards each process keeps a share of every layer's weights, gradients and moments, and a layer is gathered for its own forward
-and backward pass (Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020, section 5.3;
-by torch's `fully_shard`). What belongs to no layer, embeddings and heads, stays whole. The numbers are those of training
-without shards, up to rounding, and so are the states that are saved: either kind of run goes on from either.
+Each process keeps a share of every layer's weights, gradients and moments. A layer is gathered for its own forward and backward pass
+(Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020, section 5.3; torch's
+`fully_shard`). Embeddings and heads are not sharded. Results and saved states equal those of training without shards, up to
+rounding, so a run can be resumed with or without shards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transferline.training.gradients import agreed, is_sharded
 if TYPE_CHECKING:
     from transferline.training.learner import Learner
 
-_ROUNDING = 1e-6  # as torch's own clipping has it
+_EPSILON = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 
 
 class HeldModel:
@@ -30,91 +30,99 @@ class HeldModel:
         self.model, self.accelerator = learner.model, accelerator
         self.first: bool = accelerator.is_main_process
         groups = learner.groups(rate)
-        self._whole: list[Callable[[], None]] = []
+        self._unshard: list[Callable[[], None]] = []  # one function per sharded layer
         self._compiled = runtime.compiled
         if self._compiled:
             compile_layers(self.model)
         if runtime.sharded and accelerator.num_processes > 1 and learner.shards:
             groups = self._shard(groups)
         self.order = [parameter for group in groups for parameter in group["params"]]
-        self.groups = [part for group in groups for part in _apart(group)]
+        self.groups = [part for group in groups for part in _split_group(group)]
 
     @property
     def writes(self) -> bool:
-        """Whether this process has a part in saving: the first writes, the others give it their shards."""
-        return bool(self._whole) or self.first
+        """Whether this process takes part in saving. The first one writes; with shards the others send it theirs."""
+        return bool(self._unshard) or self.first
 
     def agree(self, wish: bool) -> bool:
-        """Whether this process saves now; with shards all do when the first wishes it."""
-        return bool(agreed(self.accelerator, wish)) if self._whole else self.first and wish
+        """Whether this process saves now, if it has the `wish`. The first process decides; with shards it decides for all."""
+        return bool(agreed(self.accelerator, wish)) if self._unshard else self.first and wish
 
     def clip(self, most: float) -> Any:
-        """Scale gradients to a norm of at most `most`; returns the norm they had."""
-        if not self._whole:
+        """Scale gradients to a norm of at most `most`. Returns the norm before scaling."""
+        if not self._unshard:
             return self.accelerator.clip_grad_norm_(self.model.parameters(), most)
         import torch
 
-        moved = [parameter for parameter in self.order if parameter.grad is not None]
-        squares = [torch.zeros((), device=self.accelerator.device)] * 2  # of what is shared out, of what all have
-        for parameter in moved:
+        # torch's foreach norm refuses sharded and plain gradients together, so the norm is computed here
+        parameters = [parameter for parameter in self.order if parameter.grad is not None]
+        squares = [torch.zeros((), device=self.accelerator.device)] * 2  # sums of squares: sharded, not sharded
+        for parameter in parameters:
             part = int(not is_sharded(parameter))
-            squares[part] = squares[part] + _mine(parameter.grad).float().square().sum()
+            squares[part] = squares[part] + _local(parameter.grad).float().square().sum()
+        # every process has all of the second sum, and only its own shards' part of the first
         norm = (self.accelerator.reduce(squares[0], "sum") + squares[1]).sqrt()
-        factor = (most / (norm + _ROUNDING)).clamp(max=1.0)
-        for parameter in moved:
-            _mine(parameter.grad).mul_(factor)
+        factor = (most / (norm + _EPSILON)).clamp(max=1.0)
+        for parameter in parameters:
+            _local(parameter.grad).mul_(factor)
         return norm
 
     @contextmanager
     def ranking(self) -> Iterator[None]:
-        """How epochs are measured: in the precision of training, for they only have to be ranked; what is reported of the kept
-        one is measured in full."""
+        """Context of validation: eager, in the precision of training.
+
+        That precision is enough to rank epochs. Reported metrics of the chosen epoch are computed in full precision.
+        """
         with self.written(), self.accelerator.autocast():
             yield
 
     def written(self) -> AbstractContextManager[None]:
-        """A context in which nothing runs compiled."""
+        """Context in which compiled layers run eagerly."""
         return as_written() if self._compiled else nullcontext()
 
     def release(self) -> None:
-        """Make the model whole again, on every process, and as it was written."""
+        """Undo sharding and compiling, on every process."""
         if self._compiled:
             uncompile(self.model)
-        for undo in self._whole:
-            undo()
-        self._whole = []
+        for unshard in self._unshard:
+            unshard()
+        self._unshard = []
 
     def _shard(self, groups: list[dict]) -> list[dict]:
-        """Put the layers into shards; returns the groups with what now stands for their parameters."""
+        """Shard the layers. Returns the groups with the sharded parameters."""
         from torch.distributed.device_mesh import init_device_mesh
 
+        # `fully_shard` replaces the parameters, so they are found again by name
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
         wanted = [[names[id(parameter)] for parameter in group["params"]] for group in groups]
         mesh = init_device_mesh(self.accelerator.device.type, (self.accelerator.num_processes,))
-        self._whole = [_shard_layer(layer, mesh) for layer in layers_of(self.model)]
-        now = dict(self.model.named_parameters())
-        return [{**group, "params": [now[name] for name in named]} for group, named in zip(groups, wanted, strict=True)]
+        self._unshard = [_shard_layer(layer, mesh) for layer in layers_of(self.model)]
+        sharded = dict(self.model.named_parameters())
+        return [
+            {**group, "params": [sharded[name] for name in named]} for group, named in zip(groups, wanted, strict=True)
+        ]
 
 
 def whole(tensor: Any) -> Any:
-    """A tensor with all of its shards, detached; every process has to ask for it."""
+    """The full tensor, detached. With shards every process must call this."""
     return tensor.detach().full_tensor() if is_sharded(tensor) else tensor.detach()
 
 
 def like(parameter: Any, tensor: Any) -> Any:
-    """A whole tensor, held as a parameter of its shape is held."""
+    """Shard a full tensor like a parameter of the same shape. Other tensors are returned unchanged."""
     if not is_sharded(parameter) or tensor.shape != parameter.shape:
         return tensor
     from torch.distributed.tensor import distribute_tensor
 
-    tensor = tensor.to(parameter.device)  # every process has read all of it: nothing has to be sent
+    tensor = tensor.to(parameter.device)
+    # src_data_rank=None: every process has read the full tensor, so nothing is sent
     return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
 def _shard_layer(layer: Any, mesh: Any) -> Callable[[], None]:
-    """Put a layer into shards; returns what takes it out again.
+    """Shard a layer. Returns a function that undoes it.
 
-    Taking out is not something that `fully_shard` offers: the class and the hooks of each module are put back as they were.
+    torch cannot undo `fully_shard`, so the function restores the class, the hooks and the parameters of each module.
     """
     import torch
     from torch.distributed.fsdp import fully_shard
@@ -123,8 +131,11 @@ def _shard_layer(layer: Any, mesh: Any) -> Callable[[], None]:
         (module, type(module), {name: hooks.copy() for name, hooks in vars(module).items() if name.endswith("_hooks")})
         for module in layer.modules()
     ]
+    # Each layer is a root of its own, so that base_model and heads that are applied elsewhere still work. By default a root is
+    # not resharded after its forward pass.
     fully_shard(layer, mesh=mesh, reshard_after_forward=True)
-    # gradients are summed, as without shards: shares of the loss are weighed
+    # Gradients are summed, not averaged: each process's loss is weighted by its share of the batch already (gradients.py).
+    # gloo has no operation for the factor alone, hence both calls.
     layer.set_force_sum_reduction_for_comms(True)
     layer.set_gradient_divide_factor(1.0)
 
@@ -140,13 +151,13 @@ def _shard_layer(layer: Any, mesh: Any) -> Callable[[], None]:
     return undo
 
 
-def _mine(tensor: Any) -> Any:
-    """The part of a tensor that this process holds."""
+def _local(tensor: Any) -> Any:
+    """The part of a tensor on this process."""
     return tensor.to_local() if is_sharded(tensor) else tensor
 
 
-def _apart(group: dict) -> Iterable[dict]:
-    """A group in two, sharded and not: no operation of the optimiser takes both at once."""
+def _split_group(group: dict) -> Iterable[dict]:
+    """Split a parameter group into sharded and plain parameters: fused AdamW refuses groups with both."""
     for sharded in (False, True):
         part = [parameter for parameter in group["params"] if is_sharded(parameter) == sharded]
         if part:
