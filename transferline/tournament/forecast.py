@@ -75,7 +75,7 @@ class Forecast:
         if not hasattr(tune, "epochs"):
             return forward * (train + lent + 2 * held) if "encoder" in size.kind else 0.0
         runs = getattr(tune, "restarts", 1) * tune.epochs
-        # each epoch trains and validates; afterwards the features of the training rows and the validation score may be read again
+        # a training step costs three forward passes, and every epoch ends with validation
         return forward * (runs * (3 * (train + lent) + held) + train + 2 * held)
 
     def _lent(self, base: str, step: Step, stage: Any, most: int, rows: Mapping[str, int]) -> float:
@@ -88,7 +88,8 @@ class Forecast:
         for name in names.values():
             count = self.rows(name, rows)
             share = own / count if hasattr(stage, "epochs") else 1.0
-            if hasattr(stage, "temperature"):  # temperature sampling draws (count / own)^(1/T) examples per target example
+            # temperature sampling draws (count / own)^(1/T) examples per target example
+            if hasattr(stage, "temperature"):
                 share = max((count / own) ** (1 / stage.temperature), 1 / stage.schedule.batch_size) * own / count
             total += self.tokens(base, name, most) * share * (1 + stage.schedule.batch_size / own if share < 1 else 1)
         return total
