@@ -69,7 +69,7 @@ def test_a_recipe_that_has_seen_the_test_is_flagged_and_not_ranked(tmp_path: Pat
     row = board.rows["lora"]
     assert row.against_winner is None
     assert row.chance == 0.0
-    with pytest.raises(ValueError, match="every recipe has seen"):
+    with pytest.raises(ValueError, match="every recipe was trained on rows"):
         make_board(world(tmp_path, ["full"], {}, leaky=["full", "frozen-probe"]))
 
 

@@ -1,1 +1,1 @@
-"""Tournaments: many recipes on one target, planned as one DAG, compared fairly, and decided."""
+"""Tournaments: plan many recipes for one target as one DAG, compare them statistically, and decide which one to ship."""

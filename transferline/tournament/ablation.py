@@ -1,4 +1,4 @@
-"""What each stage of a recipe added: the same chain, one stage longer at a time."""
+"""Ablation: the gain of each stage of a recipe, measured by adding one stage at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transferline.tournament.statistics import Difference, Scores
 
 @dataclass(frozen=True)
 class Added:
-    """One stage: the score with everything up to it, and what it added to what was there before."""
+    """One stage: the score of the chain up to it, and the difference to the chain without it (None for the first)."""
 
     stage: str
     score: Interval
@@ -22,7 +22,7 @@ class Added:
 
 
 def prefixes(name: str, recipe: Recipe) -> dict[str, Recipe]:
-    """The recipe with fewer and fewer of its last adaptations, itself and the bare base left out."""
+    """The recipe cut after each adaptation stage but the last, by name. A cut after a selection of texts is left out."""
     cuts = [n for n in range(1, len(recipe.adapt)) if recipe.adapt[n - 1].kind != "select"]
     return {f"{name} up to {name_of(type(recipe.adapt[n - 1]))}": _cut(recipe, n) for n in cuts}
 
@@ -39,7 +39,7 @@ def ablate(
     between: Mapping[str, Sequence[Predictions]],
     whole: Sequence[Predictions],
 ) -> list[Added]:
-    """Scores along a chain: random weights, the base's weights, then each adaptation. One model a seed everywhere."""
+    """Scores along a chain: random weights, then the base's weights, then each adaptation stage. Each has one model per seed."""
     stages = {"random weights": scratch, f"+ weights of {recipe.base}": twin}
     for name, made in between.items():
         stages[f"+ {name.rsplit(' ', 1)[-1]}"] = made

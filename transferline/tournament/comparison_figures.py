@@ -1,4 +1,4 @@
-"""The pictures of a comparison, as SVG: drawn to be looked at, at the width of a desk and of a phone."""
+"""Figures of a comparison as SVG, readable on desktop and phone screens."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from transferline.tournament.leaderboard import NO_TRANSFER, BoardRow
 from transferline.tournament.result import Result
 
 BEST, PLAIN, FAINT, HURT, INK = "#0b7a75", "#4c6a92", "#b6bec9", "#b3372f", "#222831"
-WIDTH = 5.4  # inches: its letters can still be read on a phone, where the picture shrinks to two thirds
+WIDTH = 5.4  # inches; the text is still legible on a phone, where the figure shrinks to two thirds
 
 
 def svg(figure: Any) -> str:
-    """A figure as inline SVG that scales with the page; its text stays text."""
+    """A figure as inline SVG that scales with the page, with its text as text."""
     import matplotlib as mpl
+
+    # a fixed hash salt and no date: the same result always gives the same file
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "transferline"}):
         buffer = io.StringIO()
@@ -46,7 +48,7 @@ def colour(row: BoardRow, winner: str, hurt: Sequence[str]) -> str:
 
 
 def leaderboard(result: Result) -> Any:
-    """Every entry's score with its interval; the band is what this test cannot tell from the winner."""
+    """Score and interval of every entry. The band holds scores that this test cannot distinguish from the winner's."""
     board = result.board
     rows = sorted(board.rows.values(), key=lambda row: -row.score.value)
     figure, axes = _axes(0.33 * len(rows) + 0.9, f"{result.metric} on the test, 95 % intervals")
@@ -65,7 +67,7 @@ def leaderboard(result: Result) -> Any:
 
 
 def pareto(result: Result) -> Any:
-    """Score over compute; the line joins the entries that nothing cheaper matches."""
+    """Score over training compute. The line is the Pareto front: entries that no cheaper entry matches."""
     board = result.board
     rows = [row for row in board.rows.values() if row.cost.flops > 0]
     figure, axes = _axes(3.6, "training FLOPs of one model (adaptation included)", result.metric)
@@ -87,7 +89,7 @@ def pareto(result: Result) -> Any:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points (cost, score) that no other matches at less cost, cheapest first."""
+    """Indices of the Pareto-optimal points (cost, score), cheapest first."""
     order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
     front: list[int] = []
     for i in order:
@@ -97,7 +99,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def curves(result: Result) -> Any:
-    """Score over labels: the winner, its twin and the controls in colour, the others faint."""
+    """Score over the number of labels: the winner and the controls in colour, the other recipes in grey."""
     figure, axes = _axes(3.6, "labelled training examples", result.metric)
     board = result.board
     loud = {board.winner: BEST, "scratch": INK, "tfidf": "#c77d0a"}
@@ -119,7 +121,7 @@ def curves(result: Result) -> Any:
 
 
 def ablation(result: Result) -> Any:
-    """What each stage of the winner added, from random weights on."""
+    """Gain of each stage of the winner, starting from random weights."""
     steps = result.ablation
     figure, axes = _axes(0.5 * len(steps) + 0.9, result.metric)
     for place, step in enumerate(steps):
@@ -133,7 +135,7 @@ def ablation(result: Result) -> Any:
 
 
 def slices(result: Result) -> Any:
-    """Where the winner is better than the reference, part by part."""
+    """Difference between winner and reference on each slice of the test."""
     parts = result.slices
     figure, axes = _axes(0.3 * len(parts) + 0.9, f"{result.board.winner} minus {result.reference}, {_quality(result)}")
     axes.axvline(0, color=INK, lw=1)
@@ -146,14 +148,14 @@ def slices(result: Result) -> Any:
 
 
 def _quality(result: Result) -> str:
-    """What the answers of a kind are compared by, one by one."""
+    """The name of the quality measure of single predictions, by kind of target."""
     kind = next(iter(result.shipped.values())).kind
-    return {"regression": "error saved", "generation": "chrF"}.get(kind, "share of right answers")
+    return {"regression": "reduction of error", "generation": "chrF"}.get(kind, "accuracy")
 
 
 def reliability(result: Result, bins: int = 10) -> Any:
-    """How often the shipped models are right when they say how sure they are."""
-    figure, axes = _axes(3.6, "confidence", "share of right answers")
+    """Reliability diagram of winner and reference: accuracy over confidence, in equally wide bins."""
+    figure, axes = _axes(3.6, "confidence", "accuracy")
     axes.plot([0, 1], [0, 1], "--", color=FAINT, lw=1)
     for (name, made), tone in zip(result.shipped.items(), (BEST, INK), strict=True):
         confidence, right = made.probabilities.max(axis=1), made.quality
@@ -166,7 +168,7 @@ def reliability(result: Result, bins: int = 10) -> Any:
 
 
 def drawn(result: Result) -> dict[str, str]:
-    """Every picture that the result has something for, as SVG, in the order of the report."""
+    """All figures that apply to the result, as SVG by name, in the order of the report."""
     made = {"leaderboard": leaderboard(result)}
     if any(row.cost.flops > 0 for row in result.board.rows.values()):
         made["pareto"] = pareto(result)

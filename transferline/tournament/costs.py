@@ -1,4 +1,4 @@
-"""What models cost, as their lineages recorded it: added up along a chain, and up to the moment a score was reached."""
+"""Costs of models from their recorded lineages: in total along a chain, and until a given score was reached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Lineages = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of making one model from its base: FLOPs, tokens, seconds, bytes at the peak. NaN where a stage kept no record."""
+    """Cost of one model from its base: FLOPs, tokens, seconds and peak memory in bytes. NaN if a stage has no record."""
 
     flops: float
     tokens: float
@@ -23,13 +23,13 @@ class Cost:
 
     @staticmethod
     def mean(costs: Sequence[Cost]) -> Cost:
-        """Of several seeds."""
+        """Mean cost over several seeds."""
         rows = np.array([[c.flops, c.tokens, c.seconds, c.peak_bytes] for c in costs])
         return Cost(*(float(value) for value in rows.mean(axis=0)))
 
 
 def chain_cost(keys: Sequence[str], lineages: Lineages) -> Cost:
-    """The cost of a chain of stages; work that other models share counts in full for each of them."""
+    """The total cost of a chain of stages, given by their keys. Stages shared with other models count in full."""
     rows = [lineages[key].get("cost") for key in keys]
     if any(row is None for row in rows):
         return Cost(*[float("nan")] * 4)
@@ -40,19 +40,20 @@ def chain_cost(keys: Sequence[str], lineages: Lineages) -> Cost:
 
 @dataclass(frozen=True)
 class Reached:
-    """When a model first scored on validation what another had scored in the end; infinite where it never did."""
+    """Cost until a model reached a given validation score. Infinite if it never did, NaN if a stage has no record."""
 
     flops: float
     seconds: float
 
 
 def reached(keys: Sequence[str], lineages: Lineages, score: float) -> Reached:
-    """What the last stage of a chain had cost, with all before it, when its validation score first reached `score`."""
+    """The cost of a chain until its last stage first reached the validation score `score`."""
     before = chain_cost(keys[:-1], lineages)
     last = lineages[keys[-1]]
     cost = last.get("cost")
     if cost is None:
         return Reached(float("nan"), float("nan"))
+    # methods without a training curve (a probe, for example) have their final score only
     points = [*cost.get("curve", [])] or [{**cost, "score": last["summary"].get("score", float("-inf"))}]
     for point in points:
         if point["score"] >= score:

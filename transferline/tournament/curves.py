@@ -1,4 +1,4 @@
-"""Label-efficiency curves: the score over the number of labels, and how many labels transfer saves."""
+"""Label-efficiency curves: the score over the number of labels, and the number of labels that transfer saves."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Draws = Mapping[int, np.ndarray]
 
 
 def group(entry: str, budget: int) -> str:
-    """The name under which an entry's models with so many labels are scored."""
+    """The name of the group of an entry's models with a given label budget."""
     return f"{entry} @ {budget}"
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times fewer labels one method needs for what another scores with all of them.
+    """Label ratio: the factor of fewer labels that one method needs to reach another's score with all labels.
 
-    `capped`: the curve begins above that score already, so that the value is a lower bound ("at least").
+    `low` and `high` are the 95 % interval. If `capped`, the smallest budget already reaches the score, so `value` is a lower bound.
     """
 
     other: str
@@ -33,23 +33,24 @@ class Ratio:
     high: float
     capped: bool
     tenfold: float
-    """probability of needing at most a tenth, as far as the budgets reach"""
+    """probability that a tenth of the labels is enough, within the range of the budgets"""
 
     def __str__(self) -> str:
         if self.value < 1:
-            return "with all labels still short of it: no labels saved"
+            return "all labels are not enough to reach it: no labels saved"
         least = "at least " if self.capped else ""
         return f"{least}{self.value:.1f}x fewer labels [{self.low:.1f}, {self.high:.1f}]"
 
 
 def labels_needed(budgets: Sequence[int], scores: np.ndarray, wanted: float) -> float:
-    """Labels at which a curve first reaches a score: isotonic in the labels, straight between them on a log scale.
+    """The number of labels at which a curve reaches a score, by isotonic regression and linear interpolation in log labels.
 
-    The least budget where it begins above the score; infinite where it ends below it.
+    The smallest budget if the curve starts above the score, infinite if it ends below it.
     """
     from sklearn.isotonic import IsotonicRegression
 
     places = np.log(np.array(budgets, dtype=float))
+    # isotonic: more labels do not lower the true score, so a dip of the measured curve is noise
     rising = IsotonicRegression().fit_transform(places, scores)
     if rising[-1] < wanted:
         return float("inf")
@@ -61,7 +62,7 @@ def labels_needed(budgets: Sequence[int], scores: np.ndarray, wanted: float) -> 
 
 
 def label_ratio(entry: str, other: str, budgets: Sequence[int], scores: Scores) -> Ratio:
-    """The ratio of labels, read off an entry's curve at the score of another with all labels."""
+    """The label ratio of an entry to another: where the entry's curve reaches the other's score with all labels."""
     names = [group(entry, budget) for budget in budgets]
     full = group(other, budgets[-1])
     draws = scores.draws([*names, full])
@@ -81,7 +82,10 @@ def label_ratio(entry: str, other: str, budgets: Sequence[int], scores: Scores) 
 
 @dataclass(frozen=True)
 class Slope:
-    """What more labels, and what adaptation, add at the present size; `labels_win` is the probability that labels add more."""
+    """Expected gains at the current number of labels: of twice the labels, and of adaptation.
+
+    `labels_win` is the probability that twice the labels gain more than adaptation.
+    """
 
     doubling: Interval
     adaptation: Interval | None
@@ -89,9 +93,9 @@ class Slope:
 
 
 def slope(entry: str, adapted: tuple[str, str] | None, budgets: Sequence[int], scores: Scores) -> Slope | None:
-    """Gain of a doubling of labels at the end of an entry's curve, beside the gain of adaptation (`adapted`: with, without).
+    """The gain from twice the labels at the end of an entry's curve, and the gain from adaptation.
 
-    None where there is one budget only.
+    `adapted` names an adapted entry and the same recipe without adaptation. None if there is only one budget.
     """
     if len(budgets) < 2:
         return None

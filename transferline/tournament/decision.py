@@ -1,7 +1,7 @@
-"""The decision of a tournament: what to ship, why, how sure, at what cost, and what next. Pure: evidence in, words out.
+"""The decision of a tournament: the model to ship, the reasons, the certainty, the cost, and the next step.
 
-It says what the statistics say and no more: a tie is called a tie, and where nothing beats the controls without transfer, nothing
-is shipped.
+Pure: it turns statistics into sentences. A difference that is not significant is called a tie. If no recipe beats the no-transfer
+controls, nothing is shipped.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from transferline.tournament.curves import Ratio, Slope, label_ratio, slope
 from transferline.tournament.leaderboard import LEVEL, NO_TRANSFER, Board, BoardRow
 from transferline.tournament.plan import SCRATCH, TFIDF
 
-SURE = 0.9  # probability from which advice is given without "perhaps"
+SURE = 0.9  # advice with a lower probability is prefixed with "perhaps"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`ship` is the entry to register, or nothing; the rest are sentences."""
+    """The decision in sentences. `ship` is the entry to register, or None."""
 
     ship: str | None
     headline: str
@@ -35,7 +35,7 @@ class Decision:
 
 
 def decide(board: Board, metric: str, margin: float, twins: Mapping[str, str]) -> Decision:
-    """What follows from a leaderboard. `twins`: adapting entry -> the same without adaptation."""
+    """Decide from a leaderboard. `twins` maps an adapted entry to the same recipe without adaptation."""
     best, control = board.best, board.rows[board.control]
     proven = best.against_control is not None and best.against_control.better
     adapted = _best_adapted(board, twins)
@@ -58,9 +58,9 @@ def decide(board: Board, metric: str, margin: float, twins: Mapping[str, str]) -
 
 
 def _best_adapted(board: Board, twins: Mapping[str, str]) -> tuple[str, str] | None:
-    """The adapting entry that validation likes best, with its twin."""
-    there = [name for name in board.rows if name in twins and twins[name] in board.rows]
-    return (there[0], twins[there[0]]) if there else None
+    """The adapted entry with the best validation score, and the same recipe without adaptation."""
+    adapted = [name for name in board.rows if name in twins and twins[name] in board.rows]
+    return (adapted[0], twins[adapted[0]]) if adapted else None
 
 
 def _why(board: Board, best: BoardRow, control: BoardRow, metric: str, proven: bool) -> list[str]:
@@ -84,14 +84,14 @@ def _sure(board: Board, best: BoardRow, metric: str) -> list[str]:
     ties = [name for name, row in recipes.items() if row.finding == "tie"]
     worse = [name for name, row in recipes.items() if row.finding == "worse"]
     better = [name for name, row in recipes.items() if row.finding == "better"]
-    detectable = f"differences below about {board.detectable:.3f} cannot be told apart by this test and these seeds"
+    detectable = f"this test and these seeds cannot detect differences below about {board.detectable:.3f}"
     said = [f"probability that it is the best of all on such texts: {best.chance:.0%}; {detectable}"]
     if ties:
         said.append(f"a tie with {_list(ties)}")
     if worse:
         said.append(f"proven better than {_list(worse)}")
     if better:
-        said.append(f"validation chose wrongly, as far as this test can say: {_list(better)} did better on it")
+        said.append(f"validation chose wrongly, according to this test: {_list(better)} scored significantly better")
     return said
 
 
@@ -100,7 +100,7 @@ def _cost(board: Board, best: BoardRow, margin: float, metric: str) -> list[str]
     for control, (flops, seconds) in best.sooner.items():
         if control == SCRATCH:
             said.append(
-                f"what {control} reaches in the end it reaches with {flops:.1f}x fewer FLOPs, {seconds:.1f}x sooner"
+                f"it reaches the final score of {control} with {flops:.1f}x fewer FLOPs and {seconds:.1f}x sooner"
             )
     cheap = [row for row in board.rows.values() if row.as_good_and_cheaper]
     if cheap:
@@ -117,31 +117,31 @@ def _next(
     against = best.against_control
     if against is not None and not against.better and against.difference.value > 0:
         by_seeds = against.difference.seeds_error > against.difference.examples_error
-        lack = "seeds (`--seeds 5`): they differ more than the test rows leave open" if by_seeds else "test rows"
-        said.append(f"it is ahead of {against.other} and not proven to be: ask again with more {lack}")
+        more = "seeds (`--seeds 5`), the larger source of uncertainty" if by_seeds else "test rows"
+        said.append(f"its lead over {against.other} is not proven: compare again with more {more}")
     if slopes is not None:
         said.append(_labels(slopes, adapted, metric))
     ties = [n for n, row in board.rows.items() if row.finding == "tie" and n not in NO_TRANSFER]
     if ties and best.against_control is not None:
         gap = max(abs(a.difference.value) for n in ties if (a := board.rows[n].against_winner) is not None)
         if gap > 0 and gap < board.detectable:
-            times = (board.detectable / gap) ** 2
+            times = (board.detectable / gap) ** 2  # standard errors shrink with the root of the number of rows
             cheapest = min([best.entry, *ties], key=lambda name: board.rows[name].cost.flops)
             said.append(
-                f"to tell the ties apart would take about {times:.0f}x the test rows, or more seeds; "
+                f"resolving the ties would need about {times:.0f}x the test rows, or more seeds; "
                 f"the cheapest of them is {cheapest}"
             )
     hurt = board.negative()
     if hurt:
         said.append(f"leave out {_list(list(hurt))}: negative transfer")
-    return said or ["run it again when the data has changed"]
+    return said or ["run the comparison again when the data changes"]
 
 
 def _labels(slopes: Slope, adapted: tuple[str, str] | None, metric: str) -> str:
-    """More labels or more adaptation: which would pay, and how sure that is."""
+    """Advice on more labels or more adaptation, with its probability."""
     more = f"twice the labels would add about {slopes.doubling.signed()} {metric}"
     if slopes.adaptation is None or slopes.labels_win is None or adapted is None:
-        worth = "worth it" if slopes.doubling.low > 0 else "which is not proven to be anything"
+        worth = "a proven gain" if slopes.doubling.low > 0 else "not a proven gain"
         return f"{more}, {worth}"
     chance = slopes.labels_win
     side, sure = ("label more texts", chance) if chance >= 0.5 else ("adapt more", 1 - chance)
@@ -157,7 +157,7 @@ def describe(cost: Cost) -> str:
 
 
 def number(value: float) -> str:
-    """1.2e13 as `12 T`; with a space behind, ready for a unit."""
+    """A number with an SI prefix: 1.2e13 is `12 T`. Ends with a space or a prefix, so that a unit can follow."""
     if value != value:
         return "unknown "
     for size, name in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -167,7 +167,7 @@ def number(value: float) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p value as it is written; below a thousandth nothing more is known of it than that."""
+    """A p value as text. Values below 0.001 are not more precise than that."""
     return "p<0.001" if p < 0.001 else f"p={p:.2g}"
 
 
@@ -180,7 +180,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def to_json(decision: Decision, recipe: Recipe | None, lineage: Mapping[str, Any]) -> dict[str, Any]:
-    """The decision as it is kept: with the whole recipe, and what it was reached on (target, data, base)."""
+    """The decision as JSON, with the full recipe. `lineage` records the target, the data and the base."""
     return {
         "ship": decision.ship,
         "recipe": recipe.model_dump(mode="json") if recipe is not None and decision.ship else None,

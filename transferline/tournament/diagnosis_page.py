@@ -1,4 +1,4 @@
-"""A diagnosis as pictures and words: the curve of the layers, the affinities of the tasks, the advice."""
+"""Figures and markdown of a diagnosis: scores by layer, task affinities, and ranked recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transferline.tournament.decision import number
 
 
 def draw_layers(seen: Mapping[str, Mapping[str, Any]]) -> Any:
-    """What a probe on each layer answers, a line a base, with one standard error; and what words alone answer."""
+    """Score of a probe on each layer, one line per base, with one standard error. A dashed line shows TF-IDF."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
@@ -26,15 +26,15 @@ def draw_layers(seen: Mapping[str, Mapping[str, Any]]) -> Any:
             axes.fill_between(range(len(scores)), scores - errors, scores + errors, alpha=0.15)
     words = next((one["words"] for one in seen.values() if "words" in one), None)
     if words is not None:
-        axes.axhline(words, color="#888", ls="--", lw=1, label="words alone (TF-IDF)")
-    axes.set(xlabel="layer (0: embeddings)", ylabel="score of a linear probe, by folds")
+        axes.axhline(words, color="#888", ls="--", lw=1, label="TF-IDF")
+    axes.set(xlabel="layer (0: embeddings)", ylabel="cross-validated score of a linear probe")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
     return figure
 
 
 def draw_affinities(rows: Mapping[str, Mapping[str, float]]) -> Any:
-    """Heat map of affinities: target -> source -> share; each row sums to one."""
+    """Heat map of affinities, given as target -> source -> share. Each row sums to one."""
     from matplotlib.figure import Figure
 
     sources = list(dict.fromkeys(name for row in rows.values() for name in row))
@@ -57,12 +57,12 @@ def markdown(
     share: float,
     most: int | None = None,
 ) -> str:
-    """The whole diagnosis in words: when, what, from where, how; of the recipes the first `most`."""
+    """The diagnosis as markdown: when to transfer, which base, from which source, and how. Lists the first `most` recipes."""
     one = next(iter(seen.values()))
     lines = [f"## {target}: {headline(advice)}", ""]
-    lines += [f"{one['rows']:,} training examples, {one['per_label']:.0f} a label; {one['looked_at']} looked at."]
+    lines += [f"{one['rows']:,} training examples, {one['per_label']:.0f} per label. {one['looked_at']} were measured."]
     if "words" in one:
-        lines += [f"Saying the commonest label scores {one['majority']:.3f}, words alone (TF-IDF) {one['words']:.3f}."]
+        lines += [f"The most frequent label scores {one['majority']:.3f}, TF-IDF {one['words']:.3f}."]
     lines += [
         "",
         "### When: how far is it?",
@@ -79,13 +79,13 @@ def markdown(
     lines += ["", "### How: the recipes, best first", "", _how(advice[:most]), ""]
     if most is not None and len(advice) > most:
         lines += [f"{len(advice) - most} more recipes are admitted; diagnosis.md lists them all.", ""]
-    lines.append(f"This diagnosis cost {share:.1%} of the FLOPs of the recipe that it puts first.")
-    lines.append("It says what to expect; `transferline compare` is what decides.")
+    lines.append(f"This diagnosis cost {share:.1%} of the FLOPs of the recipe that it ranks first.")
+    lines.append("These are expectations. `transferline compare` makes the decision.")
     return "\n".join([*lines, ""])
 
 
 def headline(advice: Sequence[Advice]) -> str:
-    """What to try first."""
+    """The recipe to try first, with its expected score."""
     first = advice[0]
     expected = f", expected {first.expected:.3f}" if first.expected is not None else ""
     return f"try {first.recipe} first{expected}"
@@ -104,13 +104,14 @@ def _when(seen: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for name, base in seen.items()
         for role, far in base["divergence"].items()
     ]
-    heads = ["from the target to", "seen by", "words shared", "words unseen", "proxy A-distance (0 to 2)", "MMD"]
-    told = [
+    heads = ["from the target to", "base", "words shared", "words unseen", "proxy A-distance (0 to 2)", "MMD"]
+    perplexities = [
         f"Perplexity of {name} on the target's texts: {base['perplexity']:.1f}."
         for name, base in seen.items()
         if base["perplexity"]
     ]
-    return [*([table(heads, rows)] if rows else ["There is neither a corpus nor a source to compare with."]), *told]
+    distances = table(heads, rows) if rows else "There is neither a corpus nor a source to compare with."
+    return [distances, *perplexities]
 
 
 def _what(seen: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -120,10 +121,10 @@ def _what(seen: Mapping[str, Mapping[str, Any]]) -> list[str]:
             scores = [layer["score"] for layer in base["layers"]]
             last = f"{scores[-1]:.3f} +- {base['layers'][-1]['error']:.3f}"
             best = int(np.argmax(scores))
-            told = [f"{base[score][-1]:.3f}" if base.get(score) else "-" for score in ("logme", "h_score")]
-            rows.append([name, last, f"{best} of {len(scores) - 1} ({scores[best]:.3f})", *told])
+            estimates = [f"{base[score][-1]:.3f}" if base.get(score) else "-" for score in ("logme", "h_score")]
+            rows.append([name, last, f"{best} of {len(scores) - 1} ({scores[best]:.3f})", *estimates])
     heads = ["base", "probe on the last layer", "best layer", "LogME", "H-score"]
-    return [table(heads, rows) if rows else "Features say nothing beforehand of targets of this kind."]
+    return [table(heads, rows) if rows else "Targets of this kind have no measurement on features before training."]
 
 
 def _whence(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -133,7 +134,7 @@ def _whence(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
     names = ("zero_shot", "pooled", "coral", "leep", "affinity")
     rows = [[name, *(score(entry, field) for field in names)] for name, entry in sources.items()]
-    heads = ["source", "its probe here", "its examples beside", "the same, aligned", "LEEP", "affinity"]
+    heads = ["source", "its probe here", "with its examples", "with its examples, aligned", "LEEP", "affinity"]
     return [table(heads, rows)]
 
 

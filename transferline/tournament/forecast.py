@@ -1,8 +1,8 @@
-"""An upper bound on what a tournament costs, known before it starts: FLOPs from sizes and token counts, minutes from the machine.
+"""Forecast an upper bound on a tournament's cost: FLOPs from model sizes and token counts, minutes from the machine's speed.
 
-A forward pass costs 2 FLOPs a weight and token, a training step three times that (Kaplan et al. 2020, section 2.1), and attention
-4 more a layer, width and position. Early stopping, padding saved and frozen layers make the real cost lower: the bound holds for
-the declared epochs, every text at its full length, nothing frozen, and a quarter more for padding.
+A forward pass costs 2 FLOPs per weight and token, a training step three times as much (Kaplan et al. 2020, section 2.1). Attention
+adds 4 FLOPs per layer, width and position. The bound assumes all declared epochs, texts at full length, no frozen layers, and 25 %
+padding. Early stopping, less padding and frozen layers make the real cost lower.
 """
 
 from __future__ import annotations
@@ -24,24 +24,27 @@ from transferline.models.tokenization import load_tokenizer
 from transferline.recipes.chain import Step
 from transferline.tournament.costs import Lineages
 
-PADDING = 1.25
-STAGE_SECONDS = 3.0  # of starting, saving and recording a stage, beside its computation
-LATENCY_ROWS = 20  # single texts that a prediction times, beside the test
+PADDING = 1.25  # tokens including padding, per token of text
+STAGE_SECONDS = 3.0  # to start, save and record a stage, in addition to its computation
+LATENCY_ROWS = 20  # single texts for which a prediction step measures latency, in addition to the test
 
 
 @dataclass
 class Forecast:
-    """Bounds for steps over some bases; `bases` are folders by the key of their step, `files` data by the name in a step."""
+    """Upper bounds on the cost of steps.
+
+    `bases` maps the key of a base's step to its folder, `files` the name of data in a step to its file.
+    """
 
     bases: Mapping[str, Path]
     files: Mapping[str, Path]
     steps: Mapping[str, Step] = field(default_factory=dict)
-    """steps whose outputs others read: label subsets and borrowed examples"""
+    """steps that write data for other steps: label subsets and weighted source examples"""
     _lengths: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     _sizes: dict[str, Size] = field(default_factory=dict)
 
     def flops(self, step: Step, base: str, validation: str, test: str, rows: Mapping[str, int]) -> float:
-        """Most FLOPs of one step on a base; `rows` are the sizes of label subsets by the key of their step."""
+        """Upper bound on the FLOPs of one step on a base. `rows` maps the key of a label subset to its size."""
         stage: Any = step.stage
         if step.kind in ("base",) or base not in self.bases:
             return 0.0
@@ -54,7 +57,7 @@ class Forecast:
             rows_read = stage.rounds * stage.inner * stage.schedule.batch_size
             return PADDING * 3 * size.forward(stage.max_tokens) * rows_read * stage.max_tokens
         if step.kind == "adapt" and not hasattr(stage, "tokens"):
-            return 0.0  # new words: nothing is trained
+            return 0.0  # vocabulary extension trains nothing
         if step.kind == "adapt":
             return PADDING * 3 * stage.tokens * size.forward(getattr(stage, "block", 256), head=True)
         if step.kind == "predict":
@@ -82,22 +85,26 @@ class Forecast:
             return float(stage.block * max(own, 1))
         total = 0.0
         for name in names.values():
-            there = self.rows(name, rows)
-            share = own / there if hasattr(stage, "epochs") else 1.0
+            count = self.rows(name, rows)
+            share = own / count if hasattr(stage, "epochs") else 1.0
+            # temperature sampling draws (count / own)^(1/T) examples per target example
             if hasattr(stage, "temperature"):
-                share = max((there / own) ** (1 / stage.temperature), 1 / stage.schedule.batch_size) * own / there
+                share = max((count / own) ** (1 / stage.temperature), 1 / stage.schedule.batch_size) * own / count
             total += self.tokens(base, name, most) * share * (1 + stage.schedule.batch_size / own if share < 1 else 1)
         return total
 
     def rows(self, name: str, subsets: Mapping[str, int]) -> int:
-        """Examples behind a name: of a file, a label subset, or of what was borrowed."""
+        """Number of examples of a file, a label subset, or the selected source examples, given by name."""
         step = self.steps.get(name)
         if step is not None and hasattr(step.stage, "source_tasks"):
             return sum(self.rows(part, subsets) for _, part in step.data)
         return subsets[name] if name in subsets else len(read_texts(self.files[name]))
 
     def tokens(self, base: str, name: str, most: int, rows: Mapping[str, int] | None = None) -> float:
-        """Tokens of a file, each text cut at `most`; of a label subset, those of as many of the longest texts."""
+        """Number of tokens of a file, with texts truncated to `most`.
+
+        A label subset counts the longest texts, because the texts that it will contain are not known yet.
+        """
         step = self.steps.get(name)
         if step is not None and hasattr(step.stage, "source_tasks"):
             return sum(self.tokens(base, part, most, rows) for _, part in step.data)
@@ -109,10 +116,10 @@ class Forecast:
         if (base, name) not in self._lengths:
             texts = read_texts(self.files[name])
             tokenizer = load_tokenizer(self.bases[base])
-            if isinstance(tokenizer, Rows):  # a row is one token, also of another matrix
+            if isinstance(tokenizer, Rows):  # a row of a feature matrix counts as one token
                 self._lengths[base, name] = np.ones(len(texts))
                 return self._lengths[base, name]
-            tokenizer.model_max_length = 10**6  # what is longer is cut by the method; here it is only counted
+            tokenizer.model_max_length = 10**6  # count full lengths without a warning; methods truncate
             self._lengths[base, name] = np.array([len(ids) for ids in tokenizer(texts)["input_ids"]])
         return self._lengths[base, name]
 
@@ -129,24 +136,24 @@ def columns_of(stage: Any) -> int:
 
 @dataclass(frozen=True)
 class Size:
-    """What decides a model's cost: weights in matrix products, layers x width, and the vocabulary head."""
+    """Size of a model: weights in matrix products, layers x width, and weights of the vocabulary head."""
 
     weights: float
     layers_width: float
     head: float
     kind: str
     places: int = 1
-    """what a row is to the model that reads it: of an image its patches, or pixels"""
+    """number of positions of one row: 1, or for images the number of patches or pixels"""
 
     def forward(self, positions: int, head: bool = False) -> float:
-        """FLOPs of one token in a forward pass over so many positions."""
+        """FLOPs of a forward pass for one token (for a row: for all its positions), with attention over `positions`."""
         seen = positions if self.places == 1 else self.places
         token = 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * seen
         return self.places * token
 
 
 def size_of(folder: Path) -> Size:
-    """Read a model's size from its config and the headers of its safetensors."""
+    """Read a model's size from its config and the headers of its safetensors files, without loading the weights."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     width = config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or config.get("dim") or 0
     layers = config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers") or 0
@@ -159,12 +166,12 @@ def size_of(folder: Path) -> Size:
     if config.get("model_type") == FEATURES:
         return _size_of_rows(config, weights)
     kind = "static" if config.get("model_type") == STATIC else "encoder"
-    more = (layers + 1) / layers if layers else 1.0  # mean pooling may be one more layer
+    more = (layers + 1) / layers if layers else 1.0  # mean pooling may add a layer
     return Size(weights * more, layers * width * more, float(config.get("vocab_size", 0) * width), kind)
 
 
 def _size_of_rows(config: dict[str, Any], weights: float) -> Size:
-    """Of a base that reads rows: a head of many labels on the columns; and what looks at images, at each of its places."""
+    """Size of a base that reads rows: a head on the columns, and for images the encoder at each position."""
     head, image = 128.0 * config["hidden_size"], config.get("image") or {}
     if not image:
         return Size(head, 0.0, 0.0, "encoder")
@@ -182,14 +189,14 @@ def _shapes(path: Path) -> dict[str, list[int]]:
 
 
 def speed(lineages: Lineages, least: float = 1e10) -> float:
-    """FLOPs a second of stages built here before (the slower quartile), or of a short trial where there are none."""
+    """FLOPs per second: the lower quartile over at least three recorded stages on this machine, otherwise a short benchmark."""
     costs = [lineage["cost"] for lineage in lineages.values() if lineage.get("cost")]
     rates = [cost["flops"] / cost["seconds"] for cost in costs if cost["flops"] > least and cost["seconds"] > 0]
     return float(np.quantile(rates, 0.25)) if len(rates) >= 3 else _trial()
 
 
 def _trial(size: int = 768, seconds: float = 0.5) -> float:
-    """A tenth of what plain matrix products reach: small models spend most of their time elsewhere."""
+    """Benchmark matrix products, and return a tenth of their FLOPs per second: small models spend most of their time elsewhere."""
     import torch
 
     one = torch.randn(size, size)
@@ -201,6 +208,6 @@ def _trial(size: int = 768, seconds: float = 0.5) -> float:
 
 
 def minutes(flops: Iterable[float], rate: float) -> float:
-    """Of computing stages one after another."""
+    """Minutes to run stages one after another, given their FLOPs and the machine's FLOPs per second."""
     every = list(flops)
     return (sum(every) / rate + STAGE_SECONDS * len(every)) / 60

@@ -1,8 +1,8 @@
-"""Search and successive halving, by Optuna, on validation only.
+"""Hyperparameter search and successive halving with Optuna, on validation only.
 
-Every recipe gets the same number of trials over the same space: its own settings first, then random points, the same
-for all, so that nobody is tuned harder than another. Halving (Jamieson & Talwalkar 2016; here the asynchronous form of Li et al.
-2020, which Optuna has) thins the field out at rungs of 1, f, f^2 ... seeds: the best stays at every rung, whoever is beside it.
+Every recipe gets the same number of trials over the same search space: its own settings first, then the same random points, so
+that all recipes are tuned equally. Successive halving (Jamieson & Talwalkar 2016; Optuna has the asynchronous form of Li et al.
+2020) drops recipes at rungs of 1, f, f^2 ... seeds. The best recipe of a rung is always kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EPOCHS_FACTOR = 2  # at most so many times the declared epochs
 
 
 def settings(recipe: Recipe, trials: int, who: str) -> list[dict[str, Any]]:
-    """Changes to a recipe, one a trial; the first is none. One trial where a method has neither rate nor epochs."""
+    """Changes to a recipe, one per trial. The first is empty, and the only one if the method has no epochs."""
     tune: Any = recipe.tune
     if trials <= 1 or not hasattr(tune, "epochs"):
         return [{}]
@@ -32,21 +32,23 @@ def settings(recipe: Recipe, trials: int, who: str) -> list[dict[str, Any]]:
     }
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     study.enqueue_trial({RATE: rate, EPOCHS: tune.epochs})
-    asked = [study.ask(space).params for _ in range(trials)]
-    return [{}, *({RATE: float(f"{p[RATE]:.2g}"), EPOCHS: p[EPOCHS]} for p in asked[1:])]
+    points = [study.ask(space).params for _ in range(trials)]
+    # two significant digits: the rate is part of the recipe's name and key
+    return [{}, *({RATE: float(f"{p[RATE]:.2g}"), EPOCHS: p[EPOCHS]} for p in points[1:])]
 
 
 def tried(name: str, recipe: Recipe, trials: int) -> dict[str, Recipe]:
-    """The variants of a recipe, by name; the recipe itself keeps its own."""
+    """The variants of a recipe to try, by name. The recipe itself keeps its name."""
     made = {}
     for number, changes in enumerate(settings(recipe, trials, name)):
-        told = f"{name} rate={changes[RATE]:g} epochs={changes[EPOCHS]}" if changes else name
-        made[told if told not in made else f"{told} #{number}"] = changed(recipe, changes, name) if changes else recipe
+        variant = f"{name} rate={changes[RATE]:g} epochs={changes[EPOCHS]}" if changes else name
+        unique = variant if variant not in made else f"{variant} #{number}"
+        made[unique] = changed(recipe, changes, name) if changes else recipe
     return made
 
 
 def longer(recipe: Recipe, times: float) -> Recipe:
-    """A recipe with so many times its epochs, and as much more patience; as it is where it has no epochs."""
+    """Multiply a recipe's epochs and patience by `times`. Returns it unchanged if it has no epochs or `times` is at most 1."""
     tune: Any = recipe.tune
     if not hasattr(tune, "epochs") or times <= 1:
         return recipe
@@ -56,7 +58,8 @@ def longer(recipe: Recipe, times: float) -> Recipe:
 
 
 def rungs(seeds: int, factor: int) -> list[int]:
-    """Seeds at each rung: 1, f, f^2, ... and all of them at last."""
+    """Number of seeds at each rung: 1, f, f^2, ... and all seeds at the last."""
+    # 1e-9: log(f^k, f) may be a little above k by rounding
     count = max(0, math.ceil(math.log(seeds, factor) - 1e-9)) if factor else 0
     return [*(factor**i for i in range(count)), seeds]
 
@@ -64,9 +67,10 @@ def rungs(seeds: int, factor: int) -> list[int]:
 def halve(
     names: Sequence[str], stops: Sequence[int], factor: int, scores: Callable[[list[str], int], Mapping[str, float]]
 ) -> list[list[str]]:
-    """Who is left after each rung; `scores(names, seeds)` are mean validation scores over so many seeds.
+    """Names of the recipes kept after each rung but the last.
 
-    The order in which Optuna hears of the scores is that of a hash of the names: it must not depend on how they were listed.
+    `scores(names, seeds)` returns mean validation scores over so many seeds. Optuna's pruner is asynchronous, so its result depends
+    on the order of reports. They are ordered by a hash of the names, so that the order of declaration does not matter.
     """
     optuna = _optuna()
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=factor)
@@ -85,7 +89,7 @@ def halve(
 
 
 def best_of(scores: Mapping[str, float]) -> str:
-    """The variant with the best validation score; of equals the first."""
+    """The variant with the best validation score; in a tie, the first."""
     return max(scores, key=lambda name: (scores[name], -list(scores).index(name)))
 
 

@@ -1,7 +1,7 @@
-"""The leaderboard: every entry's score with its interval and cost, compared with the winner, the control, and its twin.
+"""The leaderboard: score, interval and cost of every entry, compared with the winner, the best control, and its twin.
 
-The winner is chosen on validation. The test is looked at once, afterwards: it says what the choice is worth, and never who
-is chosen. Every family of comparisons (with winner, control, twins, "as good and cheaper") is corrected by Holm's method.
+The winner is chosen on validation. The test is used once, afterwards, to evaluate that choice, and never to choose. Each family of
+comparisons (with the winner, the control, the twins, and "as good and cheaper") is corrected by Holm's method.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Finding = Literal["winner", "tie", "worse", "better", "leaked"]
 
 @dataclass(frozen=True)
 class Against:
-    """An entry compared with another: the difference, p corrected for the family, and how often a run of it is better."""
+    """Comparison with another entry. `p` is corrected for its family, `improvement` the probability that a run scores higher."""
 
     other: str
     difference: Difference
@@ -67,11 +67,11 @@ class BoardRow:
     against_control: Against | None = None
     against_twin: Against | None = None
     as_good: float | None = None
-    """p, corrected, of being worse than the winner by more than the margin; where it is cheaper"""
+    """corrected p value of being worse than the winner by more than the margin; for cheaper entries only"""
     chance: float = 0.0
-    """probability to be the best of all on such a test"""
+    """probability of being the best entry on such a test"""
     sooner: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """control -> how many times fewer FLOPs and seconds it takes to reach that control's validation score"""
+    """control -> factors of fewer FLOPs and seconds to reach that control's final validation score"""
 
     @property
     def as_good_and_cheaper(self) -> bool:
@@ -80,15 +80,15 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that is known of a tournament once its leaves are built and scored."""
+    """Results of a tournament after its models were built and evaluated."""
 
     tournament: Tournament
     metric: str
     margin: float
     test: Mapping[str, Predictions]
-    """key of a leaf -> its predictions"""
+    """key of a leaf -> its predictions on the test"""
     validation: Mapping[str, Predictions]
-    """the same, of the leaves with all labels"""
+    """key of a leaf with all labels -> its predictions on validation"""
     lineages: Lineages
     figures: Mapping[str, Mapping[str, float]]
     """key of a leaf -> latency_ms, model_bytes"""
@@ -102,32 +102,31 @@ class Evidence:
         return [name for name in self.tournament.entries if self.leaves(name)]
 
     def scores(self) -> Scores:
-        """Every entry at every budget, on the test."""
+        """Test scores of every entry at every label budget."""
         budgets = self.tournament.ground.budgets
-        groups = {
-            group(e, b): [self.test[leaf.key] for leaf in self.leaves(e, b)] for e in self.entries() for b in budgets
-        }
+        pairs = [(entry, budget) for entry in self.entries() for budget in budgets]
+        groups = {group(e, b): [self.test[leaf.key] for leaf in self.leaves(e, b)] for e, b in pairs}
         return Scores(self.metric, {name: models for name, models in groups.items() if models})
 
     def validated(self, entry: str) -> float:
-        """Mean of the metric on validation, over the seeds with all labels."""
+        """Mean validation score over the seeds of an entry with all labels."""
         return float(np.mean([measure(self.metric, self.validation[leaf.key]) for leaf in self.leaves(entry)]))
 
     def shipped(self, entry: str) -> Leaf:
-        """The seed that would ship: the best on validation."""
+        """The model of an entry to ship: the seed with the best validation score."""
         return max(self.leaves(entry), key=lambda leaf: (measure(self.metric, self.validation[leaf.key]), -leaf.seed))
 
     def leaked(self, entry: str) -> int:
-        """How many test rows some model of an entry has been trained or selected on."""
+        """Number of test rows that a model of an entry was trained or selected on; the maximum over its models."""
         ids = next(iter(self.test.values())).ids
         return max(int((~unseen(ids, self.folders[leaf.key])).sum()) for leaf in self.leaves(entry))
 
     def cost(self, entry: str) -> Cost:
-        """The mean over seeds of what one model of an entry costs from its base on."""
+        """Cost of one model of an entry from its base, as the mean over seeds."""
         return Cost.mean([chain_cost(self.keys(leaf), self.lineages) for leaf in self.leaves(entry)])
 
     def keys(self, leaf: Leaf) -> list[str]:
-        """The stages that made a leaf, itself last; without bases and label subsets, which compute nothing."""
+        """Keys of the stages that built a leaf, its own last. Bases and label subsets cost nothing and are left out."""
         steps = self.tournament.chain_of(leaf)
         keys = [s.key for s in steps if s.kind != "base" and getattr(s.stage, "method", "") != "labels"]
         return [*(key for key in keys if key != leaf.key), leaf.key]
@@ -135,23 +134,23 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard, best on validation first, and who is who on it."""
+    """The leaderboard, with the best validation score first."""
 
     rows: Mapping[str, BoardRow]
     winner: str
     control: str
-    """the strongest control without transfer, by validation"""
+    """the no-transfer control with the best validation score"""
     scores: Scores
     budgets: Sequence[int]
     detectable: float
-    """the smallest difference that this test and these seeds show: the median over all pairs with the winner"""
+    """minimum detectable difference with this test and these seeds: the median over all comparisons with the winner"""
 
     @property
     def best(self) -> BoardRow:
         return self.rows[self.winner]
 
     def negative(self) -> dict[str, str]:
-        """Entries whose transfer hurts: name -> what they lost to (the same without adaptation, or a control without transfer)."""
+        """Negative transfer: name of an entry -> the twin or no-transfer control that is significantly better."""
         lost = {}
         for name, row in self.rows.items():
             to = [a.other for a in (row.against_twin, row.against_control) if a is not None and a.worse]
@@ -161,14 +160,15 @@ class Board:
 
 
 def make_board(evidence: Evidence) -> Board:
-    """Choose on validation, then compare on the test. Raises ValueError where every entry is leaky."""
+    """Choose the winner on validation, then compare on the test. Raises ValueError if all recipes were trained on test rows."""
     names = evidence.entries()
     leaked = {name: evidence.leaked(name) for name in names}
     validated = {name: evidence.validated(name) for name in names}
     fit = [name for name in names if not leaked[name] and evidence.tournament.entries[name].recipe is not None]
     if not fit:
-        raise ValueError("every recipe has seen rows of this test; nothing can be compared")
+        raise ValueError("every recipe was trained on rows of this test, so they cannot be compared")
     costs = {name: evidence.cost(name) for name in names}
+    # rounded, so that scores equal up to rounding are ties, which the cheaper entry wins
     winner = max(fit, key=lambda name: (round(validated[name], 9), -np.nan_to_num(costs[name].flops)))
     control = max((n for n in NO_TRANSFER if n in names), key=lambda name: validated[name])
     scores, full = evidence.scores(), evidence.tournament.ground.rows
@@ -231,23 +231,23 @@ def make_board(evidence: Evidence) -> Board:
 
 
 _ABOUT = {
-    SCRATCH: "the same network, its weights random",
+    SCRATCH: "the same network with random initialisation",
     TFIDF: "TF-IDF and a linear model",
-    MAJORITY: "the most frequent answer to everything",
+    MAJORITY: "a constant prediction, such as the most frequent label",
 }
 
 
 def _chances(scores: Scores, groups: Sequence[str]) -> dict[str, float]:
-    """How often each group has the best score in joint resamples of examples and seeds."""
+    """Share of joint resamples of examples and seeds in which each group has the best score."""
     draws = scores.draws(groups)
     every = np.stack([draws[name] for name in groups])
     best = every == every.max(axis=0)
-    shares = (best / best.sum(axis=0)).mean(axis=1)  # several that are best together share the draw
+    shares = (best / best.sum(axis=0)).mean(axis=1)  # groups that tie for the best share the resample
     return {name: float(share) for name, share in zip(groups, shares, strict=True)}
 
 
 def _sooner(evidence: Evidence, name: str, costs: Mapping[str, Cost]) -> dict[str, tuple[float, float]]:
-    """FLOPs and seconds of each control over what it took this entry to reach the control's validation score."""
+    """Cost of each control divided by the cost of an entry to reach the control's validation score: (FLOPs, seconds)."""
     found = {}
     for control in (SCRATCH, TFIDF):
         if control not in costs or name in NO_TRANSFER:

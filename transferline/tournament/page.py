@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, least of all a network."""
+"""The report: one self-contained HTML file that works offline."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from transferline.tournament.result import Result
 from transferline.tournament.result_tables import header_of, rows_of
 
 TITLES = {
-    "leaderboard": ("Who is best?", "the band: what this test cannot tell from the winner"),
-    "pareto": ("What does it cost?", "the line joins what nothing cheaper matches"),
-    "curves": ("What are labels worth?", "bands are 95 % intervals; faint lines are the other recipes"),
-    "ablation": ("What did each stage add?", "from random weights to the winner"),
-    "slices": ("Where is it better?", "by label, length and declared columns"),
-    "reliability": ("Can its confidence be believed?", "on the dashed line it can"),
+    "leaderboard": ("Leaderboard", "band: differences to the winner that this test cannot detect"),
+    "pareto": ("Score and compute", "line: Pareto front, the entries that no cheaper entry matches"),
+    "curves": ("Label efficiency", "bands: 95 % intervals; grey lines: other recipes"),
+    "ablation": ("Gain of each stage", "from random weights to the winner"),
+    "slices": ("Winner against reference by slice", "by label, length and declared columns"),
+    "reliability": ("Calibration", "dashed line: perfect calibration"),
 }
 
 
 def render(result: Result, made: str = "") -> str:
-    """The whole page; `made` says when and from what."""
+    """The HTML page of a result; `made` is a line on its date and origin."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     board = result.board
+    # NaN is unequal to itself: leave out entries without a recorded peak
     peaks = [row.cost.peak_bytes for row in board.rows.values() if row.cost.peak_bytes == row.cost.peak_bytes]
-    one, other, better = board.winner, result.reference, "Answered better"
+    one, other, better = board.winner, result.reference, "Predicted better"
     return environment.get_template("report.html").render(
         r=result,
         best=board.best,

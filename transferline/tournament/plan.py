@@ -1,8 +1,8 @@
-"""Tournament: recipes x label budgets x seeds as one DAG, in which common prefixes are built once.
+"""Plan a tournament: recipes x label budgets x seeds as one DAG, in which shared stages are built once.
 
-At the full budget a leaf is the very model that `retrain` would build, under the same key. Below it, each seed has label
-subsets of its own (nested in each other), so that the spread over seeds includes the luck of the draw. Adaptation reads all texts
-whatever the budget: labels are what is dear.
+At the full budget, a leaf is the model that `retrain` would build, with the same key. At smaller budgets each seed has its own
+nested label subsets, so that the standard deviation over seeds includes the choice of examples. Adaptation always reads all texts,
+because unlabelled text is cheap and labels are expensive.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ SCRATCH, TFIDF, MAJORITY, PROBE = "scratch", "tfidf", "majority", "frozen-probe"
 
 @dataclass(frozen=True)
 class Entry:
-    """One competitor: a recipe, or a control without one. `twin` is the entry that is the same without adaptation."""
+    """One entry: a recipe, or a control without a recipe. `twin` names the entry with the same recipe without adaptation."""
 
     name: str
     recipe: Recipe | None
     control: bool = False
     twin: str | None = None
     added: bool = False
-    """not asked for: a control, or a twin"""
+    """true for controls and twins that were added automatically"""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One model that is scored: an entry with so many labels, by one seed."""
+    """One model to evaluate: an entry with one label budget and one seed."""
 
     entry: str
     budget: int
@@ -57,7 +57,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Tournament:
-    """The plan: entries, leaves, and every step, parents before children."""
+    """The plan of a tournament: entries, leaves, and all steps, with parents before children."""
 
     ground: Ground
     entries: Mapping[str, Entry]
@@ -65,12 +65,12 @@ class Tournament:
     steps: Mapping[str, Step]
 
     def group(self, entry: str, budget: int | None = None) -> tuple[Leaf, ...]:
-        """The leaves of an entry at a budget (all labels if left out), by seed."""
+        """The leaves of an entry at a label budget (default: all labels), by seed."""
         wanted = self.ground.rows if budget is None else budget
         return tuple(leaf for leaf in self.leaves if leaf.entry == entry and leaf.budget == wanted)
 
     def needed(self, leaves: Iterable[Leaf]) -> list[Step]:
-        """All steps that some leaves need, in an order in which they can be built."""
+        """All steps that leaves depend on, in build order."""
         wanted: set[str] = set()
         waiting = [leaf.key for leaf in leaves]
         while waiting:
@@ -78,22 +78,23 @@ class Tournament:
             if key not in wanted:
                 wanted.add(key)
                 step = self.steps[key]
+                # data may be named by the key of the step that writes it: label subsets and weighted source examples
                 waiting += [*step.parents, *(name for _, name in step.data if name in self.steps)]
         return [step for key, step in self.steps.items() if key in wanted]
 
     def chain_of(self, leaf: Leaf) -> list[Step]:
-        """The steps that made one leaf."""
+        """All steps that build one leaf, in build order."""
         return self.needed([leaf])
 
     def only(self, entries: Iterable[str]) -> Tournament:
-        """The tournament without the others."""
+        """The tournament with these entries only."""
         kept = set(entries)
         leaves = tuple(leaf for leaf in self.leaves if leaf.entry in kept)
         return replace(self, entries={n: e for n, e in self.entries.items() if n in kept}, leaves=leaves)
 
 
 def plan_tournament(ground: Ground, recipes: Mapping[str, Recipe], controls: bool = True) -> Tournament:
-    """Plan recipes with their controls and twins. Raises InputError on a recipe that the target does not admit."""
+    """Plan recipes with their controls and twins. Raises InputError if the target does not admit a recipe."""
     entries = _with_twins({name: Entry(name, recipe) for name, recipe in recipes.items()})
     if controls:
         entries = _with_controls(entries, ground)
@@ -108,7 +109,7 @@ def plan_tournament(ground: Ground, recipes: Mapping[str, Recipe], controls: boo
 
 
 def admitted(ground: Ground, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-    """Those recipes that setting, kind of target, base and data admit."""
+    """The recipes that the setting, the kind of target, the base and the data admit."""
     found = {}
     for name, recipe in recipes.items():
         try:
@@ -121,7 +122,7 @@ def admitted(ground: Ground, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]
 
 
 def check(entry: Entry, ground: Ground) -> None:
-    """Raise InputError where an entry's recipe is not admitted."""
+    """Raise InputError if an entry's recipe is not admitted."""
     if entry.recipe is not None:
         family = ground.families.get(entry.recipe.base)
         setting = setting_of(entry.recipe)
@@ -129,7 +130,7 @@ def check(entry: Entry, ground: Ground) -> None:
 
 
 def _grow(entry: Entry, ground: Ground, entries: Mapping[str, Entry]) -> tuple[list[Step], list[Leaf]]:
-    """Steps and leaves of one entry, at every budget."""
+    """Steps and leaves of one entry, at every label budget."""
     who = f"recipe {entry.name!r} for {ground.target!r}"
     steps: list[Step] = []
     like = _scratch_model(entries)
@@ -160,6 +161,7 @@ def _grow(entry: Entry, ground: Ground, entries: Mapping[str, Entry]) -> tuple[l
 
 
 def _control_stage(name: str, like: Recipe | None) -> Any:
+    """The stage of a no-transfer control by its name."""
     if name == SCRATCH:
         assert like is not None
         return scratch_like(like.tune)
@@ -167,13 +169,13 @@ def _control_stage(name: str, like: Recipe | None) -> Any:
 
 
 def _scratch_model(entries: Mapping[str, Entry]) -> Recipe | None:
-    """The recipe whose network and patience the control from scratch takes: the first that fine-tunes fully, else the first."""
+    """The recipe that gives the from-scratch control its network and patience: the first with full fine-tuning, or the first."""
     recipes = [entry.recipe for entry in entries.values() if entry.recipe is not None]
     return next((r for r in recipes if isinstance(r.tune, Full)), recipes[0] if recipes else None)
 
 
 def _with_twins(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """Every recipe that transfers beside the same one without, which is added where nobody asked for it."""
+    """Link each recipe with adaptation or source examples to the same one without (its twin), and add missing twins."""
     made = dict(entries)
     for name, entry in entries.items():
         recipe = entry.recipe
@@ -186,18 +188,18 @@ def _with_twins(entries: dict[str, Entry]) -> dict[str, Entry]:
 
 
 def _same(entries: Iterable[Entry], recipe: Recipe) -> str | None:
-    """The name of an entry that builds the same models."""
+    """The name of an entry that builds the same models as a recipe, or None."""
     same = [e.name for e in entries if _parts(e.recipe) == _parts(recipe)]
     return same[0] if same else None
 
 
 def _parts(recipe: Recipe | None) -> tuple[Any, ...]:
-    """What a recipe's models are made by."""
+    """The parts of a recipe that determine its models."""
     return (recipe.base, recipe.adapt, recipe.instances, recipe.tune) if recipe else ()
 
 
 def _with_controls(entries: dict[str, Entry], ground: Ground) -> dict[str, Entry]:
-    """The controls that every tournament has: majority, TF-IDF, from scratch, a probe of the base as it is."""
+    """Add the controls of every tournament: majority, TF-IDF, from scratch, and a probe of the unadapted base."""
     made = dict(entries)
     for pooling in ("mean", "first"):
         base = next(entry.recipe.base for entry in entries.values() if entry.recipe)
@@ -205,7 +207,7 @@ def _with_controls(entries: dict[str, Entry], ground: Ground) -> dict[str, Entry
         name = _same(entries.values(), probe) or PROBE
         try:
             check(Entry(name, probe), ground)
-        except InputError:  # the family pools in another way, or the kind of target has no probe
+        except InputError:  # the family does not support this pooling, or the kind of target has no probe
             continue
         made[name] = replace(made.get(name, Entry(name, probe, added=True)), control=True)
         break
@@ -215,7 +217,7 @@ def _with_controls(entries: dict[str, Entry], ground: Ground) -> dict[str, Entry
 
 
 def names_of(recipes: Sequence[str], known: Mapping[str, Recipe]) -> dict[str, Recipe]:
-    """Recipes by name. Raises InputError on one that is not declared."""
+    """Select recipes by name. Raises InputError on an undeclared name."""
     for name in recipes:
         if name not in known:
             raise InputError(f"recipe {name!r}", "not declared in params.yaml", f"Declared are {sorted(known)}")

@@ -1,4 +1,4 @@
-"""The whole result of a tournament: leaderboard, decision, curves, ablation, slices, flips, calibration, clean rows."""
+"""The result of a tournament: leaderboard, decision, curves, ablation, slices, flips, calibration, and clean test rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from transferline.tournament.slices import Flip, Slice, make_flips, make_slices
 
 @dataclass(frozen=True)
 class Result:
-    """What a report shows."""
+    """All data that the report shows."""
 
     target: str
     question: str
@@ -33,13 +33,14 @@ class Result:
     curves: Mapping[str, Sequence[tuple[int, Interval]]]
     ablation: Sequence[Added]
     reference: str
-    """the entry that the winner is looked at beside, example by example: the best control by validation"""
+    """the entry that the winner is compared with example by example: the best control by validation"""
     slices: Sequence[Slice]
     won: Sequence[Flip]
     lost: Sequence[Flip]
     shipped: Mapping[str, Predictions]
-    """winner and reference -> predictions of the seed that would ship"""
+    """winner and reference -> predictions of the seed to ship"""
     clean: Mapping[str, Interval]
+    """clean, contaminated -> score of the winner on test rows without and with copies elsewhere"""
     notes: Sequence[str] = ()
 
 
@@ -54,7 +55,11 @@ def make_result(
     looks: int,
     notes: Sequence[str] = (),
 ) -> Result:
-    """Put a tournament's evidence together; `between` are the models of the winner's chain cut short."""
+    """Build the result from a tournament's evidence.
+
+    `between` are predictions of the winner's chain cut after each adaptation stage. `contaminated` are ids of test rows with
+    copies in other data, `looks` is the number of models evaluated on this test so far.
+    """
     twins = {name: entry.twin for name, entry in evidence.tournament.entries.items() if entry.twin is not None}
     decision = decide(board, evidence.metric, evidence.margin, twins)
     winner = board.winner
@@ -84,13 +89,13 @@ def make_result(
 
 
 def records_of(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    """The test's records by id."""
+    """The records of the test by id."""
     return {record["id"]: record for record in read_jsonl(evidence.tournament.ground.data["test"].path)}
 
 
 def _curve(board: Board, name: str) -> list[tuple[int, Interval]]:
-    there = [budget for budget in board.budgets if group(name, budget) in board.scores.models]
-    return [(budget, board.scores.interval(group(name, budget))) for budget in there]
+    built = [budget for budget in board.budgets if group(name, budget) in board.scores.models]
+    return [(budget, board.scores.interval(group(name, budget))) for budget in built]
 
 
 def _ablation(evidence: Evidence, winner: str, between: Mapping[str, Sequence[Predictions]]) -> list[Added]:
@@ -104,7 +109,7 @@ def _ablation(evidence: Evidence, winner: str, between: Mapping[str, Sequence[Pr
 
 
 def _clean(metric: str, shipped: Predictions, contaminated: Sequence[str]) -> dict[str, Interval]:
-    """The shipped winner on test rows of which the leak gate found copies elsewhere, and on the others."""
+    """The score of the shipped winner on test rows with copies in other data (found by the leak gate), and on the others."""
     touched = np.isin(np.array(shipped.ids), list(contaminated))
     parts = {"contaminated": touched, "clean": ~touched}
     return {

@@ -1,4 +1,4 @@
-"""The figures of a comparison as tables: markdown for a pull request, rows for parquet and for DVC's metrics and plots."""
+"""Numbers of a comparison as tables: markdown for pull requests, and rows for parquet and for DVC's metrics and plots."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def header_of(result: Result) -> list[str]:
 
 def _row(row: BoardRow) -> list[str]:
     mark = {"winner": " (chosen)", "leaked": " (leaked)"}.get(row.finding, "")
-    against = {"winner": "-", "leaked": "has seen the test"}.get(row.finding) or told(row.against_winner)
+    against = {"winner": "-", "leaked": "trained on test rows"}.get(row.finding) or told(row.against_winner)
     if row.as_good_and_cheaper:
         against += "; as good, cheaper"
     return [
@@ -56,7 +56,7 @@ def _row(row: BoardRow) -> list[str]:
 
 
 def told(against: Against | None) -> str:
-    """One comparison in a few words."""
+    """One comparison as text: better, worse or tie, with the difference and its p value."""
     if against is None:
         return "-"
     word = "better" if against.better else "worse" if against.worse else "tie"
@@ -64,7 +64,7 @@ def told(against: Against | None) -> str:
 
 
 def markdown(result: Result) -> str:
-    """The decision and the leaderboard."""
+    """The decision and the leaderboard as markdown."""
     decision = result.decision
     lines = [f"## {result.target}: {decision.headline}", ""]
     for title in ("why", "sure", "cost", "next"):
@@ -72,12 +72,12 @@ def markdown(result: Result) -> str:
     lines += [f"- **negative transfer**: {name} loses to {to}" for name, to in decision.negative.items()]
     lines += [f"- **labels**: to {ratio.other}'s {ratio.score:.3f}: {ratio}" for ratio in decision.ratios]
     lines += [f"- {note}" for note in result.notes]
-    said = f"{result.rows} test rows, looked at through {result.looks} models; p values corrected by Holm's method."
-    return "\n".join([*lines, "", table(header_of(result), rows_of(result)), "", said, ""])
+    note = f"{result.rows} test rows, {result.looks} models evaluated on them so far. p values are corrected by Holm's method."
+    return "\n".join([*lines, "", table(header_of(result), rows_of(result)), "", note, ""])
 
 
 def leaf_rows(evidence: Evidence) -> list[dict[str, Any]]:
-    """One row a model: entry, labels, seed, key, scores and costs."""
+    """One row per model: entry, labels, seed, key, scores and costs."""
     made = []
     for leaf in evidence.tournament.leaves:
         if leaf.key not in evidence.test:
@@ -99,7 +99,7 @@ def leaf_rows(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def board_rows(result: Result) -> list[dict[str, Any]]:
-    """One row an entry, as numbers."""
+    """One row per entry, as numbers."""
     return [
         {
             "entry": row.entry,
@@ -135,7 +135,7 @@ def board_rows(result: Result) -> list[dict[str, Any]]:
 
 
 def curve_rows(result: Result) -> list[dict[str, Any]]:
-    """One row a budget, one column an entry: what a line plot wants."""
+    """One row per label budget and one column per entry, for a line plot."""
     columns = {name: dict(points) for name, points in result.curves.items()}
     return [
         {"labels": budget, **{n: points[budget].value for n, points in columns.items() if budget in points}}
@@ -144,7 +144,7 @@ def curve_rows(result: Result) -> list[dict[str, Any]]:
 
 
 def metrics(result: Result) -> Mapping[str, Any]:
-    """Nested numbers for `dvc metrics diff`, and flat ones for a tracker by `flat`."""
+    """Nested numbers for `dvc metrics diff`; `flat` flattens them for an experiment tracker."""
     entries = {
         row.entry: {
             "score": row.score.value,
@@ -164,12 +164,12 @@ def metrics(result: Result) -> Mapping[str, Any]:
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, float]:
-    """Nested numbers under names with slashes; what is no number is left out."""
+    """Flatten nested numbers to names with slashes. Values that are not numbers are left out."""
     made: dict[str, float] = {}
     for name, value in values.items():
-        whole = before + re.sub(r"[^\w\-. :]", " ", name)
+        full_name = before + re.sub(r"[^\w\-. :]", " ", name)  # MLflow refuses other characters in a metric's name
         if isinstance(value, Mapping):
-            made |= flat(value, f"{whole}/")
-        elif isinstance(value, int | float) and value == value:
-            made[whole] = float(value)
+            made |= flat(value, f"{full_name}/")
+        elif isinstance(value, int | float) and value == value:  # not NaN
+            made[full_name] = float(value)
     return made

@@ -1,4 +1,4 @@
-"""What all entries of a tournament share: the target, its data, the bases, the label budgets and the seeds."""
+"""Setup that all entries of a tournament share: target, data, bases, label budgets and seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transferline.recipes.chain import Data, Pin, Step
 
 @dataclass(frozen=True)
 class Ground:
-    """What all entries share: target, data, bases, the store's folder, budgets and seeds."""
+    """Setup of a tournament: target, data, bases, checkpoint folder, label budgets and seeds."""
 
     target: str
     spec: TargetSpec
@@ -28,25 +28,25 @@ class Ground:
     seeds: int
     settings: Settings = field(default_factory=dict)
     everything: int = 0
-    """labelled rows that there are, where the largest budget is fewer"""
+    """number of labelled rows available, if the largest budget is smaller"""
 
     @property
     def rows(self) -> int:
-        """Labelled training examples of the largest budget."""
+        """Number of labelled training examples of the largest budget."""
         return self.budgets[-1]
 
     def whole(self, budget: int) -> bool:
-        """Whether a budget is all the labels that there are."""
+        """Whether a budget contains all available labels."""
         return budget >= max(self.rows, self.everything)
 
     def labels(self, budget: int, seed: int) -> Step | None:
-        """The step that takes a budget's labels; None where they are all."""
+        """The step that selects the labels of a budget, or None if the budget contains all labels."""
         if self.whole(budget):
             return None
         read = (("train", self.data["train"].md5),)
         return Step("select", Labels(count=budget), (), read, seed, f"labels {budget}")
 
     def with_labels(self, budget: int, seed: int) -> Data:
-        """The data as a budget's models see it: the labels are named by the key of the step that takes them."""
+        """The data with the labels of a budget. The key of the step that selects them takes the place of their md5."""
         step = self.labels(budget, seed)
         return self.data if step is None else {**self.data, "train": Pin(self.store / step.key / FILE, step.key)}

@@ -1,4 +1,4 @@
-"""Where two methods differ: by label, by length, by declared columns, and example by example."""
+"""Compare two methods on slices of the test (by label, length and declared columns) and on single examples."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from transferline.data.prepared_files import content_of
 from transferline.evaluation.predictions import Predictions
 from transferline.evaluation.significance import Interval, combine, paired
 
-LEAST_ROWS = 10  # a slice with fewer says nothing
+LEAST_ROWS = 10  # smaller slices are left out: their intervals are too wide
 RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of the test: by what it was made, its name, its rows, and how much better one method is on it."""
+    """A slice of the test: its criterion, name and size, the mean quality of both methods, and their difference."""
 
     by: str
     name: str
@@ -29,7 +29,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Flip:
-    """An example on which two shipped models differ in being right."""
+    """An example that one of two shipped models predicts better than the other."""
 
     id: str
     text: str
@@ -41,7 +41,7 @@ class Flip:
 def make_slices(
     one: Sequence[Predictions], other: Sequence[Predictions], records: Mapping[str, Mapping]
 ) -> list[Slice]:
-    """Mean quality of the answers (of labels: accuracy) of both sides on every slice; one model a seed on each side."""
+    """Mean quality of predictions (for labels: accuracy) of both methods on every slice. Each has one model per seed."""
     ids = one[0].ids
     mine, theirs = (np.stack([p.quality for p in side]) for side in (one, other))
     made = []
@@ -52,7 +52,7 @@ def make_slices(
 
 
 def _compare(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float, Interval]:
-    """Means of both sides, (seeds, rows) each, and their paired difference."""
+    """Means of both qualities, (seeds, rows) each, and their paired difference with its interval."""
     rng = np.random.default_rng(0)
     rows = mine.shape[1]
     each = mine.mean(axis=0) - theirs.mean(axis=0)
@@ -62,7 +62,7 @@ def _compare(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float, Interv
 
 
 def _parts(made: Predictions, records: Sequence[Mapping]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """by what, which, and the rows (boolean mask) of every slice."""
+    """(criterion, name, boolean mask of rows) of every slice."""
     if made.kind == "single-label":
         for number, label in enumerate(made.labels):
             yield "label", label, np.array(made.y_true) == number
@@ -87,7 +87,10 @@ def _parts(made: Predictions, records: Sequence[Mapping]) -> Iterator[tuple[str,
 def make_flips(
     one: Predictions, other: Predictions, records: Mapping[str, Mapping], most: int = 6
 ) -> tuple[list[Flip], list[Flip]]:
-    """Examples that the first gets right (or righter) and the second does not, and the reverse; a sample by id, unpicked."""
+    """Examples that the first model predicts better, and examples that the second predicts better; the first `most` by id.
+
+    Ids are hashes, so these are a random sample and not a selection.
+    """
     better = one.quality - other.quality
     sides = []
     for sign in (1, -1):
@@ -104,7 +107,7 @@ def _flip(one: Predictions, other: Predictions, i: int, records: Mapping[str, Ma
 
 
 def _say(made: Predictions, value: object) -> str:
-    """An answer as a person reads it."""
+    """A label or prediction as text."""
     if made.kind == "single-label":
         return made.labels[int(value)]  # type: ignore[call-overload]
     if made.kind == "multi-label":

@@ -1,7 +1,7 @@
-"""What a tournament's scores are worth: paired differences with p values, non-inferiority, ties, and what the test can show at all.
+"""Statistics of a tournament: paired differences with p values, non-inferiority, ties, and the minimum detectable difference.
 
-The two parts of an interval, examples and seeds, are those of evaluation/significance.py. A p value is the level at which
-the interval that they make would just reach the value in question, so that tests and intervals never contradict each other.
+An interval combines the uncertainty over examples and over seeds, as in evaluation/significance.py. A p value is the level at which
+that interval would just reach the tested value, so tests and intervals never contradict each other.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from transferline.evaluation.significance import (
 )
 
 RESAMPLES = 1000
-POWER = 0.8  # at which the minimum detectable effect is stated (Cohen 1988)
+POWER = 0.8  # power of the minimum detectable difference (Cohen 1988)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One minus other: interval, the two standard errors behind it, and over how many seeds."""
+    """Difference of one group minus another: its interval, its two standard errors, and the number of seeds."""
 
     interval: Interval
     examples_error: float
@@ -43,21 +43,21 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """Two-sided: of there being no difference."""
+        """Two-sided p value of no difference."""
         return self.level(self.value) if self.value else 1.0
 
     def p_not_below(self, margin: float) -> float:
-        """One-sided: of one being worse than other by more than a margin (non-inferiority)."""
+        """One-sided p value of being worse by more than a margin (non-inferiority test)."""
         half = self.level(self.value + margin) / 2
         return half if self.value > -margin else 1 - half
 
     def p_equivalent(self, margin: float) -> float:
-        """Two one-sided tests (Schuirmann 1987): of the two differing by more than a margin, either way."""
+        """p value of a difference larger than a margin in either direction, by two one-sided tests (Schuirmann 1987)."""
         half = self.level(margin - self.value) / 2
         return max(self.p_not_below(margin), half if self.value < margin else 1 - half)
 
     def level(self, distance: float) -> float:
-        """The two-sided level at which an interval has this half-width."""
+        """The two-sided level at which the interval has a half-width of `distance`, 1e-12 at least."""
         from scipy.optimize import brentq
         from scipy.stats import norm, t
 
@@ -70,14 +70,15 @@ class Difference:
             std = t.isf(tail, max(1, self.seeds - 1)) * self.seeds_error
             return float(np.hypot(normal, std) - abs(distance))
 
-        least = np.log(1e-12)
-        if gap(least) < 0:
+        # solved on the log scale, where small levels are as accurate as large ones
+        smallest = np.log(1e-12)
+        if gap(smallest) < 0:
             return 1e-12
-        return float(np.exp(brentq(gap, least, 0.0))) if distance else 1.0
+        return float(np.exp(brentq(gap, smallest, 0.0))) if distance else 1.0
 
     @property
     def detectable(self) -> float:
-        """The smallest difference that would be found with a power of 80 %, at the 5 % level."""
+        """The minimum detectable difference with 80 % power at the 5 % level."""
         from scipy.stats import norm, t
 
         tail = (1 - LEVEL) / 2
@@ -87,11 +88,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of many groups of models (one model a seed) on the same examples, and of each in the same resamples."""
+    """Scores of groups of models (one model per seed) on the same examples and in the same resamples of them."""
 
     metric: str
     models: Mapping[str, Sequence[Predictions]]
-    """group -> predictions, one a seed"""
+    """group -> predictions, one per seed"""
 
     @cached_property
     def points(self) -> dict[str, np.ndarray]:
@@ -100,20 +101,20 @@ class Scores:
 
     @cached_property
     def drawn(self) -> dict[str, np.ndarray]:
-        """The metric in resamples of the examples, (resamples, seeds), the same draws for every group."""
+        """The metric in resamples of the examples, (resamples, seeds) for each group. All groups share the resamples."""
         flat = [one for group in self.models.values() for one in group]
         if any(one.ids != flat[0].ids for one in flat):
-            raise ValueError("not all models were scored on the same examples")
+            raise ValueError("the models were not scored on the same examples")
         everything = resample(self.metric, flat, resamples=RESAMPLES)
         ends = np.cumsum([len(group) for group in self.models.values()])
         return dict(zip(self.models, np.split(everything, ends[:-1], axis=1), strict=True))
 
     def interval(self, group: str) -> Interval:
-        """A group's mean score."""
+        """A group's mean score with its interval."""
         return within(combine(self.points[group], self.drawn[group].mean(axis=1)))
 
     def difference(self, one: str, other: str) -> Difference:
-        """One group minus another, paired by example and by seed."""
+        """The difference of one group minus another, paired by example and by seed."""
         per_seed = paired(self.points[one], self.points[other])
         resampled = self.drawn[one].mean(axis=1) - self.drawn[other].mean(axis=1)
         interval = combine(per_seed, resampled)
@@ -122,7 +123,7 @@ class Scores:
     def draws(self, groups: Sequence[str], seed: int = 0) -> dict[str, np.ndarray]:
         """Each group's score in joint resamples of examples and seeds, (resamples,).
 
-        One seed fewer is drawn than there are (Rao & Wu 1988): a bootstrap of all of them understates their spread by 1 / n.
+        Each resample draws n - 1 of n seeds (Rao & Wu 1988), because drawing n would understate their variance by 1 / n.
         """
         rng = np.random.default_rng(seed)
         count = max(len(self.models[name]) for name in groups)
@@ -135,10 +136,10 @@ class Scores:
 
 
 def improvement(one: np.ndarray, two: np.ndarray) -> float:
-    """Probability that a run of one method scores above a run of another, over all pairs of seeds; ties count half.
+    """Probability of improvement: share of pairs of seeds in which the first method scores higher. Ties count half.
 
-    Mann & Whitney's U over its maximum, as Agarwal et al. (2021, "Deep RL at the edge of the statistical precipice",
-    section 4.3) use it for few runs.
+    This is the Mann-Whitney U statistic divided by its maximum, recommended for few runs by Agarwal et al., "Deep RL at the edge of
+    the statistical precipice" (2021), section 4.3.
     """
     from scipy.stats import mannwhitneyu
 
@@ -146,7 +147,7 @@ def improvement(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """p values corrected for their number (Holm 1979): the chance of a single false finding among all stays at the level."""
+    """Correct p values for multiple comparisons by Holm's method (1979), which controls the family-wise error rate."""
     from statsmodels.stats.multitest import multipletests
 
     if not p_values:
@@ -156,9 +157,9 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def expected_effect(rows: int, disagreement: float = 0.2) -> float:
-    """The smallest difference in accuracy that a test of so many rows shows with 80 % power, known before anything is built.
+    """The minimum detectable difference in accuracy of a test with `rows` rows, at 80 % power, before anything is built.
 
-    For two models that disagree on a share of the rows, by McNemar's test (Connor 1987). A seed's luck comes on top.
+    It is for McNemar's test of two models that disagree on a share of the rows (Connor 1987). Variance over seeds is not included.
     """
     from scipy.stats import norm
 

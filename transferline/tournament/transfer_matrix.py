@@ -1,7 +1,7 @@
-"""The matrix of transfer: from which source to which target by which method, each cell an interval.
+"""The transfer matrix: the effect of each source on each target by each method, with intervals.
 
-A cell is the difference that a source made on a target: the score with it minus that of the same tuning without any source, on
-the same test examples. The p values come from each target's comparison, corrected there for all its recipes.
+A cell is the score with the source minus the score of the same tuning without it, on the same test examples. The p values come
+from the comparison of each target, where they are corrected for all of its recipes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Cell:
-    """One method from one source to one target: the score, and the difference to the same tuning without the source."""
+    """One method, source and target: the score, and its difference to the same tuning without the source."""
 
     method: str
     source: str
@@ -33,7 +33,7 @@ class Cell:
 
     @property
     def finding(self) -> str:
-        """positive or negative transfer where it is proven, else a tie."""
+        """positive or negative if the difference is significant, otherwise tie."""
         if self.p >= LEVEL:
             return "tie"
         return "positive" if self.difference > 0 else "negative"
@@ -44,7 +44,7 @@ class Cell:
 
 
 def cells_of(target: str, rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
-    """The cells of a target, out of the rows of its comparison's leaderboard (numbers, or text as a CSV has it)."""
+    """The cells of a target from the rows of its leaderboard. Values are numbers, or text if read from a CSV file."""
     made = []
     for row in rows:
         method, _, source = str(row["entry"]).partition(FROM)
@@ -56,13 +56,14 @@ def cells_of(target: str, rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
 
 
 def names_in(cells: Sequence[Cell], field: str) -> list[str]:
-    """The methods, sources or targets of some cells, in the order in which they come."""
+    """The methods, sources or targets of cells, without duplicates, in order of appearance."""
     return list(dict.fromkeys(getattr(cell, field) for cell in cells))
 
 
 def grid(cells: Sequence[Cell], method: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Sources, targets, and differences (sources, targets) of one method; NaN where there is no cell."""
+    """Sources, targets, and differences (sources, targets) of one method. Missing cells are NaN."""
     targets = names_in(cells, "target")
+    # targets first: a target that is also a source has the same position in rows and columns
     sources = list(dict.fromkeys([*targets, *names_in(cells, "source")]))
     sources = [name for name in sources if name in names_in(cells, "source")]
     values = np.full((len(sources), len(targets)), np.nan)
@@ -73,7 +74,7 @@ def grid(cells: Sequence[Cell], method: str) -> tuple[list[str], list[str], np.n
 
 
 def draw(cells: Sequence[Cell], metric: str) -> Any:
-    """A heat map a method, side by side; a frame and a sign where transfer is proven, the interval under each value."""
+    """Heat maps, one per method, with the interval below each value. Significant cells have a frame and a sign."""
     from matplotlib.figure import Figure
 
     methods = names_in(cells, "method")
@@ -83,28 +84,28 @@ def draw(cells: Sequence[Cell], metric: str) -> Any:
     size = (2.2 + 1.25 * len(targets) * columns, 1.2 + (1.1 + 0.62 * len(sources)) * rows)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(
-        f"what a source adds to a target\ndifference in {metric}, 95 % intervals; framed: proven", fontsize=10
+        f"effect of a source on a target\ndifference in {metric}, 95 % intervals; framed: proven", fontsize=10
     )
     axes = figure.subplots(rows, columns, squeeze=False)
-    most = max(0.01, max(abs(cell.difference) for cell in cells))
+    limit = max(0.01, max(abs(cell.difference) for cell in cells))  # one colour scale for all heat maps
     for place, panel in enumerate(axes.flat):
         if place >= len(methods):
             panel.set_axis_off()
             continue
-        _panel(panel, [cell for cell in cells if cell.method == methods[place]], cells, most)
+        _panel(panel, [cell for cell in cells if cell.method == methods[place]], cells, limit)
         panel.set_title(methods[place], fontsize=10)
         panel.set_xlabel("target" if place // columns == rows - 1 else "")
         panel.set_ylabel("source" if place % columns == 0 else "")
     return figure
 
 
-def _panel(axes: Any, own: Sequence[Cell], cells: Sequence[Cell], most: float) -> None:
+def _panel(axes: Any, own: Sequence[Cell], cells: Sequence[Cell], limit: float) -> None:
+    """Draw the heat map of one method, `own`, on a colour scale from -limit to limit."""
     from matplotlib.patches import Rectangle
 
     sources, targets, values = grid(cells, own[0].method)
-    axes.imshow(
-        values, cmap="RdYlGn", vmin=-most, vmax=most, aspect="auto", alpha=0.55
-    )  # pale: what is written on it must be legible
+    # pale, so that the text on it is legible
+    axes.imshow(values, cmap="RdYlGn", vmin=-limit, vmax=limit, aspect="auto", alpha=0.55)
     axes.set_xticks(range(len(targets)), targets, fontsize=7, rotation=20, ha="right")
     axes.set_yticks(range(len(sources)), sources, fontsize=7)
     for cell in own:
@@ -117,12 +118,14 @@ def _panel(axes: Any, own: Sequence[Cell], cells: Sequence[Cell], most: float) -
 
 
 def markdown(cells: Sequence[Cell], metric: str) -> str:
-    """A table a method, and the transfers that are proven either way."""
+    """Markdown with one table per method, and lists of proven positive and negative transfer."""
     lines = [f"Difference in {metric} to the same tuning without the source; 95 % intervals; + and -: proven.", ""]
     for method in names_in(cells, "method"):
         targets, sources = names_in(cells, "target"), grid(cells, method)[0]
         known = {(c.source, c.target): c for c in cells if c.method == method}
-        rows = [[f"from {source}", *(_told(known.get((source, target))) for target in targets)] for source in sources]
+        rows = [
+            [f"from {source}", *(_cell_text(known.get((source, target))) for target in targets)] for source in sources
+        ]
         lines += [table([method, *(f"to {target}" for target in targets)], rows), ""]
     for finding in ("positive", "negative"):
         proven = [f"{c.method} from {c.source} to {c.target}" for c in cells if c.finding == finding]
@@ -133,5 +136,5 @@ def markdown(cells: Sequence[Cell], metric: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _told(cell: Cell | None) -> str:
+def _cell_text(cell: Cell | None) -> str:
     return "" if cell is None else f"{cell.difference:+.3f} [{cell.low:+.3f}, {cell.high:+.3f}]{cell.mark}"
