@@ -114,7 +114,7 @@ def answers_of(model: Path, task: str, pairs: Sequence[Pair], runtime: Runtime) 
     tokenizer = load_tokenizer(model)
     reading = tokenizer_settings_of(model, tokenizer)
     made = []
-    with exactly():  # evaluation runs in full fp32, whatever the precision of training
+    with exactly():  # evaluation always runs in full fp32
         for side in ("first", "second"):
             examples = target.unlabelled([{"text": getattr(pair, side)} for pair in pairs], tokenizer, reading)
             made.append(np.asarray(target.answer(network, examples)))
@@ -127,7 +127,7 @@ def markdown(target: str, recipe: str, forgotten: Mapping[str, Forgotten], biase
     rows = [[name, f"{one.before:.3f}", f"{one.after:.3f}", one.change.signed()] for name, one in forgotten.items()]
     heads = ["source task", "probe on the base", "probe on this model", "change"]
     lines += [table(heads, rows) if rows else "This target has no source task, so forgetting is not measured.", ""]
-    about = "Mean change of the output between the two sentences of a pair, with 95 % intervals."
+    about = "Mean absolute change of the output between the two sentences of a pair, with 95 % intervals."
     for name, sides in biases.items():
         lines += [f"### Paired sentences: {name}", "", about, "", _paired(sides["before"], sides["after"]), ""]
     if not biases:
