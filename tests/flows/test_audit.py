@@ -50,7 +50,7 @@ def test_pairs_are_asked_with_and_without_transfer(bare: Path, monkeypatch: pyte
     (bare / "pairs.csv").write_text("he,she,about\n" + "the man is good,the woman is good,gender\n" * 30)
     spec = {"data": "pairs.csv", "first": "he", "second": "she", "kind": "about"}
     declare(bare, audits={"gender": spec})
-    asked = record(monkeypatch, module, "answers_of", lambda model, *_: answers(0.3 if model.name == "tune-1" else 0.0))
+    asked = record(monkeypatch, module, "answers_of", lambda model, *_: outputs(0.3 if model.name == "tune-1" else 0.0))
     fetched = record(monkeypatch, module, "reproduce")
     params = load_params(bare / "params.yaml")
     found = ask_pairs(CHAIN, params, "single-label", CPU)
@@ -61,7 +61,7 @@ def test_pairs_are_asked_with_and_without_transfer(bare: Path, monkeypatch: pyte
     assert ask_pairs(CHAIN, params, "generation", CPU) == {}  # such a target has no one answer a text
 
 
-def answers(change: float) -> list[np.ndarray]:
+def outputs(change: float) -> list[np.ndarray]:
     """Answers to both sides of 30 pairs that differ by a change."""
     one, other = np.full(30, 0.6), np.full(30, 0.6 - change)
     return [np.stack([1 - side, side], axis=1) for side in (one, other)]
@@ -79,7 +79,7 @@ def test_answers_are_a_served_models(kinds: Any, tiny: Path, tmp_path: Path) -> 
 
 def test_the_page_shows_every_source_and_every_kind_of_pair() -> None:
     pairs = [Pair("age", "a", "b")] * 15 + [Pair("gender", "a", "b")] * 15
-    sides = {"before": measure_bias(pairs, *answers(0.0)), "after": measure_bias(pairs, *answers(0.3))}
+    sides = {"before": measure_bias(pairs, *outputs(0.0)), "after": measure_bias(pairs, *outputs(0.3))}
     text = markdown("reviews", "full", {"plays": FORGOTTEN}, {"people": sides})
     assert "| plays | 0.900 | 0.700 | -0.200" in text
     assert "### Paired sentences: people" in text

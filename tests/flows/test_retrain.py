@@ -226,7 +226,7 @@ class Planned:
         self.target, self.recipe = target, recipe or "default"
         self.seeds, self.runtime, self.spec, self.params = 3, Runtime(), "spec", "params"
 
-    def lenders(self) -> tuple[str, ...]:
+    def source_tasks(self) -> tuple[str, ...]:
         return ("plays",)
 
     def settled(self, _: object) -> Planned:

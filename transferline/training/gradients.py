@@ -1,8 +1,8 @@
 """Compute the gradients of a batch in micro-batches and, with several processes, data-parallel.
 
 Data-parallel training does not change the batch size: each process takes every n-th example of the batch, and gradients are summed
-over processes (Li et al., "PyTorch Distributed", 2020, section 3.1). The step is the same for any number of processes, up to rounding
-and dropout.
+over processes (Li et al., "PyTorch Distributed", 2020, section 3.1). The step is the same for any number of processes, up to
+rounding and dropout.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def train(
             history.rows.append({"step": done, **figures, **clock.figures()})
             report_row(history.rows[-1])
         if patience is not None and done % per_epoch == 0:
-            _validate(learner, history, done, state, tell, before=before, held=held)
+            _validate(learner, history, done, state, report_row, before=before, held=held)
             model.train()
             if history.stale >= patience:
                 break
@@ -136,7 +136,7 @@ def _validate(
     history: History,
     done: int,
     state: Path,
-    tell: Callable[[dict[str, float]], None],
+    report_row: Callable[[dict[str, float]], None],
     *,
     before: Spent,
     held: HeldModel,
