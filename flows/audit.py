@@ -20,7 +20,7 @@ from transferline.data.prepared_files import write_json
 from transferline.evaluation.bias import Bias, Pair, measure_bias, read_pairs
 from transferline.evaluation.markdown import table
 from transferline.flows.support.chain_building import build_chain
-from transferline.flows.support.choices import OWN, RecipeChoice, Target, recipe_of
+from transferline.flows.support.choices import OWN, RecipeChoice, TargetChoice, recipe_of
 from transferline.flows.support.planning import open_line
 from transferline.flows.support.preflight import begin
 from transferline.inference.forgetting import Forgotten, measure_forgetting
@@ -40,7 +40,7 @@ ROLES = {"before": "unadapted", "after": "challenger"}  # the two models whose b
 
 @flow(name="audit", flow_run_name="audit {target}", validate_parameters=True)
 def audit(
-    target: Target,
+    target: TargetChoice,
     recipe: RecipeChoice = OWN,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",

@@ -11,7 +11,7 @@ from prefect import flow
 
 from transferline.core.project import root
 from transferline.core.runtime import Runtime
-from transferline.flows.support.choices import ComparisonChoice, Target
+from transferline.flows.support.choices import ComparisonChoice, TargetChoice
 from transferline.flows.support.comparison.contest import Contest
 from transferline.flows.support.comparison.leaves import Builder, open_ground
 from transferline.flows.support.comparison.publish import publish
@@ -36,7 +36,7 @@ from transferline.tournament.result import make_result
 
 @flow(name="compare", flow_run_name="compare {target}", validate_parameters=True)
 def compare(
-    target: Target,
+    target: TargetChoice,
     comparison: ComparisonChoice = "default",
     *,
     recipes: list[str] | None = None,

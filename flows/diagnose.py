@@ -21,7 +21,7 @@ from transferline.core.project import root, store
 from transferline.core.runtime import Runtime
 from transferline.data.prepared_files import write_json
 from transferline.diagnosis.target_diagnosis import FILE, Diagnose
-from transferline.flows.support.choices import Target
+from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.comparison.contest import Contest
 from transferline.flows.support.comparison.leaves import Builder, open_ground
 from transferline.flows.support.comparison.question import asked
@@ -53,7 +53,7 @@ class Seen:
 
 @flow(name="diagnose", flow_run_name="diagnose {target}", validate_parameters=True)
 def diagnose(
-    target: Target,
+    target: TargetChoice,
     bases: list[str] | None = None,
     labels: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",

@@ -13,14 +13,14 @@ from slugify import slugify
 from transferline.core.project import root
 from transferline.data.read import text_of
 from transferline.flows.support.batch_scoring import read_texts, score
-from transferline.flows.support.choices import Target
+from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.preflight import begin
 from transferline.tasks.support.progress import console
 
 
 @flow(name="predict", flow_run_name="predict {source} with {target}", validate_parameters=True)
 def predict(
-    target: Target,
+    target: TargetChoice,
     source: str,
     output: str = "predictions.parquet",
     *,

@@ -12,7 +12,7 @@ from prefect import flow
 from transferline.flows.support.approval import approve
 from transferline.flows.support.artifacts import publish_report, show_chain
 from transferline.flows.support.chain_building import build_chain, request_of
-from transferline.flows.support.choices import OWN, RecipeChoice, Target, recipe_of
+from transferline.flows.support.choices import OWN, RecipeChoice, TargetChoice, recipe_of
 from transferline.flows.support.planning import open_line
 from transferline.flows.support.preflight import begin
 from transferline.tasks.evaluating import decide, predict_all, read_profiles, report_on
@@ -25,7 +25,7 @@ from transferline.tasks.versioning import pin_data
 
 @flow(name="retrain", flow_run_name="retrain {target}", validate_parameters=True)
 def retrain(
-    target: Target,
+    target: TargetChoice,
     recipe: RecipeChoice = OWN,
     seeds: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",

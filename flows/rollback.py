@@ -6,13 +6,13 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
-from transferline.flows.support.choices import Target
+from transferline.flows.support.choices import TargetChoice
 from transferline.tasks.promoting import rollback as roll_back
 from transferline.tasks.support.events import tell
 
 
 @flow(name="rollback", flow_run_name="rollback {target}", validate_parameters=True)
-def rollback(target: Target, reason: str) -> dict[str, str]:
+def rollback(target: TargetChoice, reason: str) -> dict[str, str]:
     """Move a target's champion alias back to the previous champion. Returns both versions.
 
     Args:

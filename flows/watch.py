@@ -14,19 +14,19 @@ from transferline.core.project import root
 from transferline.data.prepared_files import read_jsonl
 from transferline.evaluation.drift import LEAST, Drift, measure_drift
 from transferline.flows.support.batch_scoring import read_texts, score
-from transferline.flows.support.choices import Target
+from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.preflight import begin
 from transferline.recipes.params import Params, Watch, load_params
 from transferline.tasks.support.data_versions import locked_data
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
 
-Row = TypeVar("Row")
+StreamRow = TypeVar("StreamRow")
 MOST = 1000  # texts per side: more cost time and hardly change the result
 
 
 @flow(name="watch", flow_run_name="watch {target}", validate_parameters=True)
-def watch(target: Target, stream: str = "", threshold: float = 0.0) -> dict[str, Any]:
+def watch(target: TargetChoice, stream: str = "", threshold: float = 0.0) -> dict[str, Any]:
     """Measure the drift of a target's incoming texts. Emits `transferline.drift` above the threshold.
 
     Args:
@@ -81,7 +81,7 @@ def _measure(target: str, texts: list[str], params: Params) -> Drift:
     return measure_drift(held_out, new, (known, incoming), (before, now))
 
 
-def _some(texts: list[Row]) -> list[Row]:
+def _some(texts: list[StreamRow]) -> list[StreamRow]:
     """At most MOST of the texts, at equal distances over the whole list."""
     step = max(1, -(-len(texts) // MOST))
     return texts[::step]

@@ -150,6 +150,30 @@ def test_files_are_short() -> None:
     assert {name: n for name, n in lengths.items() if n > 260} == {}
 
 
+def test_functions_take_at_most_six_positional_arguments() -> None:
+    long = []
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args) if a.arg not in ("self", "cls")]
+                if len(positional) > 6:
+                    long.append(f"{name}.{node.name}: {positional}")
+    assert not long
+
+
+def test_a_type_name_says_which_type_it_is() -> None:
+    where: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                where.setdefault(node.name, []).append(name)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                alias = node.targets[0].id
+                if alias[0].isupper() and not alias.isupper():  # an alias of a type
+                    where.setdefault(alias, []).append(name)
+    assert {name: places for name, places in where.items() if len(places) > 1} == {}
+
+
 def test_every_module_can_be_imported_first() -> None:
     """A served model imports single modules: none may depend on an earlier import of another."""
     import importlib

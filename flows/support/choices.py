@@ -26,7 +26,7 @@ def _offer(block: str, *more: str) -> Any:
     return Field(json_schema_extra={"enum": names})
 
 
-Target = Annotated[str, _offer("targets")]
+TargetChoice = Annotated[str, _offer("targets")]
 ComparisonChoice = Annotated[str, _offer("comparisons", "default")]
 RecipeChoice = Annotated[str, _offer("recipes", OWN, AUTO)]
 

@@ -13,7 +13,7 @@ from transferline.core.runtime import Runtime
 from transferline.data.declarations import TargetSpec
 from transferline.models.bases import FetchedBase, FolderBase
 from transferline.models.families import Family, family_of
-from transferline.recipes.admission import Settings, check_recipe, setting_between
+from transferline.recipes.admission import TransferSettings, check_recipe, setting_between
 from transferline.recipes.chain import Chain, Data, Step, plan
 from transferline.recipes.params import AUTO, Params, load_params
 from transferline.recipes.recipe import Recipe
@@ -116,7 +116,7 @@ def open_line(target: str, recipe: str | None, seeds: int | None, device: str, p
     return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
 
 
-def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[str]) -> Settings:
+def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[str]) -> TransferSettings:
     """Transfer setting of each source task with the target: declared by the pair, else derived from domains and labels."""
 
     def side(name: str, role: str) -> tuple[TargetSpec, frozenset[str]]:

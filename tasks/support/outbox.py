@@ -24,7 +24,7 @@ from transferline.tasks.support.progress import console
 
 PENDING = "pending-"
 REST = 10.0  # seconds without requests after a failed one, so that a stage does not wait for a timeout at every entry
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 _away_until = 0.0
 
 
@@ -56,7 +56,7 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, MlflowException) and failed
 
 
-def patiently(call: Callable[[], Result], what: str) -> Result:
+def patiently(call: Callable[[], Answer], what: str) -> Answer:
     """Call the tracking server, and retry while it is unreachable, for at most `patience()` seconds."""
     deadline = time.monotonic() + patience()
     announced = False

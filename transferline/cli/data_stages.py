@@ -13,7 +13,7 @@ import typer
 from transferline.core.errors import InputError
 from transferline.recipes.params import Params, load_params
 
-Declared = TypeVar("Declared")
+Block = TypeVar("Block")
 Rules = Annotated[int, typer.Option(help="Version of this command's behaviour. DVC reruns the stage when it changes.")]
 app = typer.Typer(help="Run data stages and publish new versions of the data.", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ def _params() -> Params:
     return load_params(Path("params.yaml"))
 
 
-def _declared(block: dict[str, Declared], name: str, title: str) -> Declared:
+def _declared(block: dict[str, Block], name: str, title: str) -> Block:
     if name not in block:
         raise InputError(
             "params.yaml", f"{name!r} is not under `{title}`", f"Known: {', '.join(sorted(block)) or 'none'}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from transferline.cli import data_stages, operations, questions
 from transferline.cli.operations import Device
+from transferline.cli.questions import Precision
 
 app = typer.Typer(
     help="Transfer learning for text: adapt, fine-tune, evaluate and register models.",
@@ -35,14 +36,13 @@ for _command in (
     operations.gc,
 ):
     app.command()(_command)
-Target = Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")]
-Precision = Literal["auto", "fp32", "bf16"]
+TargetArgument = Annotated[str | None, typer.Argument(help="A target of params.yaml. Default: `default_target`.")]
 RecipeName = Annotated[str | None, typer.Argument(help="A recipe of params.yaml. Default: the target's recipe.")]
 
 
 @app.command()
 def run(
-    target: Target = None,
+    target: TargetArgument = None,
     recipe: RecipeName = None,
     seeds: Annotated[int | None, typer.Option(help="Number of seeds of the fine-tuning, at least 3.")] = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
@@ -75,7 +75,7 @@ def run(
 
 
 @app.command()
-def plan(target: Target = None, recipe: RecipeName = None) -> None:
+def plan(target: TargetArgument = None, recipe: RecipeName = None) -> None:
     """Print the steps of a target and a recipe with their keys, and which of them can be reused. Computes nothing."""
     from rich.console import Console
     from rich.table import Table

@@ -20,7 +20,7 @@ from typing import Literal
 from transferline.evaluation.significance import PairedComparison
 
 Outcome = Literal["superior", "not inferior", "worse", "not proven"]
-Decision = Literal["promote", "hold", "unchanged"]
+Resolution = Literal["promote", "hold", "unchanged"]
 Finding = Literal["superior", "not inferior", "negative transfer", "not proven", "worse than champion", "unchanged"]
 CHAMPION = "champion"
 
@@ -38,7 +38,7 @@ class Candidate:
 class Verdict:
     """What is decided about a retrain. `role` and `key` name the model that the decision is about."""
 
-    decision: Decision
+    decision: Resolution
     role: str
     key: str
     challenger: Finding

@@ -13,7 +13,7 @@ from transferline.models.heads import check_pooling
 from transferline.recipes.recipe import Recipe
 from transferline.targets import TARGETS
 
-Settings = Mapping[str, Setting]
+TransferSettings = Mapping[str, Setting]
 """name of a source task -> its transfer setting with the target"""
 
 SEQUENCES = ("single-label", "multi-label", "regression")  # kinds with one prediction per text, which need pooling
@@ -25,7 +25,7 @@ def check_recipe(
     spec: TargetSpec,
     setting: Setting,
     family: Family | None,
-    settings: Settings | None = None,
+    settings: TransferSettings | None = None,
 ) -> None:
     """Raise InputError if the settings, the kind of target or the base's family do not admit a recipe.
 

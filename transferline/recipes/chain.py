@@ -22,7 +22,7 @@ from transferline.methods.controls.tfidf import Tfidf
 from transferline.methods.parameter.full import Full
 from transferline.models.bases import FetchedBase
 from transferline.models.families import Family
-from transferline.recipes.admission import Settings, check_recipe, setting_of
+from transferline.recipes.admission import TransferSettings, check_recipe, setting_of
 from transferline.recipes.recipe import Recipe
 
 ADAPTATION_SEED = 0  # adaptation runs once, and all tuning seeds share its checkpoint
@@ -90,7 +90,7 @@ class Chain:
     steps: tuple[Step, ...]
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """challenger, unadapted, scratch or tfidf -> keys of its models, one per seed"""
-    settings: Settings = field(default_factory=dict)
+    settings: TransferSettings = field(default_factory=dict)
     """transfer settings of the recipe's source tasks"""
 
     def __iter__(self) -> Iterator[Step]:
@@ -119,7 +119,7 @@ def plan(
     seeds: int | None = None,
     family: Family | None = None,
     others: Mapping[str, Stage] | None = None,
-    settings: Settings | None = None,
+    settings: TransferSettings | None = None,
 ) -> Chain:
     """Plan the chain of a recipe for a target, with its controls.
 

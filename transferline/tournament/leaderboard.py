@@ -26,7 +26,7 @@ from transferline.tournament.statistics import Difference, Scores, holm, improve
 NO_TRANSFER = (SCRATCH, TFIDF, MAJORITY)
 LEVEL = 0.05
 
-Finding = Literal["winner", "tie", "worse", "better", "leaked"]
+Standing = Literal["winner", "tie", "worse", "better", "leaked"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class BoardRow:
     latency_ms: float
     megabytes: float
     calibration: float | None
-    finding: Finding
+    finding: Standing
     against_winner: Against | None = None
     against_control: Against | None = None
     against_twin: Against | None = None
@@ -200,7 +200,7 @@ def make_board(evidence: Evidence) -> Board:
     for name in sorted(names, key=lambda name: (-validated[name], name)):
         shipped = evidence.shipped(name)
         figures = evidence.figures[shipped.key]
-        finding: Finding = "winner" if name == winner else "tie"
+        finding: Standing = "winner" if name == winner else "tie"
         if leaked[name]:
             finding = "leaked"
         elif name in others and (others[name].better or others[name].worse):

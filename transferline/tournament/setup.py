@@ -10,7 +10,7 @@ from transferline.data.declarations import TargetSpec
 from transferline.methods.label_budget import FILE, Labels
 from transferline.models.bases import FetchedBase
 from transferline.models.families import Family
-from transferline.recipes.admission import Settings
+from transferline.recipes.admission import TransferSettings
 from transferline.recipes.chain import Data, Pin, Step
 
 
@@ -26,7 +26,7 @@ class Ground:
     store: Path
     budgets: tuple[int, ...]
     seeds: int
-    settings: Settings = field(default_factory=dict)
+    settings: TransferSettings = field(default_factory=dict)
     everything: int = 0
     """number of labelled rows available, if the largest budget is smaller"""
 

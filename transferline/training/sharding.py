@@ -1,9 +1,9 @@
 """Shard the layers of a model over processes (ZeRO stage 3), and compile them.
 
 Each process keeps a share of every layer's weights, gradients and moments. A layer is gathered for its own forward and
-backward pass (Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020, section 5.3; torch's
-`fully_shard`). Embeddings and heads are not sharded. Results and saved states equal those of training without shards, up to
-rounding, so a run can be resumed with or without shards.
+backward pass (Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020,
+section 5.3; torch's `fully_shard`). Embeddings and heads are not sharded. Results and saved
+states equal those of training without shards, up to rounding. So a run can be resumed with or without shards.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from transferline.core.problem import TargetKind
 from transferline.core.stage import Work
 from transferline.methods.instance.source_examples import ByFeatures, labels_of
 
-Learner = Callable[[], Any]  # returns a new scikit-learn classifier whose `fit` accepts `sample_weight`
+WeakLearner = Callable[[], Any]  # returns a new scikit-learn classifier whose `fit` accepts `sample_weight`
 NEVER = 1e-10  # lower bound of the error, so that a perfect learner has a finite vote
 
 
@@ -64,7 +64,7 @@ class Boosted:
 
 
 def boost(
-    source: tuple[np.ndarray, np.ndarray], target: tuple[np.ndarray, np.ndarray], rounds: int, make: Learner
+    source: tuple[np.ndarray, np.ndarray], target: tuple[np.ndarray, np.ndarray], rounds: int, make: WeakLearner
 ) -> Boosted:
     """Boost on source and target, each given as points (n, d) and label numbers (n,). With an empty source it is AdaBoost.
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import torch
 
-Task = Callable[[int, Any], float]
+TaskLoss = Callable[[int, Any], float]
 """(number of a task, factor of its loss) -> its mean loss; accumulates the gradients in the parameters"""
 
 
@@ -34,7 +34,7 @@ class _Weighting(BaseModel):
         """Project the weighting's own parameters back into their bounds after a step."""
 
     def accumulate_gradients(
-        self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
+        self, task: TaskLoss, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
     ) -> float:
         """Accumulate the step's gradients in the parameters. Returns the target's mean loss.
 
@@ -51,7 +51,7 @@ class Fixed(_Weighting):
     """weight of every other task's loss"""
 
     def accumulate_gradients(
-        self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
+        self, task: TaskLoss, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
     ) -> float:
         losses = [task(number, None if number == 0 else self.others) for number in range(len(kinds))]
         return losses[0]
@@ -76,7 +76,7 @@ class Uncertainty(_Weighting):
         return [{"params": [state["log_variance"]], "lr": self.learning_rate, "weight_decay": 0.0}]
 
     def accumulate_gradients(
-        self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
+        self, task: TaskLoss, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
     ) -> float:
         import torch
 
@@ -111,7 +111,7 @@ class GradNorm(_Weighting):
         return [{"params": [state["weights"]], "lr": self.learning_rate, "weight_decay": 0.0}]
 
     def accumulate_gradients(
-        self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
+        self, task: TaskLoss, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
     ) -> float:
         import torch
 
@@ -148,7 +148,7 @@ class Surgery(_Weighting):
     aggregator: Literal["pcgrad", "upgrad", "mgda", "aligned", "dualproj", "mean"] = "pcgrad"
 
     def accumulate_gradients(
-        self, task: Task, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
+        self, task: TaskLoss, kinds: Sequence[str], state: dict[str, Any], shared: Sequence[Any], accelerator: Any
     ) -> float:
         import torch
 
@@ -174,7 +174,9 @@ class Surgery(_Weighting):
 Weighting = Annotated[Fixed | Uncertainty | GradNorm | Surgery, Field(discriminator="method")]
 
 
-def _gradients(task: Task, tasks: int, shared: Sequence[Any], scales: Sequence[Any]) -> tuple[list[Any], list[float]]:
+def _gradients(
+    task: TaskLoss, tasks: int, shared: Sequence[Any], scales: Sequence[Any]
+) -> tuple[list[Any], list[float]]:
     """The gradient of the shared parameters, flattened to one row, and the mean loss of each task.
 
     The rows are removed from the shared parameters. Heads keep their gradients.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 _ENDS = re.compile(r"(?<=[.!?])\s+")
-Pair = tuple[list[int], list[int]]
+SentencePair = tuple[list[int], list[int]]
 
 
 class NextSentence(Objective):
@@ -61,9 +61,9 @@ class NextSentence(Objective):
         return {**figures, "next_sentence_accuracy": learner.accuracy(held)}
 
 
-def sentence_pairs(tokenizer: Any, texts: Sequence[str], piece: int) -> list[Pair]:
+def sentence_pairs(tokenizer: Any, texts: Sequence[str], piece: int) -> list[SentencePair]:
     """Pairs of neighbouring sentences of each text, as token ids. A text of one sentence is split in its middle."""
-    pairs: list[Pair] = []
+    pairs: list[SentencePair] = []
     for text in texts:
         sentences = [s for s in _ENDS.split(text) if s]
         ids = tokenise(tokenizer, sentences) if len(sentences) > 1 else _halves(tokenise(tokenizer, [text])[0])
@@ -75,7 +75,7 @@ def _halves(ids: list[int]) -> list[list[int]]:
     return [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
 
 
-def drawn_pair(pairs: Sequence[Pair], index: int, seed: int, epoch: int) -> tuple[list[int], list[int], int]:
+def drawn_pair(pairs: Sequence[SentencePair], index: int, seed: int, epoch: int) -> tuple[list[int], list[int], int]:
     """A, B and the label (0: B follows A, 1: it does not) of one example. Depends on (seed, epoch, index) only."""
     rng = np.random.default_rng((seed, epoch, index))
     first, second = pairs[index]
@@ -88,7 +88,7 @@ def drawn_pair(pairs: Sequence[Pair], index: int, seed: int, epoch: int) -> tupl
 class NextSentenceLearner(Learner):
     """Learner on sentence pairs. Half of them get the second sentence of another pair."""
 
-    def __init__(self, model: Any, tokenizer: Any, pairs: list[Pair], method: NextSentence, seed: int) -> None:
+    def __init__(self, model: Any, tokenizer: Any, pairs: list[SentencePair], method: NextSentence, seed: int) -> None:
         self.model, self.tokenizer, self.pairs, self.method, self.seed = model, tokenizer, pairs, method, seed
         self.lengths = [len(a) + len(b) + 3 for a, b in pairs]
         self.special = np.array(tokenizer.all_special_ids)
@@ -97,7 +97,7 @@ class NextSentenceLearner(Learner):
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         return self.batch(self.pairs, indices, epoch)
 
-    def batch(self, pairs: Sequence[Pair], indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+    def batch(self, pairs: Sequence[SentencePair], indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         import torch
 
         cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
@@ -145,7 +145,7 @@ class NextSentenceLearner(Learner):
         read = self.model.base_model(**inputs)
         return read.last_hidden_state, self.model.cls.seq_relationship(read.pooler_output)
 
-    def accuracy(self, pairs: Sequence[Pair]) -> float:
+    def accuracy(self, pairs: Sequence[SentencePair]) -> float:
         """Accuracy of next sentence prediction on pairs."""
         import torch
 
