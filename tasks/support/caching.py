@@ -39,8 +39,15 @@ class Built:
     state: Any = None
 
 
-def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | None = None) -> Task:
-    """A Prefect task that builds a request's step, cached under the step's key."""
+def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] = build_step) -> Task:
+    """A Prefect task that builds a request's step, cached under the step's key.
+
+    It returns the checkpoint as plain values: a record then names no class, and is still read when a class moves.
+    """
+
+    def run(request: Request) -> dict[str, Any]:
+        return build(request).model_dump(mode="json")
+
     # SERIALIZABLE makes Prefect hold the key's lock from the lookup to the record, so that no key is built twice
     policy = CacheKeyFnPolicy(cache_key_fn=_record_of).configure(
         lock_manager=FlockLockManager(), isolation_level=IsolationLevel.SERIALIZABLE
@@ -52,7 +59,7 @@ def stage_task(name: str, about: str, build: Callable[[Request], Checkpoint] | N
         cache_policy=policy,
         persist_result=True,
         result_serializer="json",
-    )(build or build_step)
+    )(run)
 
 
 def build_all(
@@ -104,7 +111,7 @@ def _collect(request: Request, future: Any) -> Built:
     """Wait for a submitted step and print its outcome. Raises the stage's error, or OSError if the record is missing."""
     future.wait()
     state = future.state
-    checkpoint = state.result()
+    checkpoint = _checkpoint_of(state.result())
     if shared_uri() is not None and not (store() / request.key / RECORD).exists():
         fetch(request.key)
     if not readable(store() / request.key / RECORD):
@@ -113,6 +120,11 @@ def _collect(request: Request, future: Any) -> Built:
     offer(request.key)
     show_progress(request.title, "reused" if reused else "built", request.key, checkpoint.summary)
     return Built(checkpoint, reused, state)
+
+
+def _checkpoint_of(recorded: Any) -> Checkpoint:
+    """The checkpoint of a record. Older records name the class under which they were written beside its values."""
+    return Checkpoint.model_validate(recorded["data"] if "__class__" in recorded else recorded)
 
 
 def _record_of(_: object, parameters: dict[str, Any]) -> str:

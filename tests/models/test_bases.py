@@ -51,7 +51,7 @@ def test_a_folder_is_copied_without_what_is_not_needed(folder: Path, tmp_path: P
 def test_remote_code_is_refused(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "modeling.Mine"}}))
-    with pytest.raises(InputError, match="code of its own"):
+    with pytest.raises(InputError, match="needs remote code"):
         check_model_folder(folder)
 
 

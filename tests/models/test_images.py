@@ -85,7 +85,7 @@ def test_the_preprocessor_is_part_of_what_a_folder_is(tmp_path: Path) -> None:
 def test_a_model_that_does_not_say_how_large_its_images_are_is_refused(tmp_path: Path) -> None:
     sizeless = {name: value for name, value in MODELS["resnet"].items() if name != "image_size"}
     base = RandomBase.model_validate({"method": "random", "config": {"model_type": "resnet", **sizeless}})
-    with pytest.raises(InputError, match="how large its images are"):
+    with pytest.raises(InputError, match="size of its images"):
         build(base, {}, tmp_path / "m", Path())
 
 

@@ -112,7 +112,7 @@ def test_a_killed_child_is_started_again_as_often_as_allowed(monkeypatch: pytest
     [
         (["data", "wrong", "mend it"], InputError, "data: wrong. mend it"),
         ("ValueError: x", RuntimeError, ": ValueError: x"),
-        (None, StageDied, "ended with exit code 1 and said nothing"),
+        (None, StageDied, "ended with exit code 1 and left no error message"),
     ],
 )
 def test_a_failed_child_is_not_started_again_and_its_error_is_raised(

@@ -60,7 +60,7 @@ def test_a_run_from_a_terminal_waits_in_the_registry(line: Line, monkeypatch: py
 def test_the_answer_of_the_form_decides(
     answer: dict[str, Any], expected: Approval, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = record(monkeypatch, approval, "pause_flow_run", approval.Decision(**answer))
+    asked = record(monkeypatch, approval, "pause_flow_run", approval.ApprovalForm(**answer))
     monkeypatch.setattr(approval, "deployment", SimpleNamespace(id="d"))
     monkeypatch.setenv("TRANSFERLINE_APPROVAL_HOURS", "0.5")
     assert ask(line, PROMOTE) == expected

@@ -16,8 +16,8 @@ from transferline.tasks.support import automations
 from transferline.tasks.support.automations import automate
 
 RETRAIN, TEND, BLOCK = UUID(int=1), UUID(int=2), UUID(int=3)
-ALWAYS = {"transferline: a silent run has crashed", "transferline: new data or drift starts a retrain"}
-RESTARTED = "transferline: a crashed run is started again"
+ALWAYS = {"transferline: mark runs without heartbeat as crashed", "transferline: retrain on new data or drift"}
+RESTARTED = "transferline: restart crashed runs"
 
 
 class Server:
@@ -114,7 +114,7 @@ def test_an_unknown_block_is_refused_before_anything_is_written(server: Server) 
 
 def test_news_of_data_start_the_retrain_of_the_target_in_the_event(server: Server) -> None:
     automate([])
-    one = next(one for one in server.kept.values() if "retrain" in one.name)
+    one = next(one for one in server.kept.values() if one.name == "transferline: retrain on new data or drift")
     action: Any = one.actions[0]
     trigger: Any = one.trigger
     assert action.deployment_id == RETRAIN

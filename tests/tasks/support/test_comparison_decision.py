@@ -42,7 +42,7 @@ def test_a_recipe_that_is_not_declared_is_taken_as_it_was_decided() -> None:
     ("changed", "data", "base", "what"),
     [
         ({"ship": None, "headline": "a tie"}, DATA, "base-1", "it ships nothing: a tie"),
-        ({}, {**DATA, "test": Pin(Path("test"), "3")}, "base-1", r"stale: it was reached on other data \(test\)"),
+        ({}, {**DATA, "test": Pin(Path("test"), "3")}, "base-1", r"stale: it was made on other data \(test\)"),
         ({}, {"test": DATA["test"]}, "base-1", r"other data \(train\)"),
         ({}, {**DATA, "corpus": Pin(Path("c"), "4")}, "base-1", r"other data \(corpus\)"),
         ({}, DATA, "base-2", "base 'tiny' is another one now"),

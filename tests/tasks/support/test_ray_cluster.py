@@ -96,7 +96,7 @@ def test_more_gpus_than_the_cluster_has_are_refused(
     if not refused:
         assert isinstance(open_ray(asked, insist), Runner)
         return
-    with pytest.raises(InputError, match=f"a stage asks for {asked:g} GPUs, the cluster has {there:g}"):
+    with pytest.raises(InputError, match=f"a stage requests {asked:g} GPUs, the cluster has {there:g}"):
         open_ray(asked, insist)
 
 

@@ -116,7 +116,7 @@ def test_it_looks_every_few_seconds(tender: Any) -> None:
         tender.look()
         tender.now += LOOK_EVERY / 2
     assert tender.asked == 5
-    assert tender.told[0] == "crashed had crashed and is started again"
+    assert tender.told[0] == "crashed crashed and is started again"
 
 
 def test_silence_counts_only_while_the_server_was_listening(tender: Any) -> None:
