@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMER_NAMES: Mapping[str, str] = {
-    "source_task": "source_task",
-    "source_tasks": "source_tasks",
+    "source_task": "lender",
+    "source_tasks": "lenders",
     "learning_rate": "rate",
-    "head_learning_rate": "head_learning_rate",
-    "stitch_learning_rate": "stitch_learning_rate",
-    "C": "C",
-    "Cs": "Cs",
+    "head_learning_rate": "head_rate",
+    "stitch_learning_rate": "stitch_rate",
+    "C": "strength",
+    "Cs": "strengths",
 }
 """present name -> name in identities"""
 
