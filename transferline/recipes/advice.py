@@ -1,9 +1,8 @@
 """Rank the admissible recipes before training, each with its expected score, its cost and the reason.
 
-The diagnosis measures methods on frozen features. The effect of training is not known before training. It the prior that
-each method declares: small, the same for every target, and taken from published results and the comparisons in
-docs/which-transfer-pays.md.
-`transferline compare` makes the final decision.
+The diagnosis measures methods on frozen features. The effect of training is not known before training. Each method declares it as
+a prior (core/flops.py): small, the same for every target, and taken from published results and the comparisons in
+docs/which-transfer-pays.md. `transferline compare` makes the final decision.
 """
 
 from __future__ import annotations
@@ -132,7 +131,8 @@ def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:
         entry = seen.get("sources", {}).get(source_task, {})
         if "zero_shot" in entry:
             gain = beyond_noise(entry["pooled"]["score"] - seen["probe"]["score"], seen["probe"]["error"])
-            return max(0.0, gain) / 2, f"a probe trained on {source_task} alone scores {entry['zero_shot']:.3f} here"
+            kept = max(0.0, gain) * stage.prior.source_share
+            return kept, f"a probe trained on {source_task} alone scores {entry['zero_shot']:.3f} here"
         return 0.0, f"the effect of training on {source_task} is not known"
     if stage.kind == "select":
         return 0.0, "it selects the nearest texts of the corpus"
