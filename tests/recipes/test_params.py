@@ -36,7 +36,7 @@ def test_the_shipped_file_is_right() -> None:
         ("\npairs:\n", "\npears:\n", "pairs: Field required"),
         ("{source: tweets/tweet-tone,", "{source: tweets/nobody,", "pairs.tweets-for-goods.source.*is not declared"),
         ("{source: tweets/tweet-tone,", "{source: tweet-tone,", "pairs.tweets-for-goods.source.*pattern"),
-        ("lenders: [other]", "lenders: [nobody]", "recipes.pooled-probe, source.*'nobody' is not declared"),
+        ("source_tasks: [other]", "source_tasks: [nobody]", "recipes.pooled-probe, source.*'nobody' is not declared"),
         ("  news-topics:", "  news; rm -rf x:", r"targets: 'news; rm -rf x' is not a valid name"),
     ],
 )

@@ -109,7 +109,7 @@ class Gauge:
             from torch.utils.flop_counter import FlopCounterMode
 
             counter = FlopCounterMode(display=False, custom_mapping=recurrent_products())
-            counter.mod_tracker = _OneModule()
+            counter.mod_tracker = _OneModule()  # type: ignore[assignment]
             with self.written(), counter:
                 yield
             self.per_token = self.shares * counter.get_total_flops() / max(1, tokens)

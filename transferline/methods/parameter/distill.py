@@ -63,8 +63,9 @@ class Distill(FineTuning):
         return self.student
 
     def network(self, size: Size, tokens: StepTexts) -> Size:
-        shortens = self.layers is not None and self.student is None
-        return super().network(size.with_layers(self.layers) if shortens else size, tokens)
+        if self.layers is not None and self.student is None:
+            size = size.with_layers(self.layers)
+        return super().network(size, tokens)
 
     def before(self, size: Size, tokens: StepTexts) -> float:
         """FLOPs of the teacher's outputs for the training texts."""
