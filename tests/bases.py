@@ -37,8 +37,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def write_tiny(family: str, folder: Path, words: list[str] | None = None) -> Path:
-    """Write a base of a family to a folder. Its vocabulary consists of whole words."""
+def write_tiny(family: str, folder: Path, words: list[str] | None = None, more: dict[str, Any] | None = None) -> Path:
+    """Write a base of a family to a folder. Its vocabulary consists of whole words. `more` are values of its config."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -52,7 +52,7 @@ def write_tiny(family: str, folder: Path, words: list[str] | None = None) -> Pat
         "sep_token_id": 3,
         "decoder_start_token_id": 0,
     }
-    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **ids, **size)
+    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **ids, **{**size, **(more or {})})
     torch.manual_seed(7)
     auto: Callable[[Any], Any] = AutoModel.from_config
     auto(config).save_pretrained(folder)

@@ -6,24 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from transferline.tournament.forecast import STAGE_SECONDS, Size, minutes, size_of, speed
+from transferline.tournament.forecast import STAGE_SECONDS, minutes, size_of, speed
 
 
 def test_the_size_of_a_base_is_read_from_its_files(tiny: Path) -> None:
-    """Two layers of width 32: four square matrices and two of the feed-forward part each, and mean pooling may add a layer."""
+    """Two layers of width 32: four square matrices and two of the feed-forward part each, and a pooler."""
     size = size_of(tiny)
     layer = 4 * 32 * 32 + 2 * 32 * 64
     pooler = 32 * 32
-    assert size.weights == pytest.approx(1.5 * (2 * layer + pooler))
-    assert size.layers_width == pytest.approx(3 * 32)
-    assert size.kind == "encoder"
-
-
-def test_a_forward_pass_is_two_a_weight_and_attention_grows_with_the_text() -> None:
-    size = Size(weights=100.0, layers_width=8.0, head=50.0, kind="encoder")
-    assert size.forward(0) == 200.0
-    assert size.forward(10) == 200.0 + 4 * 8 * 10
-    assert size.forward(0, head=True) == 300.0
+    assert size.weights == 2 * layer + pooler
+    assert (size.layers, size.width, size.shape) == (2, 32, "encoder")
+    assert size.mean_pooled().weights == pytest.approx(1.5 * size.weights)
 
 
 def test_speed_is_what_was_recorded_and_else_tried() -> None:
@@ -63,14 +56,12 @@ def test_a_bound_is_known_for_every_recipe_that_is_shipped(tiny: Path, tmp_path:
     for name, recipe in from_source_tasks(params.recipes, ["tweet-tone"]).items():
         plan = plan_tournament(ground, {name: recipe}, controls=False)
         forecast = Forecast({Step("base", base).key: tiny}, files, plan.steps)
-        rows = {key: step.stage.count for key, step in plan.steps.items() if hasattr(step.stage, "count")}
         root = next(iter(forecast.bases))
-        bound = (
-            forecast.flops(s, root, "md5 of validation", "md5 of test", rows) for s in plan.needed(plan.group(name))
-        )
+        bound = (forecast.flops(s, root, "md5 of validation") for s in plan.needed(plan.group(name)))
         costs[name] = sum(bound)
     assert min(cost for name, cost in costs.items() if name != "static") > 0
     assert costs["hard-sharing from tweet-tone"] > costs["full"]
-    assert costs["cross-stitch from tweet-tone"] > 1.9 * costs["hard-sharing from tweet-tone"]
+    # two columns of two layers, where a shared encoder has two layers and one of mean pooling
+    assert costs["cross-stitch from tweet-tone"] > 1.3 * costs["hard-sharing from tweet-tone"]
     assert costs["pooled from tweet-tone"] > 1.5 * costs["full"]
     assert costs["intermediate from tweet-tone"] > costs["full"] > costs["probe"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 MEMORY_EVERY = 0.2  # seconds between two looks at the process's memory
 
@@ -108,13 +108,27 @@ class Gauge:
         if afresh or self.per_token is None:
             from torch.utils.flop_counter import FlopCounterMode
 
-            with self.written(), FlopCounterMode(display=False, custom_mapping=recurrent_products()) as counter:
+            counter = FlopCounterMode(display=False, custom_mapping=recurrent_products())
+            counter.mod_tracker = _OneModule()  # type: ignore[assignment]
+            with self.written(), counter:
                 yield
             self.per_token = self.shares * counter.get_total_flops() / max(1, tokens)
         else:
             yield
         meter.tokens += tokens
         meter.flops += self.per_token * tokens
+
+
+class _OneModule:
+    """Count all operations together. torch's counter by modules fails on modules that are called with a parameter (DeBERTa)."""
+
+    parents: ClassVar[set[str]] = {"Global"}
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 def recurrent_products() -> dict[Any, Any]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from transferline.core.flops import PADDING, Lengths, Prior, Size, StepTexts
 from transferline.core.former_names import with_former_names, with_present_names
 from transferline.core.problem import Ability, Need, TargetKind, Transfer
 from transferline.core.runtime import Runtime
@@ -86,6 +87,8 @@ class Stage(BaseModel):
     random: ClassVar[bool] = True
     long: ClassVar[bool] = False
     gpu: ClassVar[bool] = False
+    prior: ClassVar[Prior] = Prior()
+    """expected effect of the method, from which advice is computed before training"""
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +128,26 @@ class Stage(BaseModel):
     def starts_from(self) -> str | None:
         """The base that this stage starts from instead of its chain's last model."""
         return None
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        """Upper bound on the FLOPs of building the stage on a model of a size, as the meter of core/cost.py counts them.
+
+        By default a stage with `gpu` reads each of its texts once, and a stage without computes no network. A method that trains
+        overrides this.
+        """
+        return PADDING * size.forward(tokens.every()) if self.gpu else 0.0
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        """Size of the model that the stage passes on. By default that of its parent."""
+        return size
+
+    def selects(self, tokens: StepTexts) -> Lengths | None:
+        """The training texts that a selection writes, at most; None for a stage that writes none."""
+        return None
+
+    def feature_layers(self) -> tuple[int, ...]:
+        """Hidden states that a method on frozen features reads; empty: the last one."""
+        return ()
 
     def build(self, work: Work) -> dict[str, float]:
         """Compute the stage into `work.out`; returns its summary figures (validation score, tokens, ...)."""

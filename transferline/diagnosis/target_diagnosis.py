@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import PADDING, Lengths, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.data.prepared_files import content_of, features_of, kind_of, read_jsonl, write_json
@@ -52,6 +53,11 @@ class Diagnose(Stage):
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(("corpus",) if self.corpus else ()), *(f"{name}/train" for name in self.source_tasks))
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        most = {role: 2 * self.texts if role == "train" else self.texts for role in tokens.texts}
+        read = [tokens[role].cut(self.max_tokens).longest(count) for role, count in most.items()]
+        return PADDING * size.forward(Lengths.joined(read))
 
     def build(self, work: Work) -> dict[str, float]:
         train = read_jsonl(work.data["train"])

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from transferline.core.flops import PADDING, Size, StepTexts
 from transferline.core.runtime import Runtime, exactly
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.prepared_files import kind_of, read_jsonl
@@ -30,6 +31,11 @@ class Predict(Stage):
     gpu: ClassVar[bool] = True
 
     method: Literal["predict"] = "predict"
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        # beside the test, single texts are timed
+        timed = tokens["test"].longest(LATENCY_CALLS)
+        return PADDING * (size.forward(tokens["test"]) + size.forward(timed))
 
     def build(self, work: Work) -> dict[str, float]:
         return predict(work.needs_parent(), work.data["test"], work.runtime, work.out)

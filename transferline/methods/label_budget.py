@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Lengths, StepTexts
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.prepared_files import content_of, read_jsonl, write_jsonl
 from transferline.data.split import fingerprint
@@ -32,6 +33,9 @@ class Labels(Stage):
     method: Literal["labels"] = "labels"
     count: Annotated[int, Field(ge=1)] = 100
     """number of examples"""
+
+    def selects(self, tokens: StepTexts) -> Lengths:
+        return tokens["train"].longest(self.count)
 
     def build(self, work: Work) -> dict[str, float]:
         records = read_jsonl(work.data["train"])

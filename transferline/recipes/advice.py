@@ -1,8 +1,8 @@
 """Rank the admissible recipes before training, each with its expected score, its cost and the reason.
 
-The diagnosis measures methods on frozen features. The effect of training is not known before training. It is a declared prior
-here: small, the same for every target, and taken from published results and the comparisons in docs/which-transfer-pays.md.
-`transferline compare` makes the final decision.
+The diagnosis measures methods on frozen features. The effect of training is not known before training. Each method declares it as
+a prior (core/flops.py): small, the same for every target, and taken from published results and the comparisons in
+docs/which-transfer-pays.md. `transferline compare` makes the final decision.
 """
 
 from __future__ import annotations
@@ -13,31 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from transferline.core.stage import Stage, name_of
-from transferline.methods.feature import Extraction
 from transferline.recipes.recipe import Recipe
 
 ALIKE = 0.004  # expected scores that differ by less are ties, and the simpler recipe comes first
 FEW, ENOUGH, MANY = 10, 40, 400  # examples per label
 LIFT = {FEW: -0.02, ENOUGH: 0.0, MANY: 0.02}  # examples per label below a bound -> gain of fine-tuning over a probe
 LIFT_OF_MANY = 0.03
-# loss against full fine-tuning: cheaper methods score a little lower (Houlsby et al. 2019, table 1; Hu et al. 2022, table 2)
-BELOW_FULL = {
-    "freeze": 0.005,
-    "lora": 0.008,
-    "adapter": 0.008,
-    "bitfit": 0.01,
-    "prefix": 0.02,
-    "prompt": 0.05,
-    "distill": 0.02,
-    "reinitialise": 0.05,
-    "progressive": 0.03,
-    "auxiliary": 0.0,
-    "cross-stitch": 0.01,
-}
-FROZEN = ("probe", "extraction", "coral", "common-space", "forest", "refitted-forest")
 WITHIN = " (within the noise of the folds)"
-# loss from masked language modelling on an encoder without a masked LM head, which then gets a random one
-NEW_HEAD = 0.01
 
 
 @dataclass(frozen=True)
@@ -80,16 +62,14 @@ def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None
         return None, f"base {recipe.base!r} was not diagnosed"
     if "probe" not in seen:
         return None, "targets of this kind have no measurement before training; the cheapest recipe comes first"
-    method = name_of(type(recipe.tune))
     depth = len(seen["layers"])
-    asked = recipe.tune.layers if isinstance(recipe.tune, Extraction) else ()
-    wrong = [layer for layer in asked if not -depth <= layer < depth]
+    wrong = [layer for layer in recipe.tune.feature_layers() if not -depth <= layer < depth]
     if wrong:
         return None, f"the base has no layer {wrong[0]}: it cannot be built"
-    score, why = _features(recipe, method, seen)
-    if method not in FROZEN:
+    score, why = _features(recipe, seen)
+    if not recipe.tune.prior.frozen:
         lift, reason = _lift(per_label(recipe, seen))
-        score += lift - BELOW_FULL.get(method, 0.0)
+        score += lift - recipe.tune.prior.below_full
         why = f"{why}; {reason}"
     for stage in recipe.adapt:
         change, reason = _adaptation(stage, seen)
@@ -98,21 +78,20 @@ def expect(recipe: Recipe, seen: Mapping[str, Any] | None) -> tuple[float | None
     return score, why
 
 
-def _features(recipe: Recipe, method: str, seen: Mapping[str, Any]) -> tuple[float, str]:
+def _features(recipe: Recipe, seen: Mapping[str, Any]) -> tuple[float, str]:
     """The score of a probe on frozen features, with the source examples that the recipe uses, and the reason."""
     own = seen["probe"]["score"]
-    if isinstance(recipe.tune, Extraction):
-        best = max(seen["layers"][layer]["score"] for layer in recipe.tune.layers)
+    if layers := recipe.tune.feature_layers():
+        best = max(seen["layers"][layer]["score"] for layer in layers)
         gain = beyond_noise(best - own, seen["probe"]["error"])
         return own + gain, f"a probe on the best of its layers scores {best:.3f}{WITHIN if not gain else ''}"
-    source_tasks = recipe.instances.source_task_names() if recipe.instances else recipe.tune.source_task_names()
-    how = "coral" if method == "coral" else "pooled"
-    for source_task in source_tasks:
+    stage = recipe.instances or recipe.tune
+    how = stage.prior.source_probe
+    for source_task in stage.source_task_names():
         entry = seen.get("sources", {}).get(source_task, {})
         if how in entry:
             gain = beyond_noise(entry[how]["score"] - own, seen["probe"]["error"])
-            # measured with the examples in one probe; methods that use the source in another way count half the gain
-            kept = gain if recipe.instances or method == "coral" else gain / 2
+            kept = gain * stage.prior.source_share
             noise = "" if gain else WITHIN
             return (
                 own + kept,
@@ -152,11 +131,12 @@ def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:
         entry = seen.get("sources", {}).get(source_task, {})
         if "zero_shot" in entry:
             gain = beyond_noise(entry["pooled"]["score"] - seen["probe"]["score"], seen["probe"]["error"])
-            return max(0.0, gain) / 2, f"a probe trained on {source_task} alone scores {entry['zero_shot']:.3f} here"
+            kept = max(0.0, gain) * stage.prior.source_share
+            return kept, f"a probe trained on {source_task} alone scores {entry['zero_shot']:.3f} here"
         return 0.0, f"the effect of training on {source_task} is not known"
     if stage.kind == "select":
         return 0.0, "it selects the nearest texts of the corpus"
-    if method in ("masked", "next-sentence") and seen["perplexity"] is None:
-        return -NEW_HEAD, f"{method} adaptation adds a new head to this encoder, which has none of its own"
+    if stage.prior.new_head and seen["perplexity"] is None:
+        return -stage.prior.new_head, f"{method} adaptation adds a new head to this encoder, which has none of its own"
     distance = seen["divergence"].get("corpus", {}).get("distance", 0.0)
     return 0.0, f"{method} adaptation: no measurement shows a gain (corpus at distance {distance:.2f})"

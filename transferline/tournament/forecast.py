@@ -1,8 +1,7 @@
-"""Forecast an upper bound on a tournament's cost: FLOPs from model sizes and token counts, minutes from the machine's speed.
+"""Upper bounds on the cost of a comparison before it starts: FLOPs from sizes and token counts, minutes from the machine.
 
-A forward pass costs 2 FLOPs per weight and token, a training step three times as much (Kaplan et al. 2020, section 2.1). Attention
-adds 4 FLOPs per layer, width and position. The bound assumes all declared epochs, texts at full length, no frozen layers, and 25 %
-padding. Early stopping, less padding and frozen layers make the real cost lower.
+Each stage states the FLOPs of its own steps (core/flops.py). The bound holds for the declared epochs, without early stopping, and
+with an allowance for padding.
 """
 
 from __future__ import annotations
@@ -11,152 +10,94 @@ import json
 import struct
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transferline.data.prepared_files import read_texts
+from transferline.core.flops import Lengths, Size, StepTexts
+from transferline.core.problem import TargetKind
+from transferline.data.prepared_files import kind_of, read_texts
 from transferline.data.rows import Rows
-from transferline.models.families import FEATURES, STATIC
+from transferline.models.families import FEATURES, Family
 from transferline.models.tokenization import load_tokenizer
 from transferline.recipes.chain import Step
 from transferline.tournament.costs import Lineages
 
-PADDING = 1.25  # tokens including padding, per token of text
-STAGE_SECONDS = 3.0  # to start, save and record a stage, in addition to its computation
-LATENCY_ROWS = 20  # single texts for which a prediction step measures latency, in addition to the test
+STAGE_SECONDS = 3.0  # of starting, saving and recording a stage, beside its computation
 
 
 @dataclass
 class Forecast:
-    """Upper bounds on the cost of steps.
+    """Upper bounds for steps on some bases.
 
-    `bases` maps the key of a base's step to its folder, `files` the name of data in a step to its file.
+    `bases` are folders by the key of their step, `files` prepared data by the name in a step, `steps` all steps by key.
     """
 
     bases: Mapping[str, Path]
     files: Mapping[str, Path]
     steps: Mapping[str, Step] = field(default_factory=dict)
-    """steps that write data for other steps: label subsets and weighted source examples"""
-    _lengths: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    _lengths: dict[tuple[str, str], Lengths] = field(default_factory=dict)
     _sizes: dict[str, Size] = field(default_factory=dict)
 
-    def flops(self, step: Step, base: str, validation: str, test: str, rows: Mapping[str, int]) -> float:
-        """Upper bound on the FLOPs of one step on a base. `rows` maps the key of a label subset to its size."""
-        stage: Any = step.stage
-        if step.kind in ("base",) or base not in self.bases:
-            return 0.0
-        size, most = self._size(base), getattr(stage, "max_tokens", 10**6)
-        tune = getattr(stage, "tune", stage)  # the control from scratch wraps a method
-        if step.kind == "adapt" and hasattr(stage, "source_task"):
-            train, held = (self.tokens(base, name, tune.max_tokens) for _, name in step.data)
-            return PADDING * size.forward(tune.max_tokens) * tune.restarts * tune.epochs * (3 * train + held)
-        if step.kind == "adapt" and hasattr(stage, "inner"):
-            rows_read = stage.rounds * stage.inner * stage.schedule.batch_size
-            return PADDING * 3 * size.forward(stage.max_tokens) * rows_read * stage.max_tokens
-        if step.kind == "adapt" and not hasattr(stage, "tokens"):
-            return 0.0  # vocabulary extension trains nothing
-        if step.kind == "adapt":
-            return PADDING * 3 * stage.tokens * size.forward(getattr(stage, "block", 256), head=True)
-        if step.kind == "predict":
-            return PADDING * self.tokens(base, test, 10**6) * size.forward(128)
-        if step.kind == "select":
-            names = [name for _, name in step.data] if getattr(stage, "method", "") != "labels" else []
-            return PADDING * sum(self.tokens(base, n, most, rows) for n in names) * size.forward(128)
-        if not any(hasattr(tune, name) for name in ("epochs", "Cs", "trees")):
-            return 0.0
-        most = getattr(tune, "max_tokens", 128)
-        train = self.tokens(base, dict(step.data)["train"], most, rows)
-        held = self.tokens(base, validation, most)
-        forward = PADDING * size.forward(most, head=hasattr(tune, "block")) * columns_of(tune)
-        source_rows = self._source_tokens(base, step, tune, most, rows)
-        if not hasattr(tune, "epochs"):
-            return forward * (train + source_rows + 2 * held) if "encoder" in size.kind else 0.0
-        runs = getattr(tune, "restarts", 1) * tune.epochs
-        return forward * (runs * (3 * (train + source_rows) + held) + train + 2 * held)
+    def flops(self, step: Step, base: str, validation: str) -> float:
+        """Upper bound on the FLOPs of one step. `validation` names the validation split.
 
-    def _source_tokens(self, base: str, step: Step, stage: Any, most: int, rows: Mapping[str, int]) -> float:
-        """Tokens of other tasks that a method reads in an epoch: as many of their examples as it draws."""
-        names = {role: name for role, name in step.data if "/" in role or role == "corpus"}
-        own = self.rows(dict(step.data)["train"], rows)
-        if hasattr(stage, "block"):  # an auxiliary language model draws blocks of its text
-            return float(stage.block * max(own, 1))
-        total = 0.0
-        for name in names.values():
-            count = self.rows(name, rows)
-            share = own / count if hasattr(stage, "epochs") else 1.0
-            # temperature sampling draws (count / own)^(1/T) examples per target example
-            if hasattr(stage, "temperature"):
-                share = max((count / own) ** (1 / stage.temperature), 1 / stage.schedule.batch_size) * own / count
-            total += self.tokens(base, name, most) * share * (1 + stage.schedule.batch_size / own if share < 1 else 1)
-        return total
-
-    def rows(self, name: str, subsets: Mapping[str, int]) -> int:
-        """Number of examples of a file, a label subset, or the selected source examples, given by name."""
-        step = self.steps.get(name)
-        if step is not None and hasattr(step.stage, "source_tasks"):
-            return sum(self.rows(part, subsets) for _, part in step.data)
-        return subsets[name] if name in subsets else len(read_texts(self.files[name]))
-
-    def tokens(self, base: str, name: str, most: int, rows: Mapping[str, int] | None = None) -> float:
-        """Number of tokens of a file, with texts truncated to `most`.
-
-        A label subset counts the longest texts, because the texts that it will contain are not known yet.
+        A step on a base that is not in `bases` counts zero, because its size is not known yet.
         """
-        step = self.steps.get(name)
-        if step is not None and hasattr(step.stage, "source_tasks"):
-            return sum(self.tokens(base, part, most, rows) for _, part in step.data)
-        subset = (rows or {}).get(name)
-        lengths = np.minimum(self._of(base, "train" if subset is not None else name), most)
-        return float(lengths.sum() if subset is None else np.sort(lengths)[::-1][:subset].sum())
+        if step.kind == "base" or base not in self.bases:
+            return 0.0
+        texts = self._read(step, base, validation)
+        return step.stage.flops(texts.parents[0], texts)
 
-    def _of(self, base: str, name: str) -> np.ndarray:
+    def _read(self, step: Step, base: str, validation: str) -> StepTexts:
+        """What a step reads: texts by role, the sizes of its parents, and the kind of target."""
+        models = [key for key in step.parents if key not in self.steps or self.steps[key].kind != "select"]
+        sizes = tuple(self._size(key, base, validation) for key in models) or (self._base_size(base),)
+        texts = {role: self.lengths(base, name) for role, name in step.data}
+        return StepTexts(texts, sizes, self._kind(validation))
+
+    def _size(self, key: str, base: str, validation: str) -> Size:
+        """Size of the model that a step passes on."""
+        step = self.steps.get(key)
+        if key in self.bases or step is None:
+            return self._base_size(key if key in self.bases else base)
+        if step.kind == "base":
+            return self._base_size(base)  # not fetched yet: a student, at most as large as its teacher
+        texts = self._read(step, base, validation)
+        return step.stage.leaves(texts.parents[0], texts)
+
+    def lengths(self, base: str, name: str) -> Lengths:
+        """Lengths of the texts of a file, or of those that an earlier step selects, in the tokens of a base."""
+        step = self.steps.get(name)
+        if step is not None:
+            selected = step.stage.selects(StepTexts({role: self.lengths(base, part) for role, part in step.data}))
+            if selected is not None:
+                return selected
         if (base, name) not in self._lengths:
-            texts = read_texts(self.files[name])
-            tokenizer = load_tokenizer(self.bases[base])
-            if isinstance(tokenizer, Rows):  # a row of a feature matrix counts as one token
-                self._lengths[base, name] = np.ones(len(texts))
-                return self._lengths[base, name]
-            tokenizer.model_max_length = 10**6  # count full lengths without a warning; methods truncate
-            self._lengths[base, name] = np.array([len(ids) for ids in tokenizer(texts)["input_ids"]])
+            self._lengths[base, name] = self._measure(base, name)
         return self._lengths[base, name]
 
-    def _size(self, base: str) -> Size:
+    def _measure(self, base: str, name: str) -> Lengths:
+        texts, tokenizer = read_texts(self.files[name]), load_tokenizer(self.bases[base])
+        if isinstance(tokenizer, Rows):  # a row is one token, also of another matrix
+            return Lengths.alike(len(texts), 1)
+        tokenizer.model_max_length = 10**6  # each method truncates by its own settings
+        return Lengths(np.array([float(len(ids)) for ids in tokenizer(texts)["input_ids"]]))
+
+    def _kind(self, name: str) -> TargetKind:
+        return kind_of(self.files[name])
+
+    def _base_size(self, base: str) -> Size:
         if base not in self._sizes:
             self._sizes[base] = size_of(self.bases[base])
         return self._sizes[base]
 
 
-def columns_of(stage: Any) -> int:
-    """How many encoders every example of a method passes through."""
-    return 1 + len(stage.source_tasks) if hasattr(stage, "stitch_learning_rate") else 1
-
-
-@dataclass(frozen=True)
-class Size:
-    """Size of a model: weights in matrix products, layers x width, and weights of the vocabulary head."""
-
-    weights: float
-    layers_width: float
-    head: float
-    kind: str
-    places: int = 1
-    """number of positions of one row: 1, or for images the number of patches or pixels"""
-
-    def forward(self, positions: int, head: bool = False) -> float:
-        """FLOPs of a forward pass for one token (for a row: for all its positions), with attention over `positions`."""
-        seen = positions if self.places == 1 else self.places
-        token = 2 * (self.weights + (self.head if head else 0.0)) + 4 * self.layers_width * seen
-        return self.places * token
-
-
 def size_of(folder: Path) -> Size:
     """Read a model's size from its config and the headers of its safetensors files, without loading the weights."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    width = config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or config.get("dim") or 0
-    layers = config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers") or 0
     weights = sum(
         float(np.prod(shape))
         for path in folder.glob("*.safetensors")
@@ -165,20 +106,43 @@ def size_of(folder: Path) -> Size:
     )
     if config.get("model_type") == FEATURES:
         return _size_of_rows(config, weights)
-    kind = "static" if config.get("model_type") == STATIC else "encoder"
-    more = (layers + 1) / layers if layers else 1.0  # mean pooling may add a layer
-    return Size(weights * more, layers * width * more, float(config.get("vocab_size", 0) * width), kind)
+    width = config.get("hidden_size") or config.get("n_embd") or config.get("d_model") or config.get("dim") or 0
+    layers = config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers") or 0
+    layers = layers or config.get("n_layers") or 0
+    shape = Family(config["model_type"]).shape
+    size = Size(weights, float(layers), float(width), float(config.get("vocab_size", 0)), shape)
+    return _as_family(size, config)
+
+
+def _as_family(size: Size, config: dict[str, Any]) -> Size:
+    """Correct a size for families that compute more than one product for each weight, and one matrix of attention scores."""
+    layers, width = size.layers, size.width
+    match config["model_type"]:
+        case "albert":  # all layers share their weights
+            return replace(size, weights=size.weights * layers)
+        case "xlnet":  # projects positions twice as long as the text, and attends to them as well
+            return replace(size, weights=size.weights + layers * width**2, layers=2 * layers)
+        case (
+            "deberta-v2"
+        ):  # attends to relative positions in both directions, whose number does not depend on the text's
+            span = max(config.get("position_buckets", 0), 0) or config.get("max_position_embeddings", 512)
+            return replace(size, weights=size.weights + 4 * layers * width * span)
+    if size.shape in ("recurrent", "static"):  # without attention
+        return replace(size, layers=0.0)
+    if size.shape == "encoder-decoder":  # a classifier's decoder reads the text again, and attends to the encoder
+        return replace(size, layers=3 * layers)
+    return size
 
 
 def _size_of_rows(config: dict[str, Any], weights: float) -> Size:
     """Size of a base that reads rows: a head on the columns, and for images the encoder at each position."""
     head, image = 128.0 * config["hidden_size"], config.get("image") or {}
     if not image:
-        return Size(head, 0.0, 0.0, "encoder")
+        return Size(head, shape="features")
     _, height, width = config["shape"]
     places = height * width // int(image.get("patch_size", 1)) ** 2 + 1
-    depth = image.get("num_hidden_layers", 0) * config["hidden_size"]
-    return Size(weights + head, depth, 0.0, "encoder", places)
+    depth = float(image.get("num_hidden_layers", 0))
+    return Size(weights + head, depth, config["hidden_size"], shape="features", places=places)
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:

@@ -194,21 +194,11 @@ class Contest:
         scored += [predict_step(leaf.key, validation) for leaf in leaves if leaf.budget == ground.rows]
         wanted = plan.needed(leaves) if every else [*plan.needed(leaves), *scored]
         todo = [step for step in wanted if every or not recorded(step.key)]
-        forecast = self._forecast(plan)
-        base_of = self._bases(plan)
-        # how many examples each selection keeps, which sets the cost of the steps that read it
-        counts = {
-            step.key: int(getattr(step.stage, "count", 0)) for step in plan.steps.values() if step.kind == "select"
-        }
-        rows = {key: count for key, count in counts.items() if count}
-        flops = []
-        for step in todo:
-            if step.kind == "predict":
-                split = dict(step.data)["test"]
-                flops.append(forecast.flops(step, base_of(step.parents[0]), validation, split, rows))
-            else:
-                flops.append(forecast.flops(step, base_of(step.key), validation, test, rows))
-        return todo, flops
+        forecast, base_of = self._forecast(plan), self._bases(plan)
+        return todo, [
+            forecast.flops(step, base_of(step.parents[0] if step.kind == "predict" else step.key), validation)
+            for step in todo
+        ]
 
     def _forecast(self, plan: Tournament) -> Forecast:
         ground = plan.ground

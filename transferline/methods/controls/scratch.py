@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from transferline.core.flops import Size, StepTexts
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.methods.parameter.full import Full
 
@@ -22,6 +23,12 @@ class Scratch(Stage):
 
     method: Literal["scratch"] = "scratch"
     tune: Full = Full()
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        return self.tune.flops(size, tokens)
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        return self.tune.leaves(size, tokens)
 
     def build(self, work: Work) -> dict[str, float]:
         return self.tune.fit(work, pretrained=False)

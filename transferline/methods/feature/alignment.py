@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.problem import ALIGNING, Need, TargetKind, Transfer
 from transferline.core.sampling import Endless
 from transferline.core.stage import Stage, Work
@@ -46,6 +47,12 @@ class Aligned(FineTuning):
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
+
+    def beside(self, size: Size, tokens: StepTexts) -> float:
+        """FLOPs of an epoch on source examples: as many batches as there are of the target."""
+        batch, sources = self.schedule.batch_size, Lengths.joined(tokens.sources())
+        drawn = batch * -(-len(tokens["train"]) // batch)
+        return size.step(sources.padded(batch)) * drawn / max(1, len(sources))
 
     def alone(self) -> Stage:
         """Plain fine-tuning with the same settings."""

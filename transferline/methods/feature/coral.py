@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import Prior
 from transferline.core.problem import ALIGNING, Need, TargetKind
 from transferline.core.stage import Work
 from transferline.methods.feature.source_features import Meeting, SourceFeatures, Space
@@ -25,6 +26,7 @@ class Coral(Meeting):
     source: ClassVar[str] = "Sun et al. 2016, algorithm 1"
     needs: ClassVar[tuple[Need, ...]] = ALIGNING
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+    prior: ClassVar[Prior] = Prior(frozen=True, source_probe="coral", source_share=1.0)
 
     method: Literal["coral"] = "coral"  # type: ignore[assignment]
     ridge: Annotated[float, Field(gt=0)] = 0.1

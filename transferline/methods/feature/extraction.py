@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from transferline.core.flops import Size, StepTexts
 from transferline.core.problem import Ability, TargetKind
 from transferline.core.stage import Work
 from transferline.methods.parameter.probe import Probe
@@ -25,6 +26,12 @@ class Extraction(Probe):
     method: Literal["extraction"] = "extraction"  # type: ignore[assignment]
     layers: tuple[int, ...] = (-4, -3, -2, -1)
     """hidden states to use: 0 is the embedding layer, -1 the last layer"""
+
+    def feature_layers(self) -> tuple[int, ...]:
+        return self.layers
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        return size
 
     def build(self, work: Work) -> dict[str, float]:
         target = target_of(work.data["train"])

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import PADDING, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.data.prepared_files import read_texts, write_jsonl
@@ -34,6 +35,9 @@ class Nearest(Stage):
     k: Annotated[int, Field(ge=1)] = 50
     """number of corpus texts to select for each training example"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        return PADDING * size.forward(tokens.cut(self.max_tokens).every())
 
     def build(self, work: Work) -> dict[str, float]:
         corpus, task = (read_texts(work.data[role]) for role in self.reads)

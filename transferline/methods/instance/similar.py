@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.stage import Work
 from transferline.methods.instance.nearest import nearest
 from transferline.methods.instance.source_examples import ByFeatures
@@ -30,6 +31,14 @@ class Similar(ByFeatures):
     """column -> values to keep; the source target must declare the column in its own `slices`"""
     dimensions: Annotated[int, Field(ge=1)] | None = None
     """number of principal components to compare; empty: all features"""
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        return 0.0 if self.k is None else super().flops(size, tokens)  # slices are chosen without features
+
+    def selects(self, tokens: StepTexts) -> Lengths:
+        own, sources = tokens["train"], Lengths.joined(tokens.sources())
+        chosen = len(sources) if self.k is None else self.k * len(own)
+        return Lengths.joined([own, sources.longest(chosen)])
 
     def weigh(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> np.ndarray:
         weights = np.array([float(self._wanted(row)) for row in source_rows])

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import PADDING, Lengths, Prior, Size, StepTexts
 from transferline.core.problem import WEIGHING, Ability, Need, Transfer
 from transferline.core.stage import Progress, Stage, StageKind, Work, name_of
 from transferline.data.prepared_files import content_of, kind_of, read_jsonl, write_jsonl
@@ -32,12 +33,16 @@ class Instances(Stage):
     random: ClassVar[bool] = False
     transfer: ClassVar[Transfer] = "instance"
     needs: ClassVar[tuple[Need, ...]] = WEIGHING
+    prior: ClassVar[Prior] = Prior(source_share=1.0)
 
     source_tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     """source tasks: targets of params.yaml whose training examples are used"""
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
+
+    def selects(self, tokens: StepTexts) -> Lengths:
+        return tokens.every()
 
     def build(self, work: Work) -> dict[str, float]:
         own = read_jsonl(work.data["train"])
@@ -74,6 +79,9 @@ class ByFeatures(Instances):
     max_tokens: Annotated[int, Field(ge=8)] = 128
     dimensions: Annotated[int, Field(ge=1)] | None = 32
     """number of principal components to use; empty: all features"""
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        return PADDING * size.forward(tokens.cut(self.max_tokens).every())
 
     def features(self, work: Work, own: Sequence[dict], source_rows: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
         """Features (n, d) of the target's and (m, d) of the source records, jointly centred and scaled to unit variance."""

@@ -13,10 +13,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.stage import Stage, Work
 from transferline.data.blocks import pack, stream_of, tokenise
 from transferline.data.prepared_files import read_texts
-from transferline.methods.multitask.joint import MultitaskLearner, tie
+from transferline.methods.multitask.joint import MultitaskLearner, drawn_flops, tie
 from transferline.methods.multitask.weighting import Fixed
 from transferline.methods.objectives.causal import CausalLearner
 from transferline.methods.objectives.masked import MaskedLearner, check_tokenizer
@@ -28,6 +29,8 @@ from transferline.models.weights import load_model
 from transferline.targets import Target
 from transferline.targets.target import Examples
 from transferline.training.learner import Learner
+
+MASKED = 0.15  # share of tokens to predict (Devlin et al. 2019, section 3.1)
 
 
 class Auxiliary(FineTuning):
@@ -47,6 +50,14 @@ class Auxiliary(FineTuning):
 
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(("corpus",) if self.text == "corpus" else ()))
+
+    def beside(self, size: Size, tokens: StepTexts) -> float:
+        """FLOPs of an epoch on blocks of text, with a language model head."""
+        read = tokens["corpus" if self.text == "corpus" else "train"]
+        blocks = Lengths.alike(1 + int(read.tokens) // self.block, self.block)
+        drawn = drawn_flops(self, size, tokens, [blocks])
+        predicted = MASKED if size.shape == "encoder" else 1.0
+        return drawn * (1 + 3 * size.head(predicted * self.block) / size.step(Lengths.alike(1, self.block)))
 
     def alone(self) -> Stage:
         return plain(self)
@@ -76,10 +87,10 @@ class Auxiliary(FineTuning):
         family.admit("masked LM", "method 'auxiliary'")
         check_tokenizer(tokenizer, parent.name)
         model, new = load_model("AutoModelForMaskedLM", parent, work.seed)
-        # 0.15 is BERT's masking probability; no head warm-up, because the target's loss trains the encoder from the first step
+        # no head warm-up, because the target's loss trains the encoder from the first step
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, _enough(texts, self.block)), self.block, *pair)
-        return MaskedLearner(model, tokenizer, blocks, probability=0.15, seed=work.seed, new=new, head_warmup=0.0)
+        return MaskedLearner(model, tokenizer, blocks, MASKED, work.seed, new, 0.0)
 
 
 def _enough(texts: Sequence[str], block: int) -> list[str]:

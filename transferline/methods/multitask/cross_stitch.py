@@ -8,12 +8,14 @@ is several times as large as its base.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Prior, Size, StepTexts
 from transferline.core.problem import TargetKind
 from transferline.core.stage import Work
 from transferline.methods.multitask.joint import Multitask, MultitaskLearner, read_task
@@ -36,6 +38,7 @@ class CrossStitch(Multitask):
 
     source: ClassVar[str] = "Misra et al. 2016, section 4"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+    prior: ClassVar[Prior] = Prior(below_full=0.01)
 
     method: Literal["cross-stitch"] = "cross-stitch"
     kept: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -43,6 +46,10 @@ class CrossStitch(Multitask):
     stitch_learning_rate: Annotated[float, Field(gt=0)] = 1e-2
     """peak learning rate of the stitches; the paper uses 100 to 1,000 times the network's learning rate"""
     weighting: Fixed = Fixed(method="fixed")
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        columns = 1 + len(self.source_tasks)  # every text passes through all of them
+        return replace(size, weights=columns * size.weights, layers=columns * size.layers)
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
         """Load the network, with the parent's weights in every column and a head for each task."""

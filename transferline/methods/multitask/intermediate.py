@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from transferline.core.flops import Size, StepTexts
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.methods.multitask.export_encoder import keep_encoder
 from transferline.methods.parameter.full import Full
@@ -34,6 +35,10 @@ class Intermediate(Stage):
 
     def roles(self) -> tuple[str, ...]:
         return f"{self.source_task}/train", f"{self.source_task}/validation"
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        train, validation = (tokens[role] for role in self.roles())
+        return self.tune.flops(size, StepTexts({"train": train, "validation": validation}))
 
     def build(self, work: Work) -> dict[str, float]:
         train, validation = (work.data[role] for role in self.roles())

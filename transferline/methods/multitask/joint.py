@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.sampling import Endless
 from transferline.core.stage import Stage, Work
 from transferline.methods.multitask.weighting import Fixed, Weighting
@@ -41,6 +42,9 @@ class Multitask(FineTuning):
     def roles(self) -> tuple[str, ...]:
         return (*self.reads, *(f"{name}/train" for name in self.source_tasks))
 
+    def beside(self, size: Size, tokens: StepTexts) -> float:
+        return drawn_flops(self, size, tokens, tokens.sources())
+
     def alone(self) -> Stage:
         """Plain fine-tuning with the same settings."""
         return plain(self)
@@ -63,6 +67,16 @@ class Multitask(FineTuning):
 
     def finish(self, model: Any) -> Any:
         return model.models[0]
+
+
+def drawn_flops(method: Multitask | Any, size: Size, tokens: StepTexts, sources: Sequence[Lengths]) -> float:
+    """FLOPs of an epoch on the examples that temperature sampling draws from source tasks, in random batches."""
+    own, batch = len(tokens["train"]), method.schedule.batch_size
+    total = 0.0
+    for texts in sources:
+        each = max(1.0, batch * (len(texts) / max(1, own)) ** (1 / method.temperature))
+        total += size.step(texts.padded(each)) / max(1, len(texts)) * each * -(-own // batch)
+    return total
 
 
 def read_task(method: FineTuning, path: Path, work: Work) -> tuple[Target, Examples]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import PADDING, Size, StepTexts
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.methods.multitask.export_encoder import keep_encoder
 from transferline.methods.multitask.joint import part_of, tie
@@ -51,6 +52,13 @@ class Reptile(Stage):
 
     def roles(self) -> tuple[str, ...]:
         return tuple(f"{name}/train" for name in self.source_tasks)
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        # rounds draw their tasks at random: each counts as the one with the longest texts
+        batch = self.schedule.batch_size
+        sources = [texts.padded(batch) for texts in tokens.cut(self.max_tokens).sources()]
+        steps = [size.step(texts) / max(1, len(texts)) * min(batch, len(texts)) for texts in sources]
+        return PADDING * self.rounds * self.inner * max(steps)
 
     def build(self, work: Work) -> dict[str, float]:
         learner = self.learner(work)

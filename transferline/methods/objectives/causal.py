@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Work
 from transferline.data.streaming import blocks_of
@@ -35,6 +36,12 @@ class Causal(Objective):
     method: Literal["causal"] = "causal"
     block: Annotated[int, Field(ge=8)] = 128
     """tokens in a packed block"""
+
+    def longest(self, tokens: StepTexts) -> int:
+        return self.block
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        return size.step(example) + 3 * size.head(example.tokens)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Work
 from transferline.data.blocks import affixes, held_out, pieces, tokenise
@@ -37,6 +38,12 @@ class SimCSE(Objective):
     tokens: Annotated[int, Field(ge=1)] = 500_000
     """number of training tokens; each is counted once, although it is encoded twice"""
     schedule: Schedule = Schedule(batch_size=64, learning_rate=3e-5)
+
+    def longest(self, tokens: StepTexts) -> int:
+        return tokens.longest(self.piece)
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        return 2 * size.step(example)  # two views of each piece
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.problem import IGNORED_LABEL, Ability
 from transferline.core.stage import Work
 from transferline.data.blocks import affixes, held_out, padded, pieces, tokenise
@@ -37,6 +38,16 @@ class Denoising(Objective):
     """maximum length of a piece of a document, in tokens"""
     tokens: Annotated[int, Field(ge=1)] = 500_000
     schedule: Schedule = Schedule(batch_size=16, learning_rate=3e-5)
+
+    def longest(self, tokens: StepTexts) -> int:
+        return tokens.longest(self.piece)
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        # The encoder reads what is left. Of the decoder's cross attention each token computes queries and outputs: the pooled
+        # vector is the only key and value.
+        encoder = size.step(Lengths((1 - self.deleted) * example.lengths))
+        crossing = 3 * 2 * 2 * size.layers * size.width**2 * example.tokens
+        return encoder + size.step(example) + crossing + 3 * size.head(example.tokens)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

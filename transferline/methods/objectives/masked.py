@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Lengths, Prior, Size, StepTexts
 from transferline.core.problem import IGNORED_LABEL, Ability
 from transferline.core.stage import Work
 from transferline.data.streaming import blocks_of
@@ -34,6 +35,7 @@ class Masked(Objective):
 
     source: ClassVar[str] = "Devlin et al. 2019, section 3.1"
     ability: ClassVar[Ability | None] = "masked LM"
+    prior: ClassVar[Prior] = Prior(new_head=0.01)
 
     method: Literal["masked"] = "masked"
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
@@ -44,6 +46,12 @@ class Masked(Objective):
     """tokens in a packed block"""
     head_warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """share of the steps in which only the head is trained, if the base has no masked LM head and gets a new one"""
+
+    def longest(self, tokens: StepTexts) -> int:
+        return self.block
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        return size.step(example) + 3 * size.head(self.probability * example.tokens)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Lengths, Prior, Size, StepTexts
 from transferline.core.problem import IGNORED_LABEL, Ability
 from transferline.core.stage import Work
 from transferline.data.blocks import held_out, padded, tokenise
@@ -35,6 +36,7 @@ class NextSentence(Objective):
 
     source: ClassVar[str] = "Devlin et al. 2019, section 3.1"
     ability: ClassVar[Ability | None] = "next sentence"
+    prior: ClassVar[Prior] = Prior(new_head=0.01)
 
     method: Literal["next-sentence"] = "next-sentence"
     masked: bool = True
@@ -43,6 +45,13 @@ class NextSentence(Objective):
     """share of tokens to mask"""
     piece: Annotated[int, Field(ge=4)] = 48
     """maximum number of tokens of each sentence"""
+
+    def longest(self, tokens: StepTexts) -> int:
+        return 2 * tokens.longest(self.piece) + 3  # [CLS] A [SEP] B [SEP]
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        masked = self.probability * example.tokens if self.masked else 0.0
+        return size.step(example) + 3 * size.head(masked)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

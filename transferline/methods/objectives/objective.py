@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import PADDING, Lengths, Size, StepTexts
 from transferline.core.stage import SELECTED, Stage, StageKind, Work
 from transferline.models.tokenization import load_tokenizer
 from transferline.training.learner import Learner, Schedule
@@ -50,6 +51,19 @@ class Objective(FromText):
     tokens: Annotated[int, Field(ge=1)] = 1_000_000
     """number of training tokens; the text is repeated as needed"""
     schedule: Schedule = Schedule(learning_rate=1e-4)
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        # the last step may read a whole batch more than is asked for
+        example = Lengths.alike(1, self.longest(tokens))
+        return PADDING * (self.tokens / example.tokens + self.schedule.batch_size) * self.step_flops(size, example)
+
+    def longest(self, tokens: StepTexts) -> int:
+        """Length of the longest example that the objective trains on, in tokens. By default that of long blocks."""
+        return 512
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        """FLOPs of training on one example. By default the network's, without a language model head."""
+        return size.step(example)
 
     def steps(self, tokens_per_batch: float) -> int:
         """Number of optimiser steps that read `tokens` tokens."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import Lengths, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Work
 from transferline.data.streaming import blocks_of
@@ -34,6 +35,14 @@ class Permuted(Objective):
     """tokens in a packed block"""
     one_in: Annotated[int, Field(ge=2)] = 6
     """K: one in K tokens is predicted"""
+
+    def longest(self, tokens: StepTexts) -> int:
+        return self.block
+
+    def step_flops(self, size: Size, example: Lengths) -> float:
+        # the predicted tokens have a second stream, which attends to the whole block as well
+        predicted = 1 / self.one_in
+        return (1 + predicted) * size.step(example) + 3 * size.head(predicted * example.tokens)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

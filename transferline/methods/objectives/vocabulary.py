@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
+from transferline.core.flops import Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Progress, Work
 from transferline.data.prepared_files import read_texts
@@ -39,6 +41,12 @@ class Vocabulary(FromText):
     """minimum number of pieces that the tokenizer splits a word into"""
     least: Annotated[int, Field(ge=1)] = 5
     """minimum number of times that a word occurs in the text"""
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        return 0.0  # nothing is trained, and no text is read by the network
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        return replace(size, vocabulary=size.vocabulary + self.words)
 
     def build(self, work: Work) -> dict[str, float]:
         tokenizer, parent = opened(work)

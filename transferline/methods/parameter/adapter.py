@@ -11,11 +11,13 @@ The outgoing weights of the new units start at zero, so training starts at the p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Backward, Prior, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.methods.parameter.tuning import FineTuning, head_of
 from transferline.targets import Target
@@ -32,11 +34,20 @@ class Adapter(FineTuning):
     source: ClassVar[str] = "Houlsby et al. 2019; He et al. 2022, section 4.3"
 
     ability: ClassVar[Ability | None] = "bottlenecks"
+    prior: ClassVar[Prior] = Prior(below_full=0.008)  # Houlsby et al. 2019, table 1
 
     method: Literal["adapter"] = "adapter"
     width: Annotated[int, Field(ge=1)] = 32
     """inner units of each adapter"""
     schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-4)
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        size = super().network(size, tokens)
+        return replace(size, weights=size.weights + 3 * size.layers * size.width * self.width)  # 3: gated blocks
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        # a block and its adapter are one matrix during training, so the gradients of both are computed
+        return Backward(weights=1 - 4 * size.layers * size.width**2 / size.weights)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         from torch.nn.utils.parametrize import register_parametrization

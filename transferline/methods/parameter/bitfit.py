@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from transferline.core.errors import InputError
+from transferline.core.flops import FROZEN_WEIGHTS, Backward, Prior, Size
 from transferline.methods.parameter.tuning import FineTuning, head_of
 from transferline.targets import Target
 from transferline.targets.target import Examples
@@ -19,10 +20,14 @@ class BitFit(FineTuning):
     """Fine-tune the biases and the head only."""
 
     source: ClassVar[str] = "Ben Zaken et al. 2022, section 2"
+    prior: ClassVar[Prior] = Prior(below_full=0.01)
 
     method: Literal["bitfit"] = "bitfit"
     # few parameters train, so the rate is above full fine-tuning's
     schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        return FROZEN_WEIGHTS
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         head = head_of(model, target)

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Prior, Size, StepTexts
 from transferline.core.problem import TargetKind
 from transferline.core.stage import Stage, Work
 from transferline.methods.parameter.full import Full
@@ -37,6 +38,7 @@ class Distill(FineTuning):
 
     source: ClassVar[str] = "Hinton et al. 2015, section 2; Sanh et al. 2019, section 3"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+    prior: ClassVar[Prior] = Prior(below_full=0.02)
 
     method: Literal["distill"] = "distill"
     teacher: Full = Full()
@@ -59,6 +61,15 @@ class Distill(FineTuning):
 
     def starts_from(self) -> str | None:
         return self.student
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        if self.layers is not None and self.student is None:
+            size = size.with_layers(self.layers)
+        return super().network(size, tokens)
+
+    def before(self, size: Size, tokens: StepTexts) -> float:
+        """FLOPs of the teacher's outputs for the training texts."""
+        return tokens.parents[1].forward(tokens["train"])
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
         if self.layers is None or self.student is not None:

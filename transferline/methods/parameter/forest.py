@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import PADDING, Prior, Size, StepTexts
 from transferline.core.problem import ALIGNING, Ability, Need, TargetKind
 from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.methods.parameter.trees import Tree, refit, trees_of
@@ -32,6 +33,7 @@ class Forest(Stage):
     gpu: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     source: ClassVar[str] = "Breiman 2001"
+    prior: ClassVar[Prior] = Prior(frozen=True)
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label",)
     ability: ClassVar[Ability | None] = "encode"
 
@@ -44,6 +46,9 @@ class Forest(Stage):
     """minimum number of examples in a leaf"""
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        return PADDING * size.forward(tokens.cut(self.max_tokens).every())
 
     def build(self, work: Work) -> dict[str, float]:
         from transferline.models.layered import layered

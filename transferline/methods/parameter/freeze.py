@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import Backward, Prior, Size
 from transferline.core.stage import Work
 from transferline.methods.parameter.tuning import FineTuning, TuningLearner, depth_groups
 from transferline.targets import Target
@@ -24,10 +25,15 @@ class Freeze(FineTuning):
 
     version: ClassVar[int] = 2  # no dropout in frozen layers
     source: ClassVar[str] = "Lee et al. 2019"
+    prior: ClassVar[Prior] = Prior(below_full=0.005)
 
     method: Literal["freeze"] = "freeze"
     lowest: Annotated[int, Field(ge=0)] = 2
     """number of frozen layers, from the bottom, with the embeddings; if all are frozen, only the head trains"""
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        share = max(0.0, 1 - self.lowest / size.layers) if size.layers else 1.0
+        return Backward(share, share)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         for group in depth_groups(model)[: self.lowest + 1]:  # + 1: group 0 holds the embeddings

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import Backward, Size
 from transferline.core.stage import Work
 from transferline.methods.parameter.tuning import FineTuning, TuningLearner, depth_groups
 from transferline.targets import Target
@@ -23,6 +24,12 @@ class Gradual(FineTuning):
 
     method: Literal["gradual"] = "gradual"
     layers_per_epoch: Annotated[int, Field(ge=1)] = 1
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        # a generator has no new head, so its top layer trains from the first epoch
+        layers = (epoch + bool(size.writes)) * self.layers_per_epoch
+        share = min(1.0, layers / size.layers) if size.layers else 1.0
+        return Backward(share, share)
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         return Thawing(self, target, model, train, validation)

@@ -6,10 +6,13 @@ peft implements it. The updates are merged before saving, so the served model ha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import Backward, Prior, Size, StepTexts
+from transferline.methods.parameter.full import plain
 from transferline.methods.parameter.merging import merged, wrapped
 from transferline.methods.parameter.tuning import FineTuning
 from transferline.targets import Target
@@ -21,12 +24,27 @@ class Lora(FineTuning):
     """Train low-rank updates of every linear layer of the encoder, then merge them."""
 
     source: ClassVar[str] = "Hu et al. 2021, section 4.1"
+    prior: ClassVar[Prior] = Prior(below_full=0.008)  # Hu et al. 2022, table 2
 
     method: Literal["lora"] = "lora"
     rank: Annotated[int, Field(ge=1)] = 8
     alpha: Annotated[int, Field(ge=1)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-4)
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        size = super().network(size, tokens)
+        return replace(size, weights=size.weights + self._added(size))
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        return plain(self).leaves(size, tokens)  # the updates are merged
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        return Backward(weights=min(1.0, self._added(size) / size.weights) if size.weights else 0.0)
+
+    def _added(self, size: Size) -> float:
+        """Weights of the updates: `rank` for each input and output of four attention and two feed-forward layers."""
+        return self.rank * size.layers * (10 * size.width + 2 * size.inner)
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         from peft import LoraConfig

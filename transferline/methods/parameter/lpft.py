@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import Size, StepTexts
 from transferline.core.problem import TargetKind
 from transferline.methods.parameter.linear import Solution
 from transferline.methods.parameter.probe import best_head, install
@@ -30,6 +31,10 @@ class LPFT(FineTuning):
     """values of the probe's inverse regularisation strength C to try; validation chooses"""
     head_learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     """peak learning rate of the head; low, because the probe has fitted the head already"""
+
+    def before(self, size: Size, tokens: StepTexts) -> float:
+        """FLOPs of the features that the probe is fitted on."""
+        return size.forward(tokens["train"]) + size.forward(tokens["validation"])
 
     def shape(self, model: Any, target: Target, train: Examples, validation: Examples) -> Any:
         model.eval()

@@ -6,11 +6,13 @@ prefix cannot be merged into the weights, so the model needs our code to be serv
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import FROZEN_WEIGHTS, Backward, Prior, Size, StepTexts
 from transferline.core.problem import Ability
 from transferline.core.stage import Work
 from transferline.methods.parameter.tuning import FineTuning, TuningLearner, head_of
@@ -26,11 +28,18 @@ class Prefix(FineTuning):
     source: ClassVar[str] = "Li & Liang 2021, section 4"
 
     ability: ClassVar[Ability | None] = "prefixes"
+    prior: ClassVar[Prior] = Prior(below_full=0.02)
 
     method: Literal["prefix"] = "prefix"
     tokens: Annotated[int, Field(ge=1)] = 16
     """length of the prefix"""
     schedule: Schedule = Schedule(batch_size=16, learning_rate=5e-3)
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        return replace(super().network(size, tokens), keys=self.tokens)
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        return FROZEN_WEIGHTS
 
     def learner(self, target: Target, model: Any, train: Examples, validation: Examples, work: Work) -> TuningLearner:
         head = head_of(model, target)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transferline.core.flops import PADDING, Prior, Size, StepTexts
 from transferline.core.problem import TargetKind
 from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.methods.parameter.linear import Solution, solve
@@ -33,6 +34,7 @@ class Probe(Stage):
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     random: ClassVar[bool] = False
     source: ClassVar[str] = "Alain & Bengio 2017"
+    prior: ClassVar[Prior] = Prior(frozen=True)
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression", "tokens")
 
     method: Literal["probe"] = "probe"
@@ -41,6 +43,14 @@ class Probe(Stage):
     max_tokens: Annotated[int, Field(ge=8)] = 128
     truncation: Truncation = "head"
     pooling: Pooling = "mean"
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        # the validation texts are read twice: to choose the strength, and to measure the result
+        size, tokens = self.leaves(size, tokens), tokens.cut(self.max_tokens)
+        return PADDING * (size.forward(tokens.every()) + size.forward(tokens["validation"]))
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        return size.mean_pooled() if self.pooling == "mean" and tokens.kind != "tokens" else size
 
     def build(self, work: Work) -> dict[str, float]:
         target = target_of(work.data["train"])

@@ -6,10 +6,12 @@ larger and needs our code to be served.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import Backward, Prior, Size, StepTexts
 from transferline.core.problem import Ability, TargetKind
 from transferline.core.stage import Work
 from transferline.methods.parameter.tuning import FineTuning
@@ -24,11 +26,24 @@ class Progressive(FineTuning):
     source: ClassVar[str] = "Rusu et al. 2016, section 2"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
     ability: ClassVar[Ability | None] = "encode"
+    prior: ClassVar[Prior] = Prior(below_full=0.03)
 
     method: Literal["progressive"] = "progressive"
     width: Annotated[int, Field(ge=4, multiple_of=4)] = 64
     """hidden width of the new column"""
     schedule: Schedule = Schedule(batch_size=16, learning_rate=1e-3)
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        return replace(size, weights=size.weights + self._column(size), width=size.width + self.width)
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        return Backward(self._column(size) / size.weights, self.width / size.width)
+
+    def _column(self, size: Size) -> float:
+        """Weights of the new column: its layers, and a lateral connection into each of them and into the first."""
+        source = size.width
+        lateral = (size.layers + 1) * (source * self.width + self.width**2)
+        return lateral + size.layers * 12 * self.width**2
 
     def load(self, target: Target, work: Work, pretrained: bool) -> Any:
         import torch

@@ -7,10 +7,12 @@ is an ordinary model with a slightly larger vocabulary.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transferline.core.flops import FROZEN_WEIGHTS, Backward, Prior, Size, StepTexts
 from transferline.core.problem import TargetKind
 from transferline.core.stage import Work
 from transferline.methods.parameter.merging import merged, wrapped
@@ -26,6 +28,7 @@ class Prompt(FineTuning):
 
     source: ClassVar[str] = "Lester et al. 2021, section 2"
     tasks: ClassVar[tuple[TargetKind, ...]] = ("single-label", "multi-label", "regression")
+    prior: ClassVar[Prior] = Prior(below_full=0.05)
 
     method: Literal["prompt"] = "prompt"
     tokens: Annotated[int, Field(ge=1)] = 16
@@ -35,6 +38,13 @@ class Prompt(FineTuning):
     def names(self) -> list[str]:
         """The virtual tokens as strings."""
         return [f"[PROMPT{i}]" for i in range(self.tokens)]
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        size = super().network(size, tokens)
+        return replace(size, prefix=size.prefix + self.tokens)
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        return FROZEN_WEIGHTS
 
     def prepare(self, tokenizer: Any) -> Any:
         tokenizer.add_special_tokens({"additional_special_tokens": self.names()})

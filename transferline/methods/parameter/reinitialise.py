@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import Prior
 from transferline.core.stage import Work
 from transferline.methods.parameter.tuning import FineTuning, depth_groups
 from transferline.targets import Target
@@ -21,6 +22,7 @@ class Reinitialise(FineTuning):
     """Keep the embeddings and the lowest layers, initialise the others at random, and fine-tune."""
 
     source: ClassVar[str] = "Yosinski et al. 2014, section 2; Zhang et al. 2021, section 5"
+    prior: ClassVar[Prior] = Prior(below_full=0.05)
 
     method: Literal["reinitialise"] = "reinitialise"
     kept: Annotated[int, Field(ge=0)] = 2

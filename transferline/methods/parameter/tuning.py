@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from transferline.core.errors import InputError
+from transferline.core.flops import ALL, PADDING, Backward, Size, StepTexts
 from transferline.core.stage import Stage, StageKind, Work, name_of
 from transferline.models.heads import Pooling, head_parameters, layers_of
 from transferline.models.tokenization import TokenizerSettings, Truncation, load_tokenizer
@@ -82,6 +83,34 @@ class FineTuning(Stage):
         target.settle(model)
         figures = save_tuned(model, tokenizer, target, validation, reading=reading, out=work.out, save=self.save)
         return {**figures, "best_step": float(best[0].best_step)}
+
+    def flops(self, size: Size, tokens: StepTexts) -> float:
+        size, tokens = self.network(size, tokens), tokens.cut(self.max_tokens)
+        train, held = tokens["train"], size.forward(tokens["validation"])
+        epochs = sum(size.step(train, self.backward(size, epoch)) for epoch in range(self.epochs))
+        epochs += self.epochs * (self.beside(size, tokens) + held)
+        return PADDING * (self.restarts * (self.before(size, tokens) + epochs) + held)
+
+    def leaves(self, size: Size, tokens: StepTexts) -> Size:
+        return self.network(size, tokens)
+
+    def network(self, size: Size, tokens: StepTexts) -> Size:
+        """Size of the network during training. By default that of the parent, with the target's head."""
+        if tokens.kind == "generation":
+            return replace(size, writes=self.target_tokens)
+        return size.mean_pooled() if self.pooling == "mean" and tokens.kind != "tokens" else size
+
+    def backward(self, size: Size, epoch: int) -> Backward:
+        """The part of the network that an epoch's backward passes compute. All of it by default."""
+        return ALL
+
+    def beside(self, size: Size, tokens: StepTexts) -> float:
+        """FLOPs of an epoch on other texts than the target's. None by default."""
+        return 0.0
+
+    def before(self, size: Size, tokens: StepTexts) -> float:
+        """FLOPs before the first epoch. None by default."""
+        return 0.0
 
     def _train(self, learner: Learner, work: Work) -> History:
         if not any(p.requires_grad for p in learner.model.parameters()):
