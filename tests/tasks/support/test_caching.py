@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -82,6 +83,16 @@ def test_the_second_run_reuses_and_another_seed_does_not(store: Path) -> None:
     assert [once(), once(), once(seed=1), once()] == [False, True, False, True]
     assert len(COUNT) == 2
     assert (store / request().key / RECORD).exists()
+
+
+def test_a_record_that_names_a_class_by_its_former_module_is_read(store: Path) -> None:
+    once()
+    record = store / request().key / RECORD
+    kept = json.loads(record.read_text())
+    kept["result"] = json.dumps({"__class__": "transfer.checkpoint.Checkpoint", "data": json.loads(kept["result"])})
+    record.write_text(json.dumps(kept))
+    assert once()
+    assert len(COUNT) == 1
 
 
 def test_a_deleted_checkpoint_is_rebuilt_to_the_same_digest(store: Path) -> None:

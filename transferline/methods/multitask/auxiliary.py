@@ -90,7 +90,7 @@ class Auxiliary(FineTuning):
         # no head warm-up, because the target's loss trains the encoder from the first step
         pair = tokenizer.cls_token_id, tokenizer.sep_token_id
         blocks = pack(tokenise(tokenizer, _enough(texts, self.block)), self.block, *pair)
-        return MaskedLearner(model, tokenizer, blocks, MASKED, work.seed, new, 0.0)
+        return MaskedLearner(model, tokenizer, blocks, probability=MASKED, seed=work.seed, new=new, head_warmup=0.0)
 
 
 def _enough(texts: Sequence[str], block: int) -> list[str]:
