@@ -20,9 +20,6 @@ from transferline.recipes.params import Params
 from transferline.tasks.support.data_versions import data_stages, places_of
 from transferline.tasks.versioning import has_remote, reproduce
 
-Pinned = Mapping[str, dict[str, str]]
-"""target -> role -> md5"""
-
 
 def push_data(params: Params, targets: list[str], message: str) -> tuple[list[str], str]:
     """Reproduce and push the data, then commit dvc.lock. Returns the changed targets and the commit ('' if unchanged)."""

@@ -122,7 +122,7 @@ def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
     """The model is loaded by MLflow alone, in a process that does not import transferline."""
     import pandas as pd
 
-    from transferline.recipes.chain import prediction_key
+    from transferline.recipes.chain import predict_step
 
     project, _ = line
     uri = f"sqlite:///{project / 'mlruns' / 'mlflow.db'}"
@@ -142,7 +142,7 @@ def test_a_fresh_process_gives_the_evaluations_own_predictions(line) -> None:
     folders = (project / "data" / "checkpoints").glob("predict-*")
     lineages = {f: json.loads((f / "lineage.json").read_text()) for f in folders}
     folder = next(f for f, lineage in lineages.items() if lineage["parents"] == [key])
-    assert folder.name == prediction_key(key, lineages[folder]["data"]["test"])
+    assert folder.name == predict_step(key, lineages[folder]["data"]["test"]).key
     assert lineages[folder]["data"]["test"] in lock
     kept = pd.read_parquet(folder / "predictions.parquet")
     assert [row["label"] for row in served] == kept["predicted"].tolist()

@@ -15,7 +15,7 @@ from transferline.methods.objectives import Masked, SimCSE
 from transferline.methods.parameter import Distill, Full, Lora, Probe
 from transferline.models.bases import FolderBase, PackageBase
 from transferline.models.families import Family
-from transferline.recipes.chain import Chain, Pin, plan, prediction_key
+from transferline.recipes.chain import Chain, Pin, plan, predict_step
 from transferline.recipes.comparison import from_source_tasks
 from transferline.recipes.params import load_params
 from transferline.recipes.recipe import Recipe
@@ -199,7 +199,7 @@ def test_test_data_enters_only_the_prediction_key() -> None:
     before, after = chain(), chain(test="another")
     assert [step.key for step in before] == [step.key for step in after]
     model = keys(before, "challenger")[0]
-    assert prediction_key(model, "e") != prediction_key(model, "another")
+    assert predict_step(model, "e").key != predict_step(model, "another").key
 
 
 def test_a_new_corpus_retrains_the_adapted_models_only() -> None:
@@ -230,7 +230,7 @@ def test_the_unadapted_control_differs_from_the_challenger_in_its_parent_alone()
 
 def test_without_adaptation_the_challenger_is_its_own_control() -> None:
     made = chain(Recipe(base="b", tune=Full()))
-    assert made.without_adaptation()
+    assert made.roles["challenger"] == made.roles["unadapted"]
     assert len(made.leaves()) == 3 + 3 + 1
 
 

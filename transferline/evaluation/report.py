@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from transferline.core.problem import TargetKind
 from transferline.data.fingerprints import unseen
 from transferline.evaluation.calibration import calibration_error
+from transferline.evaluation.clean_rows import clean_scores
 from transferline.evaluation.metrics import METRICS, measure, per_class
 from transferline.evaluation.predictions import Predictions
 from transferline.evaluation.significance import Interval, PairedComparison, compare, score
@@ -70,7 +70,6 @@ class Report:
     classes: Mapping[str, Mapping[str, float]]
     looks: int
     clean: Mapping[str, Interval]
-    champion_saw: int
     notes: tuple[str, ...] = ()
     kind: TargetKind = "single-label"
     examples: tuple[tuple[str, str], ...] = ()
@@ -126,8 +125,7 @@ def make_report(
         candidates,
         per_class(challenger.predictions[challenger.shipped]),
         looks,
-        _clean(metric, challenger, contaminated),
-        int((~fit).sum()),
+        clean_scores(metric, challenger.predictions[challenger.shipped], contaminated),
         notes,
         challenger.predictions[0].kind,
         _examples(challenger.predictions[challenger.shipped]),
@@ -177,16 +175,6 @@ def _candidate(
 
 def _compare(metric: str, name: str, one: Group, other: Group) -> PairedComparison:
     return compare(metric, name, one.predictions, other.predictions, (one.shipped, other.shipped))
-
-
-def _clean(metric: str, group: Group, contaminated: Sequence[str]) -> dict[str, Interval]:
-    """The shipped model's score on test rows that had copies elsewhere, and on those that had none."""
-    shipped = group.predictions[group.shipped]
-    touched = np.isin(np.array(shipped.ids), list(contaminated))
-    if not touched.any():
-        return {}
-    parts: dict[str, Any] = {"contaminated": touched, "clean": ~touched}
-    return {name: score(metric, [shipped.rows(keep)]) for name, keep in parts.items() if keep.any()}
 
 
 def _notes(champion: Group | None, fit: np.ndarray, same: bool) -> tuple[str, ...]:

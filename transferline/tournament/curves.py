@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from transferline.evaluation.significance import LEVEL, Interval
 from transferline.tournament.statistics import Scores
-
-Draws = Mapping[int, np.ndarray]
-"""budget -> scores in joint resamples, (resamples,)"""
 
 
 def group(entry: str, budget: int) -> str:
@@ -32,8 +29,6 @@ class Ratio:
     low: float
     high: float
     capped: bool
-    tenfold: float
-    """probability that a tenth of the labels is enough, within the range of the budgets"""
 
     def __str__(self) -> str:
         if self.value < 1:
@@ -77,7 +72,7 @@ def label_ratio(entry: str, other: str, budgets: Sequence[int], scores: Scores) 
     drawn = np.array([ratio(curve, score) for curve, score in zip(curves, draws[full], strict=True)])
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     capped = value >= most / budgets[0]
-    return Ratio(other, wanted, value, float(low), float(high), capped, float((drawn >= 10).mean()))
+    return Ratio(other, wanted, value, float(low), float(high), capped)
 
 
 @dataclass(frozen=True)

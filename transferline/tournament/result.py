@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from transferline.data.prepared_files import read_jsonl
+from transferline.evaluation.clean_rows import clean_scores
 from transferline.evaluation.predictions import Predictions
-from transferline.evaluation.significance import Interval, score
+from transferline.evaluation.significance import Interval
 from transferline.tournament.ablation import Added, ablate
 from transferline.tournament.curves import group
 from transferline.tournament.decision import Decision, decide
@@ -83,7 +82,7 @@ def make_result(
         won,
         lost,
         shipped,
-        _clean(evidence.metric, shipped[winner], contaminated),
+        clean_scores(evidence.metric, shipped[winner], contaminated),
         notes,
     )
 
@@ -106,12 +105,3 @@ def _ablation(evidence: Evidence, winner: str, between: Mapping[str, Sequence[Pr
         return [evidence.test[leaf.key] for leaf in evidence.leaves(name)]
 
     return ablate(evidence.metric, entry.recipe, made(SCRATCH), made(entry.twin or winner), between, made(winner))
-
-
-def _clean(metric: str, shipped: Predictions, contaminated: Sequence[str]) -> dict[str, Interval]:
-    """The score of the shipped winner on test rows with copies in other data (found by the leak gate), and on the others."""
-    touched = np.isin(np.array(shipped.ids), list(contaminated))
-    parts = {"contaminated": touched, "clean": ~touched}
-    return {
-        name: score(metric, [shipped.rows(keep)]) for name, keep in parts.items() if keep.sum() > 1 and touched.any()
-    }

@@ -51,11 +51,6 @@ class Difference:
         half = self.level(self.value + margin) / 2
         return half if self.value > -margin else 1 - half
 
-    def p_equivalent(self, margin: float) -> float:
-        """p value of a difference larger than a margin in either direction, by two one-sided tests (Schuirmann 1987)."""
-        half = self.level(margin - self.value) / 2
-        return max(self.p_not_below(margin), half if self.value < margin else 1 - half)
-
     def level(self, distance: float) -> float:
         """The two-sided level at which the interval has a half-width of `distance`, 1e-12 at least."""
         from scipy.optimize import brentq

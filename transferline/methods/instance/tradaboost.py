@@ -47,7 +47,6 @@ class Boosted:
     learners: list[Any] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     source_weights: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    target_weights: np.ndarray = field(default_factory=lambda: np.zeros(0))
     classes: int = 2
 
     def votes(self, points: np.ndarray) -> np.ndarray:
@@ -96,7 +95,6 @@ def boost(
         weights[:source_rows] *= np.where(wrong[:source_rows], shrink, 1.0)
         weights[source_rows:] *= np.where(wrong[source_rows:], np.exp(say(error, classes)), 1.0)
     made.source_weights = weights[:source_rows]
-    made.target_weights = weights[source_rows:]
     return made
 
 
