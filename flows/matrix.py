@@ -56,7 +56,7 @@ def matrix(
         with (folder_of(name, comparison) / "leaderboard.csv").open(encoding="utf-8") as file:
             cells += cells_of(name, csv.DictReader(file))
     if not cells:
-        mend = "Let its recipes say `lenders: [other]`, and declare pairs"
+        mend = "Let its recipes say `source_tasks: [other]`, and declare pairs"
         raise InputError(f"comparison {comparison!r}", "none of its recipes uses a source task", mend)
     with ComparisonRun(f"matrix {comparison}", comparison, seeds or params.comparison(comparison).seeds) as run:
         return publish(run, comparison, cells, " or ".join(sorted(metrics)))

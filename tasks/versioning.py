@@ -29,7 +29,7 @@ from transferline.tasks.support.progress import console
 def pin_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
     """Reproduce the data stages of a target and return its pinned files. Raises InputError on bad data.
 
-    `lenders` are the source tasks of the target. Their examples are among the files, as `NAME/train` and `NAME/validation`.
+    `source_tasks` are the source tasks of the target. Their examples are among the files, as `NAME/train` and `NAME/validation`.
     """
     stages = data_stages([target], params, source_tasks)
     try:

@@ -87,7 +87,7 @@ def test_the_page_shows_every_source_and_every_kind_of_pair() -> None:
     assert "| gender | 15 |" in text
     assert "nothing to forget" not in text
     empty = markdown("reviews", "full", {}, {})
-    assert "nothing to forget is known" in empty
+    assert "no source task, so forgetting is not measured" in empty
     assert "No audit is declared" in empty
 
 

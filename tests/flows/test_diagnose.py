@@ -116,5 +116,5 @@ def test_only_recipes_on_the_bases_asked_for_are_compared(bare: Path, monkeypatc
     ground, recipes = open_field(params, "reviews", {}, ["b"], Comparison())
     assert (ground, set(recipes)) == ("ground", set(RECIPES))
     assert opened.only[0][3] == list(RECIPES.values())
-    with pytest.raises(InputError, match="no recipe on third suits it"):
+    with pytest.raises(InputError, match="no recipe on third is admissible"):
         open_field(params, "reviews", {}, ["third"], Comparison())

@@ -40,7 +40,7 @@ class Run:
 
 @pytest.fixture
 def params(bare: Path) -> Params:
-    """Reviews and plays lend to each other; books only lend."""
+    """Reviews and plays are source tasks of each other. Books is only a source task."""
     names = ("reviews", "plays", "books")
     pairs = [("plays", "reviews"), ("reviews", "plays"), ("books", "plays")]
     declare(
@@ -53,18 +53,18 @@ def params(bare: Path) -> Params:
     return load_params(bare / "params.yaml")
 
 
-def test_targets_that_learn_and_lend_are_asked(params: Params) -> None:
+def test_targets_on_both_sides_of_pairs_are_asked(params: Params) -> None:
     assert learners(params, None) == ["reviews", "plays"]
     assert learners(params, ["plays"]) == ["plays"]
 
 
 def test_a_target_that_no_pair_teaches_is_refused(params: Params, bare: Path) -> None:
-    with pytest.raises(InputError, match="target 'books': no pair lends to it"):
+    with pytest.raises(InputError, match="target 'books': it has no source task"):
         learners(params, ["books"])
     with pytest.raises(InputError, match="target 'nothing': not declared"):
         learners(params, ["nothing"])
     declare(bare)
-    with pytest.raises(InputError, match="no targets lend to each other"):
+    with pytest.raises(InputError, match="no target is both a source and a target of a pair"):
         learners(load_params(bare / "params.yaml"), None)
 
 
@@ -84,7 +84,7 @@ def test_the_table_holds_every_cell_with_its_finding(bare: Path, monkeypatch: py
     ]
     assert run.log.only[0][0] == {"transfers_positive": 1.0, "transfers_negative": 1.0, "transfers_tie": 1.0}
     assert len(run.file.calls) == 4
-    assert page.only[1]["description"] == "3 transfers: 1 proven to help, 1 to hurt, 1 ties"
+    assert page.only[1]["description"] == "3 transfers: 1 proven positive, 1 proven negative, 1 ties"
 
 
 def test_each_target_is_compared_once_and_a_matrix_without_cells_is_refused(
@@ -97,7 +97,7 @@ def test_each_target_is_compared_once_and_a_matrix_without_cells_is_refused(
 
     record(monkeypatch, module, "begin")
     compared = record(monkeypatch, module, "compare", compare)
-    with pytest.raises(InputError, match="none of its recipes learns from a source"):
+    with pytest.raises(InputError, match="none of its recipes uses a source task"):
         matrix.fn("tone", device="cpu")
     assert [args for args, _ in compared.calls] == [("reviews", "tone"), ("plays", "tone")]
     assert compared.calls[0][1] == {"seeds": None, "device": "cpu", "precision": "auto"}

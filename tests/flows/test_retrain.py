@@ -272,7 +272,9 @@ def test_the_verdict_is_reached_before_anything_is_registered(parts: Any) -> Non
     assert order == [name for name in PARTS if name != "find_champion"]
     assert made["pin_data"].only[0] == ("reviews", "params", ("plays",))
     assert made["decide"].only[0] == ("spec", ("a candidate",), "tune-old")
-    assert made["register"].only[0][3:] == ("decide", "run-1", champion, "approve")
+    given, named = made["register"].only
+    assert given[3] == "decide"
+    assert named == {"run_id": "run-1", "judged": champion, "approval": "approve"}
 
 
 def test_without_a_champion_the_verdict_has_none_to_compare(parts: Any) -> None:

@@ -92,7 +92,7 @@ def test_tasks_that_share_nothing_but_words_may_not_lend(project: Path) -> None:
     assert "source: stage/plays, target: stage/coins" in nobody.stderr
     unnamed = transferline(project, "run", "reviews", "aligned")
     assert unnamed.returncode == 2
-    assert "says `other`" in unnamed.stderr
+    assert "source task is `other`" in unnamed.stderr
 
 
 def test_recipes_with_sources_compete_and_their_twins_go_without(

@@ -25,4 +25,4 @@ def test_the_names_of_restarted_runs_are_returned_and_logged(
     logged = record(monkeypatch, module, "log")
     assert tend.fn() == names
     assert restarted.only[0] == ("the client",)
-    assert logged.only[0] == (f"started again: {said}",)
+    assert logged.only[0] == (f"restarted: {said}",)

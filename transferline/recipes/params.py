@@ -81,7 +81,7 @@ class Params(BaseModel):
         return _named(self.targets, name, "target")
 
     def pair(self, source_task: str, target: str) -> str:
-        """The name of the pair that makes `lender` a source task of `target`. Raises InputError if no pair does."""
+        """The name of the pair that makes `source_task` a source of `target`. Raises InputError if no pair does."""
         if source_task == OTHER:
             mend = "Run it with `transferline compare` or `transferline matrix`, or name a source task in the recipe"
             raise InputError(f"target {target!r}", "the recipe's source task is `other`, which names no target", mend)
