@@ -1,1 +1,1 @@
-"""Errors, settings, stages and their keys, checkpoints, runtime, and what a stage costs."""
+"""Errors, settings, stages and their keys, checkpoints, runtime, and cost accounting."""

@@ -1,9 +1,9 @@
-"""Rows of numbers of different lengths, kept in one growing file: what a frozen part of a network makes of texts.
+"""Append-only store of variable-length arrays, such as cached activations of frozen layers.
 
     rows.bin      all rows, one after another
     rows.json     name -> [start, length], replaced whole when a batch of rows has been written: the commit mark
 
-Whoever adds holds a lock; whoever is killed leaves rows that no index names, and the next one writes over them.
+A writer holds a lock. A writer that is killed leaves rows that the index does not name, and the next writer overwrites them.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Shelf:
     def fill(
         self, names: Sequence[str], units: Sequence[float], make: Callable[[list[int]], Sequence[np.ndarray]]
     ) -> None:
-        """See to it that there is a row for each name; `make` is given the places in `names` of what is missing.
+        """Make the rows that are missing. `make` gets the positions in `names` of the missing rows.
 
-        What was there is counted with what it had cost to make, by `units` (how much there is to read for each name): a stage costs
-        what it takes alone.
+        Rows that exist are charged at the cost of making them, in proportion to `units` (the amount to read for each name). So a
+        stage costs the same whether or not another stage filled the store before it.
         """
         wanted = self.missing(names)
         if wanted:
@@ -81,14 +81,14 @@ class Shelf:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """The right to add rows; what another process has added meanwhile is known afterwards."""
+        """Acquire the right to append, and reload the index, because another process may have added rows."""
         with (self.folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._read()
             yield
 
     def add(self, rows: Sequence[tuple[str, np.ndarray]], cost: Spent) -> None:
-        """Append rows; call it within `open`."""
+        """Append rows. Call it within `open`."""
         end = max((start + length for start, length in self.places.values()), default=0)
         path = self.folder / ROWS
         with path.open("r+b" if path.exists() else "w+b") as file:
@@ -110,6 +110,6 @@ class Shelf:
 
 
 def wanted(folder: Path) -> float:
-    """When a shelf was last opened, in seconds since the epoch; of one without rows, when it was made."""
+    """Time of the last opening of a store, in seconds since the epoch. A store without rows counts from its creation."""
     index = folder / INDEX
     return (index if index.exists() else folder).stat().st_mtime

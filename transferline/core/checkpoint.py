@@ -1,8 +1,7 @@
-"""Checkpoint: the only thing that passes between tasks. A folder, its key, and the digest of its files.
+"""Checkpoint: a folder, its key, and the digest of its files. Nothing else passes between tasks.
 
-A checkpoint is made in a scratch folder beside the store and renamed into place when it is whole, so that no reader
-ever sees half of one. `lineage.json` says what it was made from and carries the digest; `record.json` is written last
-by the orchestrator and is the commit mark.
+A checkpoint is written to a scratch folder beside the store and renamed when it is complete, so readers never see a partial
+one. `lineage.json` records its inputs and carries the digest. The orchestrator writes `record.json` last: it is the commit mark.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def read_lineage(folder: Path) -> dict[str, Any] | None:
 
 
 def known_digest(folder: Path) -> str:
-    """A folder's digest as its lineage has it; worked out where there is none."""
+    """The digest that a folder's lineage records, or a computed one if there is no lineage."""
     return (read_lineage(folder) or {}).get("digest") or digest_of(folder)
 
 
@@ -63,7 +62,7 @@ def intact(folder: Path) -> bool:
 
 
 def publish(scratch: Path, folder: Path, lineage: dict[str, Any]) -> str:
-    """Seal `scratch` with its lineage and rename it to `folder`; returns the digest of its content."""
+    """Add the lineage to `scratch` and rename it to `folder`. Returns the digest of the content."""
     digest = digest_of(scratch)
     (scratch / LINEAGE).write_text(canonical_json({**lineage, "digest": digest}) + "\n", encoding="utf-8")
     if folder.exists():

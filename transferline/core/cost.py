@@ -1,10 +1,8 @@
-"""What a stage costs: tokens, floating-point operations, seconds, memory. Recorded beside a checkpoint, never hashed.
-
-FLOPs are counted, not estimated: torch's counter watches one batch now and then (its first, and the first of every epoch: what
-is frozen may have changed), and the count a token of that batch stands for the batches until the next. A multiplication and
-an addition are two operations, as the literature has it (Kaplan et al. 2020, section 2.1); only matrix products, convolutions
-and attention count, which is all but a few per cent. Tokens are real ones: padding is computed, and so its FLOPs are
-in the count a token.
+"""Cost of a stage: tokens, floating-point operations, seconds, memory. Recorded beside a checkpoint, never hashed.
+ FLOPs are counted, not estimated. torch's counter observes the first batch and the first batch of every epoch, because the set of
+frozen layers may change there. Its count per token stands for the batches until the next observation. A multiplication and an
+addition are two operations (Kaplan et al. 2020, section 2.1). Only matrix products, convolutions and attention count; they are
+all but a few per cent. Tokens are real ones. Padding is computed too, so its FLOPs are part of the count per token.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ Spent = dict[str, float]
 
 @dataclass
 class Meter:
-    """What has been spent so far in one stage, and how the score on validation rose with it."""
+    """Cost of one stage so far, and the validation scores with the cost at which each was reached."""
 
     counting: bool = True
     tokens: float = 0.0
@@ -52,7 +50,7 @@ _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 @contextmanager
 def metered(device: str = "cpu", counting: bool = True) -> Iterator[Meter]:
-    """A meter for everything that is computed in a block; not `counting` where what is done is itself timed."""
+    """Meter everything that a block computes. Use `counting=False` where the block itself is timed."""
     meter = Meter(counting)
     token = _meter.set(meter)
     try:
@@ -63,19 +61,19 @@ def metered(device: str = "cpu", counting: bool = True) -> Iterator[Meter]:
 
 
 def counting() -> bool:
-    """Whether what is computed now is counted."""
+    """Whether FLOPs are counted at present."""
     meter = _meter.get()
     return meter is not None and meter.counting
 
 
 def spent_so_far() -> Spent:
-    """What the present meter stands at; zeros where nobody meters."""
+    """Readings of the present meter, or zeros without one."""
     meter = _meter.get()
     return meter.spent() if meter else {"tokens": 0.0, "flops": 0.0, "seconds": 0.0}
 
 
 def add_spent(spent: Mapping[str, float]) -> None:
-    """Count what an earlier, killed attempt had spent up to the state that is resumed from."""
+    """Add the cost of an earlier, killed attempt, up to the state from which training resumes."""
     meter = _meter.get()
     if meter is not None:
         meter.tokens += spent.get("tokens", 0.0)
@@ -84,15 +82,17 @@ def add_spent(spent: Mapping[str, float]) -> None:
 
 
 def remember(row: Mapping[str, float]) -> None:
-    """Keep a validation score beside what it had cost to reach it."""
+    """Keep a validation score together with the cost at which it was reached."""
     meter = _meter.get()
     if meter is not None:
         meter.curve.append(dict(row))
 
 
 class Gauge:
-    """FLOPs of one kind of batch, counted when asked to and scaled by tokens in between; of `shares` processes this one computes
-    one share. A batch is counted in the context `written`: torch's counter sees nothing of what is compiled."""
+    """FLOPs of one kind of batch, counted on request and scaled by tokens in between.
+     This process computes one of `shares` shares. Batches are counted within the context `written`, because torch's counter does
+    not see compiled code.
+    """
 
     def __init__(self, shares: int = 1, written: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self.shares, self.written = shares, written
@@ -166,7 +166,7 @@ def recurrent_products() -> dict[Any, Any]:
 
 @contextmanager
 def _watched_memory(meter: Meter, device: str) -> Iterator[None]:
-    """The highest use of memory: of the device, where it has its own; else of this process, looked at now and then."""
+    """Peak memory: of the device if it has its own, else of this process, sampled at intervals."""
     if device == "cuda":
         import torch
 

@@ -1,6 +1,6 @@
-"""What makes the same training faster on a CPU, without changing what it computes: threads, kept memory and cheap dropout.
+"""Faster training on a CPU with unchanged results: thread count, retained memory and cheap dropout.
 
-All hold for the process, and are set by `Runtime.apply`.
+`Runtime.apply` sets them for the whole process.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def quickest(took: Mapping[int, float]) -> int:
 
 
 def keep_memory() -> bool:
-    """Have the C library keep freed memory for the next tensors instead of giving it back; False where it cannot.
-
-    The first touch of memory is slow, and every step would pay for its pages again. The process stays as large as it once was.
+    """Make the C library keep freed memory for the next tensors. Returns False where it cannot.
+     The first access to a page is slow, and without this every step would pay for its pages again. The process stays as large as
+    its peak.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it; others do not
     if mallopt is None:
@@ -73,9 +73,9 @@ def keep_memory() -> bool:
 
 
 def cheap_dropout() -> None:
-    """Let dropout on a CPU draw 16 bits a decision instead of a number each: a quarter of the draws, from the same generator.
+    """Make dropout on a CPU draw 16 bits per decision instead of a whole number: a quarter of the draws, from the same generator.
 
-    Shares are rounded to a 65,536th, and what is kept is scaled by the rounded share, so means stay exact.
+    Probabilities are rounded to 1/65,536, and kept values are scaled by the rounded probability, so means stay exact.
     """
     import torch
 

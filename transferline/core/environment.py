@@ -1,4 +1,4 @@
-"""Switches of the libraries underneath, set before any of them is imported; what the user has set stays."""
+"""Default switches of the underlying libraries, set before they are imported. Values that the user set are kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFF
 
 
 def prepare() -> None:
-    """Set every switch that the user did not; with TRANSFERLINE_OFFLINE=1 the hub is never asked."""
+    """Set every switch that the user did not set. With TRANSFERLINE_OFFLINE=1 the Hub is never contacted."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if settings().offline:

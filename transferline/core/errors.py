@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Bad input, told in one message: where it stands, what is wrong there, and how to mend it."""
+    """Bad input: names the place, the mistake and the mend in one message."""
 
     def __init__(self, where: object, what: str, mend: str) -> None:
         self.where, self.what, self.mend = str(where), what, mend

@@ -171,7 +171,7 @@ class StepTexts:
         return replace(self, texts={role: texts.cut(most) for role, texts in self.texts.items()})
 
     def longest(self, most: int) -> int:
-        """Length of the longest text, at most `most`; `most` if the texts are not known."""
+        """Length of the longest text, at most `most`. Returns `most` if the texts are not known."""
         return int(min(most, max((texts.lengths.max(initial=0) for texts in self.texts.values()), default=most)))
 
     def every(self) -> Lengths:

@@ -21,7 +21,7 @@ def sha256_of(path: Path) -> str:
 
 
 def download_wheel(package: str, release: str, folder: Path) -> Path:
-    """The wheel of `package==release`, in `folder`; a wheel that lies there already is used as it is.
+    """Download the wheel of `package==release` into `folder`. An existing wheel is used as it is.
 
     `--only-binary :all:` because an sdist would run its own set-up code.
     """

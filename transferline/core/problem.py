@@ -1,8 +1,8 @@
-"""Domain, Task and Setting: the vocabulary, straight from the field's definitions.
+"""Domain, Task and Setting: the terms of transfer learning.
 
-After Pan & Yang, "A Survey on Transfer Learning" (2010), section 2: a domain is a feature space with a marginal
-distribution, D = (X, P(X)); a task is a label space with a predictive function, T = (Y, f). Which of the two differ
-between source and target says what kind of transfer this is, and with it which methods make sense at all.
+After Pan & Yang, "A Survey on Transfer Learning" (2010), section 2. A domain is a feature space with a marginal distribution,
+D = (X, P(X)). A task is a label space with a predictive function, T = (Y, f). The kind of transfer follows from which of these
+differ between source and target, and it decides which methods are admissible.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ WEIGHING: tuple[Need, ...] = (*ALIGNING, "same relation")
 
 @dataclass(frozen=True)
 class Domain:
-    """An input space X and a distribution P(X), which we know only through a versioned corpus.
+    """An input space X and a distribution P(X), known only through a versioned corpus.
 
-    `corpus` is the md5 of the text that stands for P(X); None where nobody has it (a public base's corpus).
+    `corpus` is the md5 of the text that represents P(X), or None if the text is not available (as of a public base's corpus).
     """
 
     name: str
@@ -77,9 +77,9 @@ class Setting(StrEnum):
 
     @staticmethod
     def derive(source: tuple[Domain, Task | None], target: tuple[Domain, Task]) -> Setting:
-        """The setting of a source and a target, each a domain with its task.
+        """Derive the setting of a source and a target, each a domain with its task.
 
-        It is `UNKNOWN` as soon as the source's corpus or task is not known; then it may be declared, never guessed.
+        It is `UNKNOWN` if the source's corpus or task is not known. The setting may then be declared, but is never guessed.
         """
         (source_domain, source_task), (target_domain, target_task) = source, target
         if source_domain.space != target_domain.space:
@@ -93,7 +93,7 @@ class Setting(StrEnum):
         return Setting.IDENTICAL if source_task.examples == target_task.examples else Setting.INDUCTIVE
 
     def lacks(self, needs: Iterable[Need]) -> list[str]:
-        """Of what a method needs, what this setting does not give: one reason each."""
+        """One reason for each need of a method that this setting does not meet."""
         return [_WHY[need] for need in needs if need in _MISSING[self]]
 
     def admits(self, needs: Iterable[Need]) -> bool:
@@ -101,10 +101,9 @@ class Setting(StrEnum):
         return not self.lacks(needs)
 
     def admit(self, needs: Iterable[Need], who: str) -> None:
-        """Raise InputError where this setting does not admit a method with these needs, with the reasons.
-
-        Instance transfer weighs source examples and so needs the same X, Y and P(y|x) (Pan & Yang 2010, section 3.1);
-        feature transfer aligns two known distributions over one X. Weights may be carried over in every setting.
+        """Raise InputError, with the reasons, if this setting does not admit a method with these needs.
+         Instance transfer weighs source examples, so it needs the same X, Y and P(y|x) (Pan & Yang 2010, section 3.1). Feature
+        transfer aligns two known distributions over one X. Parameter transfer is admissible in every setting.
         """
         reasons = self.lacks(needs)
         if reasons:

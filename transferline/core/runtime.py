@@ -66,7 +66,7 @@ class Runtime(BaseModel):
         return model.to(self.device)
 
     def describe(self) -> dict[str, str]:
-        """What the record of a run says about the machine that computed it."""
+        """Description of the machine for the record of a run."""
         import torch
         import transformers
 
@@ -92,7 +92,7 @@ class Runtime(BaseModel):
 
 @contextmanager
 def exactly() -> Iterator[None]:
-    """True fp32 products for the length of a block: what is measured must be what another process serves."""
+    """Use true fp32 matrix products within a block, so that measured outputs equal those of another process."""
     import torch
 
     before = torch.get_float32_matmul_precision()
@@ -104,10 +104,9 @@ def exactly() -> Iterator[None]:
 
 
 def _products(device: str) -> str:
-    """How fp32 products are computed in training.
-
-    "medium" moves them to oneDNN, which is faster and still true fp32 on a CPU without bf16 units; where there are
-    such units it rounds to bf16 without being asked (logits then move by 1e-2), and autocast has that gain anyway.
+    """Precision of fp32 matrix products in training.
+     "medium" moves them to oneDNN. On a CPU without bf16 units this is faster and still true fp32. On a CPU with bf16 units it
+    would round to bf16 (logits move by 1e-2), and autocast has that gain anyway.
     """
     if device == "cuda":
         return "high"  # TF32

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Endless:
-    """Examples 0 .. size - 1 in one random order after another; a resumed run takes the same ones."""
+    """Draw examples 0 .. size - 1 in one random order after another. A resumed run draws the same ones."""
 
     def __init__(self, size: int, seed: Sequence[int]) -> None:
         self.size, self.seed = size, list(seed)

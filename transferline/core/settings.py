@@ -29,7 +29,7 @@ Placement = Literal["local", "workers", "ray"]
 
 @dataclass(frozen=True)
 class About:
-    """Documentation of one variable; `default` in words where the value does not show it, `internal` if users never set it."""
+    """Documentation of one variable. `default` describes a default that is computed; `internal` marks one that users never set."""
 
     values: str
     meaning: str
@@ -38,7 +38,7 @@ class About:
 
 
 def _switch(value: object) -> object:
-    """Only the four documented spellings, in any case; pydantic alone would accept `on`, `y` and more."""
+    """Accept only the four documented spellings, in any case. pydantic alone would accept `on`, `y` and more."""
     known = {"1": True, "true": True, "0": False, "false": False}
     return known.get(value.lower(), value) if isinstance(value, str) else value
 
@@ -201,12 +201,12 @@ def inherited(**changes: object) -> dict[str, str]:
 
 
 def passed_on(**changes: object) -> dict[str, str]:
-    """The variables for a process on another machine, and changed fields; see PASSED_ON."""
+    """Variables for a process on another machine, with some fields changed (see PASSED_ON)."""
     return {**{name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}, **_written(changes)}
 
 
 def given(*fields: str) -> dict[str, str]:
-    """The variables of some fields, as they are set; a field that is not set is left out."""
+    """Variables of some fields, as they are set. Fields that are not set are left out."""
     return {name: os.environ[name] for name in map(variable, fields) if name in os.environ}
 
 

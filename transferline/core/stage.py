@@ -25,7 +25,7 @@ SELECTED = "selected"  # the role of text that an earlier stage of the chain has
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a long step has come: what the loop tells whoever listens."""
+    """Progress of a long step, as the training loop reports it."""
 
     stage: str
     done: float
@@ -36,7 +36,7 @@ class Progress:
 
     @property
     def left(self) -> float:
-        """Seconds left at the present rate; infinite before the first measurement."""
+        """Seconds left at the present rate, or infinity before the first measurement."""
         return (self.total - self.done) / self.rate if self.rate > 0 else float("inf")
 
 
@@ -58,7 +58,7 @@ class Work:
     """where intermediate results lie that later stages may want again; nothing depends on their being there"""
 
     def needs_parent(self) -> Path:
-        """The parent's folder; a stage that transfers something cannot be built without one."""
+        """The parent's folder. Raises ValueError without one, because there is nothing to transfer then."""
         if self.parent is None:
             raise ValueError(f"{self.name or 'stage'}: built without a parent checkpoint")
         return self.parent
@@ -66,12 +66,11 @@ class Work:
 
 class Stage(BaseModel):
     """Base of every method. Subclasses add `method: Literal[...]`, their settings, and `build`.
-
-    `version` is raised when what the stage computes changes; `reads` names the data roles that enter its key;
-    `transfer` says what it carries over, and `needs` what it asks of source and target, from which the setting decides whether
-    it is admissible; `tasks` and `ability` say which kinds of target and which bases it suits, and `source` where it comes from;
-    `long` stages show a progress bar;
-    `gpu` stages are given a device of their own where the machine has one.
+     Class attributes: `version` is raised when the computation changes. `reads` names the data roles that enter the key.
+    `transfer` is the kind of knowledge that is transferred. `needs` are the requirements on source and target; the setting
+    decides from them whether the method is admissible. `tasks` and `ability` are the kinds of target and the families of bases
+    that it suits. `source` cites the paper. `long` stages show a progress bar. `gpu` stages get a device of their own where the
+    machine has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -118,11 +117,11 @@ class Stage(BaseModel):
         return {}
 
     def source_task_names(self) -> tuple[str, ...]:
-        """The source targets whose labelled examples it learns from: its `lenders`; a pair of params.yaml must lend each."""
+        """Names of the source tasks whose labelled examples it learns from. Each needs a pair in params.yaml."""
         return tuple(getattr(self, "source_tasks", ()))
 
     def alone(self) -> Stage:
-        """The same method without its source targets: what it is compared with to see whether they helped."""
+        """The same method without its source tasks: the baseline that shows whether they helped."""
         return self
 
     def starts_from(self) -> str | None:
@@ -142,15 +141,15 @@ class Stage(BaseModel):
         return size
 
     def selects(self, tokens: StepTexts) -> Lengths | None:
-        """The training texts that a selection writes, at most; None for a stage that writes none."""
+        """Upper bound on the training texts that a selection writes, or None for other stages."""
         return None
 
     def feature_layers(self) -> tuple[int, ...]:
-        """Hidden states that a method on frozen features reads; empty: the last one."""
+        """Hidden states that a method on frozen features reads. Empty means the last one."""
         return ()
 
     def build(self, work: Work) -> dict[str, float]:
-        """Compute the stage into `work.out`; returns its summary figures (validation score, tokens, ...)."""
+        """Compute the stage into `work.out`. Returns its summary figures (validation score, tokens, ...)."""
         # abstract on purpose: every method says how it is built, and there is no sensible default
         raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
 
@@ -174,7 +173,7 @@ def name_of(method: type[Stage]) -> str:
 
 
 def canonical_json(value: object) -> str:
-    """One text for one value: sorted keys, no spaces; NaN and whatever JSON does not know raise."""
+    """The one JSON text of a value: sorted keys, no spaces. Raises on NaN and on values that JSON cannot express."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -45,9 +45,9 @@ def held_out(path: Path) -> tuple[list[str], list[str]]:
 
 
 def pack(documents: Sequence[Sequence[int]], block: int, cls: int, sep: int) -> np.ndarray:
-    """Blocks of exactly `block` tokens, [CLS] ... [SEP], documents joined by [SEP]; int32 of shape (n, block).
+    """Pack documents into blocks of exactly `block` tokens, [CLS] ... [SEP], joined by [SEP]: int32 of shape (n, block).
 
-    The last, incomplete block is dropped, unless it would be the only one: then it is an error.
+    The last, incomplete block is dropped. If it is the only one, InputError is raised.
     """
     body = stream_of(documents, block - 2, sep)
     ends = [np.full((len(body), 1), token) for token in (cls, sep)]
@@ -55,9 +55,9 @@ def pack(documents: Sequence[Sequence[int]], block: int, cls: int, sep: int) -> 
 
 
 def stream_of(documents: Sequence[Sequence[int]], block: int, end: int) -> np.ndarray:
-    """Documents, each followed by `end`, cut into blocks of exactly `block` tokens; int32 of shape (n, block).
+    """Cut documents, each followed by `end`, into blocks of exactly `block` tokens: int32 of shape (n, block).
 
-    The last, incomplete block is dropped, unless it would be the only one: then it is an error.
+    The last, incomplete block is dropped. If it is the only one, InputError is raised.
     """
     stream = np.fromiter((t for document in documents for t in (*document, end)), dtype=np.int32)
     count = len(stream) // block

@@ -1,7 +1,6 @@
 """DVC's third stage: a domain's raw text, purged of every copy of a test or validation row of its targets.
-
-Run as `python -m transferline data corpus DOMAIN`. One adapted checkpoint serves all targets of the domain, so the
-corpus is purged against all of them; where a purge takes nothing away, the corpus keeps its md5 and nothing retrains.
+ Run as `python -m transferline data corpus DOMAIN`. One adapted checkpoint serves all targets of the domain, so the corpus is
+purged against all of them. A purge that removes nothing leaves the corpus's md5 unchanged, and nothing is retrained.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ AT_ONCE = 10_000  # texts that are gated together
 
 
 def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out: Path) -> None:
-    """Write corpus.jsonl and profile.json of a domain to `out`; `prepared` holds a folder a target.
+    """Write corpus.jsonl and profile.json of a domain to `out`. `prepared` holds one folder per target.
 
-    In memory that does not grow with the corpus: texts are sorted by their hashes through files, and gated a part at a time.
+    Memory does not grow with the corpus: texts are sorted by their hashes through files, and gated one part at a time.
     """
     out.mkdir(parents=True, exist_ok=True)
     targets = sorted(p for p in prepared.iterdir() if p.is_dir())
@@ -66,7 +65,7 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
 
 
 def _text(row: Row, spec: DomainSpec) -> str:
-    """Empty lines of raw text are no mistake; a missing column is."""
+    """The text of a row, empty for an empty line. Raises InputError if the column is missing."""
     if spec.text in row.values and not str(row.values[spec.text] or "").strip():
         return ""
     return text_of(row, spec.text, spec.html)

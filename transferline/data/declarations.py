@@ -41,7 +41,7 @@ class PackageSource(_Declared):
 
 
 class HubSource(_Declared):
-    """A data set on the Hugging Face Hub, pinned to one commit; each split becomes one jsonl file."""
+    """A data set on the Hugging Face Hub, pinned to one commit. Each split becomes one jsonl file."""
 
     hub: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -53,8 +53,10 @@ Source = PackageSource | HubSource
 
 
 class Read(_Declared):
-    """How one file (or a folder of files) is read: csv, tsv, tab, jsonl, parquet, txt with one text a line; of feature
-    matrices npz, mat and svmlight, whose rows are named `text` and `label`."""
+    """Options for reading one file or a folder of files.
+     Tables are csv, tsv, tab, jsonl, parquet, or txt with one text per line. Feature matrices are npz, mat or svmlight; their
+    rows get the columns `text` and `label`.
+    """
 
     file: str | None = None
     """inside `data`, where that is a folder; left out, every file of the folder is read"""
@@ -104,8 +106,10 @@ class DomainSpec(_Declared):
 
 
 class PairSpec(_Declared):
-    """What a target may learn from another's labelled examples: its training and validation rows, free of copies of the
-    target's test and validation."""
+    """A source task whose labelled examples a target may learn from.
+
+    Training and validation rows of the source are used, purged of copies of the target's test and validation rows.
+    """
 
     source: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
     """domain/target that lends"""
@@ -125,7 +129,7 @@ class PairSpec(_Declared):
 
 
 class AuditSpec(_Declared):
-    """Paired sentences that differ in one group of people only: what a model says of both should be the same."""
+    """Paired sentences that differ only in a group of people. An unbiased model gives both the same prediction."""
 
     data: str
     read: Read = Read()

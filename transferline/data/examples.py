@@ -1,4 +1,4 @@
-"""Rows to labelled examples: what a row must say, for each kind of task, and what a set of them must hold."""
+"""Rows to labelled examples, with the checks of each kind of task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_empty(row: Row, spec: TargetSpec) -> bool:
 
 
 def record_of(example: Example, name: str) -> dict[str, object]:
-    """An example as it is written to a prepared split; `name` is its id."""
+    """The record of an example in a prepared split. `name` is its id."""
     record: dict[str, object] = {"id": name, "text": example.text}
     if example.pair is not None:
         record["pair"] = example.pair

@@ -1,7 +1,6 @@
-"""Plain feature matrices: npz, mat and svmlight files, and rows of numbers as one line of text.
-
-A row is written as svmlight writes it, `column:value` for whatever is not zero, columns counted from 0. As a text it passes every
-gate that texts pass: it has a fingerprint, its copies are found, and a data file of it has an md5 that means the numbers.
+"""Feature matrices: npz, mat and svmlight files, and rows of numbers as one line of text.
+ A row is written in svmlight's form: `column:value` for every non-zero value, with columns counted from 0. As a text it takes
+part in every check of texts: it has a fingerprint, its copies are found, and the md5 of its data file identifies the numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _LARGEST = np.finfo(np.float32).max
 
 
 def write_row(columns: Sequence[int], values: Sequence[float]) -> str:
-    """One row as text; its numbers are those of fp32. A row of zeros says so of its first column."""
+    """Write one row as text, with fp32 values. A row of zeros names its first column."""
     parts = [f"{int(c)}:{_number(v)}" for c, v in zip(columns, values, strict=True) if v != 0]
     return " ".join(parts) or "0:0"
 
@@ -34,7 +33,7 @@ def _number(value: float) -> str:
 
 
 def read_row(text: str, width: int | None, where: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Columns and fp32 values of a row. Raises InputError on what is no number, or lies beyond `width` columns."""
+    """Columns and fp32 values of a row. Raises InputError on a token that is no number, or a column beyond `width`."""
     place = where or f"row {text[:40]!r}"
     columns, values = [], []
     for part in text.split():
@@ -65,7 +64,7 @@ def dense(rows: Sequence[tuple[np.ndarray, np.ndarray]], width: int) -> np.ndarr
 
 
 def sparse(texts: Sequence[str], width: int) -> Any:
-    """Rows of text as a scipy matrix (rows, width) that keeps only what is not zero."""
+    """Rows of text as a sparse scipy matrix (rows, width)."""
     from scipy.sparse import csr_matrix
 
     rows = [read_row(text, width) for text in texts]
@@ -75,7 +74,7 @@ def sparse(texts: Sequence[str], width: int) -> Any:
 
 
 def rows_of_matrix(path: Path, arrays: tuple[str, str], text: str = "text") -> Iterator[dict[str, object]]:
-    """The rows of a file as `text` and, where the file has labels, `label`. Raises InputError on what is no matrix."""
+    """Rows of a file as `text` and, if the file has labels, `label`. Raises InputError if the file holds no matrix."""
     from scipy.sparse import csr_matrix, issparse
 
     features, labels = _read(path, arrays)
@@ -97,7 +96,7 @@ def rows_of_matrix(path: Path, arrays: tuple[str, str], text: str = "text") -> I
 
 
 def _label(value: Any) -> str:
-    """A label as text: whole numbers without a point, whatever type the file holds them in."""
+    """A label as text. Whole numbers have no decimal point, for any type that the file stores."""
     plain = value.item() if hasattr(value, "item") else value
     return str(int(plain)) if isinstance(plain, float) and plain.is_integer() else str(plain)
 

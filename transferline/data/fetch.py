@@ -1,6 +1,6 @@
 """DVC's first stage: bring one source to data/raw/<source>/. Run as `python -m transferline data fetch SOURCE`.
 
-What was downloaded before an interruption is kept and used; a file appears under its name only when it is whole.
+An interrupted download is resumed. A file gets its name only when it is complete.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a model has seen: fingerprints of every text it was trained or selected on, kept inside its checkpoint.
+"""Fingerprints of every text that a model was trained or selected on, kept in its checkpoint.
 
-So it can be said years later, without the old data, whether a champion has met a row of today's test.
+They show years later, without the old data, whether a champion has seen a row of the present test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FILE = "seen.npy"
 
 
 def write_seen(out: Path, data: Mapping[str, Path], parents: list[Path]) -> int:
-    """Write the sorted fingerprints (uint64) of what is in `data` and of what the parents had seen; returns how many."""
+    """Write the sorted fingerprints (uint64) of the texts in `data` and of all texts that the parents saw. Returns their number."""
     own = [int(fingerprint(text), 16) for path in data.values() for text in read_texts(path)]
     inherited = [read_seen(parent) for parent in parents]
     everything = np.unique(np.concatenate([np.array(own, dtype=np.uint64), *inherited]))
@@ -26,7 +26,7 @@ def write_seen(out: Path, data: Mapping[str, Path], parents: list[Path]) -> int:
 
 
 def read_seen(folder: Path) -> np.ndarray:
-    """Fingerprints (uint64) in a checkpoint; empty where nothing is known, as of a public base."""
+    """Fingerprints (uint64) in a checkpoint. Empty if the training data are unknown, as for a public base."""
     path = folder / FILE
     return np.load(path, allow_pickle=False) if path.exists() else np.empty(0, dtype=np.uint64)
 

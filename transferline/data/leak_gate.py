@@ -1,4 +1,4 @@
-"""The leak gate of whatever is learnt from beside a target's own rows: a domain's corpus, and what another target lends."""
+"""Leak gate for training text beside a target's own rows: a domain's corpus, and examples of source tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GUARDED = ("test", "validation")
 
 @dataclass(frozen=True)
 class Passed:
-    """What a gate let through: places in what was shown it, counts of copies, and ids of the guarded rows that were copied."""
+    """Result of a gate: positions of the texts that passed, counts of copies, and ids of the protected rows that had copies."""
 
     kept: list[int]
     counts: dict[str, int]
@@ -25,7 +25,7 @@ class Passed:
 
 
 class Gatekeeper:
-    """One prepared split, and whatever must hold no copy of its texts. `who` is said in errors, `guarded` names the split."""
+    """One prepared split, and the texts to check against it. `who` appears in errors, `guarded` names the split."""
 
     def __init__(self, split: Path, gate: Gate, who: str, guarded: str) -> None:
         self.gate, self.who, self.guarded = gate, who, guarded
@@ -43,13 +43,15 @@ class Gatekeeper:
 
 
 def protected_parts(split: Path) -> list[tuple[str, str]]:
-    """Every text of a split that nothing else may hold, each with the id of its row: of a pair both, and of a row whose label
-    is a text to generate, that text too."""
+    """Every protected text of a split, with the id of its row.
+
+    A pair has two texts. A row whose label is a text to generate protects that text too.
+    """
     named = [(fingerprint(content_of(r["text"], r.get("pair"))), r) for r in read_jsonl(split)]
     return [(r[part], name) for name, r in named for part in ("text", "pair", "target") if part in r]
 
 
 def leak_error(who: str, side: str, guarded: str, where: str, count: int) -> InputError:
-    """What the strict gate says."""
+    """The error that the strict policy raises."""
     what = f"{count} rows of {side} are copies of {guarded} rows"
     return InputError(f"{who}, {where}", what, "Remove them, or set gate.policy to purge")

@@ -1,9 +1,8 @@
 """Copies between data sets: exact ones by fingerprint, near ones by MinHash.
-
-MinHash (Broder 1997) estimates the Jaccard similarity of two sets of shingles; locality-sensitive hashing finds the
-pairs above a threshold without comparing all. Shingles are word triples: long enough that two film reviews do not
-collide by idiom, short enough for single sentences. Most texts share so few shingles with all protected texts together
-that no sketch is needed to tell that they are no copies.
+ MinHash (Broder 1997) estimates the Jaccard similarity of two sets of shingles. Locality-sensitive hashing finds the pairs above
+a threshold without comparing all. Shingles are word triples: long enough that idioms do not make two film reviews alike, short
+enough for single sentences. Most texts share so few shingles with all protected texts together that no sketch is needed to rule
+them out.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Copies:
 
 
 def shingles(text: str) -> list[bytes]:
-    """Word triples of a text, case folded; a text of fewer words is one shingle."""
+    """Word triples of a text, case folded. A text of fewer words is one shingle."""
     words = text.casefold().split()
     count = max(1, len(words) - SHINGLE + 1)
     return sorted({" ".join(words[i : i + SHINGLE]).encode() for i in range(count)})

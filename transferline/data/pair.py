@@ -1,7 +1,6 @@
-"""DVC's stage for pairs: what one target lends to another, purged of every copy of the learner's test and validation rows.
-
-Run as `python -m transferline data pair PAIR`. The lender's own test is not lent: it stays unseen, for whoever asks what the
-lender's task has lost.
+"""DVC's stage for pairs: examples of a source task, purged of every copy of the target's test and validation rows.
+ Run as `python -m transferline data pair PAIR`. The source's own test is left out. It stays unseen, so that forgetting of the
+source task can be measured.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ SOURCE_SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
-    """Write train.jsonl, validation.jsonl and profile.json of a pair to `out`; `prepared` holds domains of targets."""
+    """Write train.jsonl, validation.jsonl and profile.json of a pair to `out`. `prepared` holds folders DOMAIN/TARGET."""
     gate: dict[str, dict[str, int]] = {}
     contaminated: set[str] = set()
     source_rows = {split: read_jsonl(prepared / spec.source / f"{split}.jsonl") for split in SOURCE_SPLITS}

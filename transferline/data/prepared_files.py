@@ -13,7 +13,7 @@ NEWS = "news: "  # begins a line by which a data stage says on stderr how far it
 
 
 def tell(text: str) -> None:
-    """Say how far a data stage is, to whoever started it."""
+    """Report the progress of a data stage on stderr."""
     print(f"{NEWS}{text}", file=sys.stderr, flush=True)
 
 
@@ -55,12 +55,12 @@ def kind_of(path: Path) -> TargetKind:
 
 
 def features_of(record: dict) -> int | None:
-    """Columns of the matrix that a record is a row of; None of a text."""
+    """Number of columns of the matrix that a record comes from, or None for a text."""
     return record.get("features")
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, object]]) -> None:
-    """One JSON object a line; the file appears when it is whole."""
+    """Write one JSON object per line. The file appears when it is complete."""
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as file:
         for record in records:

@@ -1,4 +1,4 @@
-"""A profile of a set of texts: what the report says about the data."""
+"""Statistics of a set of texts, for the data section of the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transferline.data.split import Label
 def describe(
     texts: Sequence[str], labels: Sequence[Label] = (), kind: TargetKind = "single-label"
 ) -> dict[str, object]:
-    """Rows, length in words (median, 95th percentile, longest), and what the labels of that kind are."""
+    """Number of rows, length in words (median, 95th percentile, longest), and the distribution of the labels."""
     profile = describe_lengths([len(text.split()) for text in texts])
     if labels:
         profile["labels"] = _LABELS[kind](labels)

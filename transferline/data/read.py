@@ -64,7 +64,7 @@ def text_of(row: Row, column: str, html: bool = False) -> str:
 
 
 def normalise(text: str, html: bool = False) -> str:
-    """NFC, one space for any run of white space, none at the ends; `html` also folds <br> and <p>."""
+    """Normalise to NFC, collapse white space and trim. With `html`, <br> and <p> become spaces too."""
     if html:
         text = _BREAKS.sub(" ", text)
     return " ".join(unicodedata.normalize("NFC", text).split())

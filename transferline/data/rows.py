@@ -1,5 +1,6 @@
-"""Rows of a feature matrix as what a network reads: parsed, and set side by side. The place of a tokenizer in a folder of a
-base for features, and with a tokenizer's manners, so that whatever reads examples need not know the difference.
+"""Rows of a feature matrix as inputs of a network.
+ `Rows` has the interface of a tokenizer, so that code that reads examples treats texts and rows alike. A base for features holds
+it in place of a tokenizer.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Rows:
         return_tensors: Any = None,
         **_: Any,
     ) -> Any:
-        """Input lists of rows; with `return_tensors` a padded batch. Rows are never cut."""
+        """Input lists of rows, or a padded batch with `return_tensors`. Rows are never truncated."""
         from transformers import BatchEncoding
 
         several = [texts] if isinstance(texts, str) else list(texts)
@@ -66,6 +67,6 @@ class Rows:
 
 
 def units(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of each column of points (n, d); a column that never varies has spread one."""
+    """Mean and standard deviation of each column of points (n, d). A constant column gets standard deviation one."""
     std = points.std(axis=0)
     return points.mean(axis=0), np.where(std > 0, std, 1.0)

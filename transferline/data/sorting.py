@@ -14,8 +14,10 @@ PARTS = 64  # one of them is in memory at a time; well under what a process may 
 
 
 class Sorted:
-    """Iterates over distinct texts by ascending fingerprint; of two with one fingerprint the later stays. A context: its parts
-    lie under `folder`."""
+    """Iterate over distinct texts by ascending fingerprint. Of two texts with one fingerprint the later is kept.
+
+    Use it as a context: its temporary files lie under `folder`.
+    """
 
     def __init__(self, texts: Iterable[str], folder: Path) -> None:
         self.texts, self.folder = texts, folder

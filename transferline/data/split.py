@@ -17,7 +17,7 @@ Label = str | float | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared row. `unit` is what is hashed: its group where there is one, else its content."""
+    """One prepared row. `unit` decides its split: the group if there is one, else the content."""
 
     text: str
     label: Label
@@ -42,7 +42,7 @@ class Example:
 
 
 def fingerprint(text: str) -> str:
-    """16 hex digits that name a text, whatever its case."""
+    """16 hex digits that identify a text, independent of its case."""
     return xxhash.xxh3_64_hexdigest(text.casefold().encode())
 
 

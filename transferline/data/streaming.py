@@ -23,10 +23,9 @@ PROBE = 64  # blocks on which the objective itself is measured
 def blocks_of(
     path: Path, tokenizer: Any, block: int, end: int, frame: tuple[int, int] | None, folder: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks to train on, mapped from a file under `folder`, and blocks to measure on; int32 of shape (n, block).
-
-    Documents are joined by `end`; `frame` are tokens before and after each block. Raises InputError where there is no document to
-    train on, or too little text for one block.
+    """Training blocks, memory-mapped from a file under `folder`, and held-out blocks: int32 of shape (n, block).
+     Documents are joined by `end`. `frame` holds the tokens before and after each block. Raises InputError if there is no
+    document to train on, or too little text for one block.
     """
     made = folder / f"blocks-{block}.bin"
     if not made.exists():
@@ -63,7 +62,7 @@ def _write(
 def _rows(
     texts: Iterable[str], tokenizer: Any, block: int, end: int, frame: tuple[int, int] | None, at_once: int
 ) -> Iterator[np.ndarray]:
-    """Blocks, one after another; the last, incomplete one is dropped."""
+    """Yield complete blocks. The last, incomplete one is dropped."""
     body = block - (2 if frame else 0)
     left = np.zeros(0, dtype=np.int32)
     texts = iter(texts)

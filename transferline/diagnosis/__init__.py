@@ -1,1 +1,1 @@
-"""The question before the training: whether to transfer, what, from where, and how; in minutes, on frozen features."""
+"""Diagnosis before training: estimate from frozen features, in minutes, whether and from where transfer will pay."""

@@ -1,8 +1,8 @@
-"""Task affinities in the manner of Taskonomy: how good each source is for each target, beside the other sources.
+"""Task affinities after Taskonomy: how well each source does for each target, compared with the other sources.
 
-Zamir et al., "Taskonomy" (2018), section 3.3: raw scores of different targets cannot be compared, so for each target the sources
-play each other on its examples; entry (i, j) of a tournament is how often i beats j, and the affinities are the principal
-eigenvector of the ratios (Saaty's analytic hierarchy process).
+Zamir et al., "Taskonomy" (2018), section 3.3. Raw scores on different targets are not comparable. So the sources compete on the
+examples of each target: entry (i, j) of a tournament is how often i beats j. The affinities are the principal eigenvector of the
+ratios (Saaty's analytic hierarchy process).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CLIP = 0.001  # wins are kept away from nought and one (Zamir et al. 2018, secti
 
 
 def affinities(likelihoods: Sequence[np.ndarray]) -> np.ndarray:
-    """Affinity of each source, summing to one; `likelihoods` are each source's probabilities of the target's labels, (n,)."""
+    """Affinity of each source, summing to one. `likelihoods` are each source's probabilities of the target's labels, (n,)."""
     count = len(likelihoods)
     wins = np.full((count, count), 0.5)
     for i in range(count):

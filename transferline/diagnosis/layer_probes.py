@@ -1,4 +1,4 @@
-"""What every layer knows: features of all layers in one pass, and a probe on each."""
+"""Features of all layers in one forward pass, and a linear probe on each layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDS = 5
 def features_of_layers(
     folder: Path, texts: Sequence[str], reading: TokenizerSettings, runtime: Runtime, size: int = 64
 ) -> np.ndarray:
-    """Mean over tokens of every hidden state, (layers + 1, texts, width), fp32; the first are the embeddings."""
+    """Mean over tokens of every hidden state, (layers + 1, texts, width), fp32. Index 0 is the embeddings."""
     import torch
 
     from transferline.models.networks.pooling import mean_of_tokens
@@ -49,7 +49,7 @@ def features_of_layers(
 
 
 def folds_of(kind: TargetKind, y_true: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(learnt, asked) indices of each fold, the same for all that is asked of a target; label shares kept where they can be."""
+    """(training, held-out) indices of each fold, the same for every probe of a target. Stratified by label where possible."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
     strata = y_true if kind == "single-label" and np.bincount(y_true).min() >= FOLDS else None
@@ -62,7 +62,7 @@ def cross_validated(
 ) -> tuple[float, float]:
     """(score, standard error) of a linear probe on features (n, d), by folds: accuracy, micro-F1 or R2.
 
-    `more` are (features, truth) of another task's examples that learn along in every fold and are never tested on.
+    `more` are (features, labels) of source examples. They are added to the training part of every fold and never tested on.
     """
     scores = []
     for train, test in folds_of(kind, y_true):

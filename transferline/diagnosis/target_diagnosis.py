@@ -1,7 +1,7 @@
-"""The diagnosis of a target as one base sees it: a stage, so that it is addressed by what it was made from and never made twice.
-
-Everything is a linear model or a statistic of frozen features of some hundreds of texts. When: how far corpus and sources lie from
-the target. What: which layer knows the labels. From where: what each source's examples and answers are worth here.
+"""The diagnosis of a target with one base, as a cached stage.
+ All estimates are linear models or statistics of frozen features of a few hundred texts. *When* to transfer: the distance of
+corpus and sources from the target. *What* to transfer: the layer that predicts the labels best. *From where*: the gain from each
+source's examples and predictions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ANSWERED = ("single-label", "multi-label", "regression")  # kinds with one answe
 
 
 class Diagnose(Stage):
-    """What a base knows of a target before any training, and what corpus and sources would add."""
+    """Transferability of a base to a target, and the expected gain from corpus and sources, before any training."""
 
     kind: ClassVar[StageKind] = "select"
     gpu: ClassVar[bool] = True
@@ -98,7 +98,7 @@ class Diagnose(Stage):
 
 
 def what(target: Target, rows: Sequence[dict], texts: Sequence[str], states: np.ndarray) -> dict[str, Any]:
-    """What each layer knows: probes by folds, LogME and H-score; states (layers + 1, n, d). And what words alone know."""
+    """Probes by folds, LogME and H-score of each layer, from states (layers + 1, n, d), and a probe on words alone."""
     y_true = target.truth_of(rows)
     curve = [cross_validated(target.name, layer, y_true) for layer in states.astype(np.float64)]
     classes = len(target.labels) if target.name == "single-label" else None
@@ -117,7 +117,7 @@ def what(target: Target, rows: Sequence[dict], texts: Sequence[str], states: np.
 
 
 def majority_of(target: Target, y_true: np.ndarray) -> float:
-    """What saying the commonest label scores; nothing for other kinds."""
+    """Score of the majority class, for single labels only."""
     return float(np.bincount(y_true).max() / len(y_true)) if target.name == "single-label" else 0.0
 
 
@@ -128,7 +128,7 @@ def whence(
     source_rows: Mapping[str, tuple[Sequence[dict], np.ndarray]],
     work: Work,
 ) -> dict[str, Any]:
-    """What each source is worth: its examples beside the target's own, its answers, and its affinity among the sources."""
+    """Value of each source: of its examples beside the target's, of its predictions, and its affinity among the sources."""
     found: dict[str, Any] = {}
     likelihoods: dict[str, np.ndarray] = {}
     y_true, points = target.truth_of(rows), own.astype(np.float64)

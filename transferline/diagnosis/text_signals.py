@@ -25,7 +25,7 @@ BLOCKS = 32  # blocks that are read: enough for two digits of a loss
 
 
 def perplexity_of(folder: Path, texts: Sequence[str], runtime: Runtime) -> float | None:
-    """exp of a base's own language-model loss on texts; None where it has no language model, or brings no head for one."""
+    """Perplexity of a base on texts. None if it has no language model, or no pretrained head for one."""
     family, tokenizer = family_of(folder), load_tokenizer(folder)
     if family.can("causal LM"):
         model, _ = load_model("AutoModelForCausalLM", folder, 0)

@@ -1,6 +1,6 @@
-"""Transferability scores: what a model's features, or another task's answers, are worth for a target, without training on it.
+"""Transferability scores: estimate the value of features, or of a source task's predictions, without training on the target.
 
-All are functions of arrays; higher is better. They rank; they are no accuracies.
+All are functions of arrays. Higher is better. They rank candidates and are not accuracies.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ROUNDS = 30  # of LogME's fixed point: it settles in a few (You et al. 2021, sec
 def logme(features: np.ndarray, labels: np.ndarray, classes: int | None = None) -> float:
     """Logarithm of the maximum evidence of a Bayesian linear model, per example (You et al., "LogME", 2021, section 4).
 
-    features (n, d); labels (n,): numbers of classes where `classes` is given (the mean over one-against-rest), else numbers.
+    features (n, d). labels (n,) are class indices if `classes` is given (mean over one-against-rest), else numbers.
     """
     points = features - features.mean(axis=0)
     left, singular, _ = np.linalg.svd(points, full_matrices=False)
@@ -70,8 +70,8 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
 def leep(said: np.ndarray, labels: np.ndarray) -> float:
     """Mean log-likelihood of the target's labels under the source model's distribution (Nguyen et al., "LEEP", 2020, section 3).
-
-    said (n, source labels): the source model's probabilities on target examples; labels (n,): target label numbers.
+     The first argument has shape (n, source labels): the source model's probabilities on target examples. labels (n,) are class
+    indices.
     """
     return float(np.log(np.maximum(expected_prediction(said, labels), 1e-12)).mean())
 

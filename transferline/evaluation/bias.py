@@ -1,8 +1,7 @@
-"""A bias audit by paired sentences: two texts that differ in one group of people only, and what a model makes of the difference.
-
-After Nangia et al., "CrowS-Pairs" (2020), section 4, whose pairs ask a language model which sentence is likelier; a tuned model
-answers the target's question instead, and an answer that depends on the group is counted (counterfactual fairness by substitution:
-Garg et al. 2019, section 3). It describes; it is no gate.
+"""Bias audit by paired sentences: two texts that differ only in a group of people, and the difference in the predictions.
+ After Nangia et al., "CrowS-Pairs" (2020), section 4, whose pairs ask a language model which sentence is likelier. Here a tuned
+model predicts the target's labels for both. A prediction that depends on the group is counted (counterfactual fairness by
+substitution: Garg et al. 2019, section 3). The audit describes a model. It gates nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ALL = "all pairs"
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sentences that differ in a group of people, and what the difference is about."""
+    """Two sentences that differ in a group of people, and the topic of the difference."""
 
     kind: str
     first: str
@@ -34,7 +33,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Bias:
-    """What a model's answers to the two sides of some pairs differ by."""
+    """Differences between a model's predictions on the two sides of pairs."""
 
     pairs: int
     shift: Interval
@@ -62,7 +61,7 @@ def read_pairs(spec: AuditSpec, root: Path) -> list[Pair]:
 
 
 def measure_bias(pairs: Sequence[Pair], first: np.ndarray, second: np.ndarray) -> dict[str, Bias]:
-    """Bias of all pairs and of each kind; answers (n, labels) or numbers (n,), in the order of the pairs."""
+    """Bias over all pairs and over each topic. Predictions are (n, labels) or numbers (n,), in the order of the pairs."""
     kinds = np.array([pair.kind for pair in pairs])
     found = {ALL: _bias(first, second)}
     for kind in sorted(set(kinds.tolist()) - {ALL}):

@@ -1,9 +1,8 @@
-"""Drift: whether incoming text still comes from the distribution that a model was made for.
-
-Proxy A-distance (Ben-David et al. 2007, "Analysis of Representations for Domain Adaptation", section 4): train a linear
-classifier to tell reference from stream on their embeddings; with held-out error e the distance is 2 (1 - 2 e), 0 where
-nobody could tell them apart and 2 where everybody can. Its noise at small samples is known: the classifier's accuracy is
-tested against chance, and only a distance above the threshold *and* beyond chance raises the alarm.
+"""Drift: does incoming text still come from the distribution that a model was made for?
+ Proxy A-distance (Ben-David et al. 2007, "Analysis of Representations for Domain Adaptation", section 4). A linear classifier is
+trained to separate reference and stream by their embeddings. With held-out error e the distance is 2 (1 - 2 e): 0 if they cannot
+be separated, 2 if they can be separated perfectly. Small samples are noisy, so the classifier's accuracy is tested against
+chance. Only a distance above the threshold *and* beyond chance raises the alarm.
 
 Vocabulary and label shift are reported beside it, by scipy: the Jensen-Shannon distance of two distributions (0 to 1), and a
 chi-square test of the predicted labels.

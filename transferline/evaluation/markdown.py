@@ -10,7 +10,7 @@ from transferline.evaluation.verdict import Verdict
 
 
 class Planned(Protocol):
-    """What a report says of the chain behind it."""
+    """The facts of a chain that a report shows."""
 
     @property
     def target(self) -> str: ...
@@ -48,7 +48,7 @@ def render(chain: Planned, report: Report, verdict: Verdict, profiles: Mapping[s
 
 
 def scores_table(report: Report) -> str:
-    """Roles in rows; scores with intervals, spread, calibration, latency and size in columns."""
+    """A row for each role. Columns: scores with intervals, standard deviation over seeds, calibration, latency and size."""
     rows = []
     for role, line in report.lines.items():
         rows.append(
@@ -71,7 +71,7 @@ def scores_table(report: Report) -> str:
 
 
 def _data(profiles: Mapping[str, Any]) -> list[str]:
-    """What the data is: rows, lengths, labels, duplicates, and what the leak gate took away."""
+    """The data section: rows, lengths, labels, duplicates, and the copies that the leak gate removed."""
     target, corpus = profiles.get("target") or {}, profiles.get("corpus") or {}
     rows = []
     for split, figures in target.get("splits", {}).items():

@@ -1,8 +1,7 @@
 """Metrics of every kind of task.
-
-A metric is two functions: what it needs to know of each example (`evidence`, worked out once), and the score of the examples
-under weights, of which a resample is one row: how often it drew each example. Nearly all scores are made of sums over examples,
-and the sums of thousands of resamples are one product of matrices.
+ A metric is two functions. `evidence` extracts its terms for each example, once. `score` computes the metric from them under
+weights. One row of weights is one resample: how often it drew each example. Nearly all scores are made of sums over examples, so
+thousands of resamples are one product of matrices.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ _ROUNDING = 1e-12  # a variance below this share of the mean square is none
 
 @dataclass(frozen=True)
 class Metric:
-    """evidence: predictions -> (n, k); score: (evidence, weights (r, n)) -> (r,). The weights of a row add up to n."""
+    """evidence: predictions -> (n, k). score: (evidence, weights (r, n)) -> (r,). The weights of a row add up to n."""
 
     evidence: Callable[[Predictions], np.ndarray]
     score: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _of_sums(evidence: Callable[[Predictions], np.ndarray], score: Callable[[np.ndarray, int], np.ndarray]) -> Metric:
-    """A metric of sums over examples; `score`: (sums (r, k), n) -> (r,)."""
+    """A metric of sums over examples. `score` has the form (sums (r, k), n) -> (r,)."""
 
     def weighted(each: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return score((weights.astype(each.dtype) @ each).astype(float), len(each))
@@ -46,7 +45,7 @@ def _ratio_of(evidence: Callable[[Predictions], np.ndarray]) -> Metric:
 
 
 def _f1(hits: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """2 TP / (truth + predicted); 0 where there is neither."""
+    """2 TP / (labels + predicted), or 0 where the denominator is 0."""
     return np.where(total > 0, 2 * hits / np.maximum(total, 1), 0.0)
 
 
@@ -56,18 +55,18 @@ def _quality(made: Predictions) -> np.ndarray:
 
 
 def _cells(made: Predictions) -> np.ndarray:
-    """(n, 2 x labels): for each label whether it was found, and in how many of truth and answer it is."""
+    """(n, 2 x labels): for each label whether it was predicted rightly, and its count in label and prediction."""
     y_true, said = (_one_hot(side, len(made.labels)) for side in (made.y_true, made.predicted))
     return np.concatenate([y_true & said, y_true.astype(np.int8) + said], axis=1).astype(np.float32)  # counts: exact
 
 
 def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
-    """(n, labels) of bools; a label matrix is one already."""
+    """(n, labels) of bools. A label matrix is returned unchanged."""
     return labels if labels.ndim == 2 else labels[:, None] == np.arange(count)
 
 
 def _many_f1(average: str) -> Metric:
-    """F1 over the cells of a label matrix: `micro` pools the labels, `macro` averages their F1; a label of nobody counts 0.
+    """F1 over the cells of a label matrix: `micro` pools the labels, `macro` averages their F1. An absent label counts 0.
 
     As scikit-learn's `f1_score(labels=range(labels), zero_division=0)`.
     """
@@ -80,7 +79,7 @@ def _many_f1(average: str) -> Metric:
 
 
 def pearson(y_true: np.ndarray, predicted: np.ndarray) -> float:
-    """Correlation of two series (n,); 0 where either is constant."""
+    """Correlation of two series (n,), or 0 if either is constant."""
     return float(_correlation(_moments(y_true, predicted).sum(axis=0, keepdims=True), len(y_true))[0])
 
 
@@ -91,7 +90,7 @@ def _moments(y_true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def _correlation(sums: np.ndarray, rows: int) -> np.ndarray:
-    """Pearson's, of the sums of `_moments`; 0 where either side is constant."""
+    """Pearson's correlation from the sums of `_moments`, or 0 if either side is constant."""
     x, y, xx, yy, xy = np.moveaxis(sums / rows, -1, 0)
     across, up = xx - x * x, yy - y * y
     varies = (across > _ROUNDING * xx) & (up > _ROUNDING * yy)
@@ -99,7 +98,7 @@ def _correlation(sums: np.ndarray, rows: int) -> np.ndarray:
 
 
 def _numbers(made: Predictions) -> np.ndarray:
-    """(n, 2): truth and answer."""
+    """(n, 2): labels and predictions."""
     return np.stack([made.y_true, made.outputs], axis=1)
 
 
@@ -112,7 +111,7 @@ def _rank_correlation(pairs: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean rank of each example among what each resample drew, about the middle one, (r, n)."""
+    """Mean rank of each example within each resample, centred, (r, n)."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -124,13 +123,13 @@ def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _errors(made: Predictions) -> np.ndarray:
-    """(n, 3): truth about its mean, its square, and the squared error."""
+    """(n, 3): centred label, its square, and the squared error."""
     about = made.y_true - made.y_true.mean()
     return np.stack([about, about * about, (made.y_true - made.outputs) ** 2], axis=1)
 
 
 def _explained(sums: np.ndarray, rows: int) -> np.ndarray:
-    """Share of the variance explained, 1 - SSE / SST; 0 where the truth is constant."""
+    """Share of the variance explained, 1 - SSE / SST, or 0 if the labels are constant."""
     about, square, error = np.moveaxis(sums / rows, -1, 0)
     total = square - about * about
     varies = total > _ROUNDING * square
@@ -138,7 +137,7 @@ def _explained(sums: np.ndarray, rows: int) -> np.ndarray:
 
 
 def span_counts(made: Predictions) -> np.ndarray:
-    """(n, 3): spans found exactly, spans said, spans there. The spans are nervaluate's reading of the tags."""
+    """(n, 3): exact matches, predicted spans, labelled spans. nervaluate extracts the spans from the tags."""
     from nervaluate.loaders import ListLoader
 
     sides = [ListLoader().load([list(tags) for tags in side]) for side in (made.y_true, made.predicted)]
@@ -193,7 +192,7 @@ METRICS: dict[TargetKind, dict[str, Metric]] = {
 
 
 def evidence_of(metric: str, made: Predictions) -> np.ndarray:
-    """What a metric needs to know of each example; worked out once for the predictions."""
+    """The terms of a metric for each example, cached with the predictions."""
     if metric not in made.evidence:
         made.evidence[metric] = METRICS[made.kind][metric].evidence(made)
     return made.evidence[metric]
@@ -206,7 +205,7 @@ def measure(metric: str, made: Predictions) -> float:
 
 
 def per_class(made: Predictions) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each label or type of span; empty where a kind has no labels."""
+    """Precision, recall, F1 and support of each label or type of span. Empty for kinds without labels."""
     from sklearn.metrics import precision_recall_fscore_support
 
     names = ("precision", "recall", "f1", "support")
@@ -229,7 +228,7 @@ def _spans_of(made: Predictions, label: str) -> tuple[float, float, float, float
 
 
 def confusion(predictions: Predictions) -> np.ndarray:
-    """Counts, shape (labels, labels): truth in rows, predicted in columns."""
+    """Counts, shape (labels, labels): labels in rows, predictions in columns."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(predictions.y_true, predictions.predicted, labels=range(len(predictions.labels)))

@@ -1,7 +1,6 @@
-"""What one model says of a test, for each kind of task. Kept for ever, so that every later comparison is cheap.
-
-predictions.parquet holds a row an example: id, label (the truth), predicted, and a probability for each label where the
-kind has labels. `kind` is in the file's own metadata; without it a file is of single labels.
+"""Predictions of one model on a test, for each kind of task. They are kept, so that every later comparison is cheap.
+ predictions.parquet has a row for each example: id, label, predicted, and a probability for each label where the kind has labels.
+The file's metadata holds `kind`. A file without it is of kind single-label.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _KIND = b"transferline.kind"
 
 @dataclass(frozen=True)
 class Predictions:
-    """n test examples with one label each: truth as label indices (n,), answers as probabilities (n, labels)."""
+    """n test examples with one label each: y_true as label indices (n,), outputs as probabilities (n, labels)."""
 
     kind: ClassVar[TargetKind] = "single-label"
 
@@ -34,7 +33,7 @@ class Predictions:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The model's decision for each example, in the form of the truth."""
+        """The model's decision for each example, in the form of `y_true`."""
         return self.outputs.argmax(axis=1)
 
     @property
@@ -73,7 +72,7 @@ class Predictions:
 
 
 class ManyLabels(Predictions):
-    """Any of several labels: truth (n, labels) of bools, answers as independent probabilities (n, labels)."""
+    """Any of several labels: y_true (n, labels) of bools, outputs as independent probabilities (n, labels)."""
 
     kind: ClassVar[TargetKind] = "multi-label"
 
@@ -99,7 +98,7 @@ class ManyLabels(Predictions):
 
 
 class Numbers(Predictions):
-    """A number an example: truth and answers (n,)."""
+    """A number for each example: y_true and outputs (n,)."""
 
     kind: ClassVar[TargetKind] = "regression"
 
@@ -120,7 +119,7 @@ class Numbers(Predictions):
 
 
 class Tags(Predictions):
-    """A tag a word: truth and answers (n,) of tuples of tags. `labels` are the types of span."""
+    """A tag for each word: y_true and outputs (n,) of tuples of tags. `labels` are the types of span."""
 
     kind: ClassVar[TargetKind] = "tokens"
 
@@ -143,7 +142,7 @@ class Tags(Predictions):
 
 
 class Texts(Predictions):
-    """A text an example: truth and answers (n,) of str."""
+    """A text for each example: y_true and outputs (n,) of str."""
 
     kind: ClassVar[TargetKind] = "generation"
 

@@ -1,4 +1,4 @@
-"""The report of a retrain: every model's scores with intervals, the comparisons, and what the test had to do with it."""
+"""The report of a retrain: every model's scores with intervals, the comparisons, and the test's history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTROLS = ("unadapted", "scratch", "tfidf")
 
 @dataclass(frozen=True)
 class Group:
-    """The models of one role, one a seed; `shipped` is the index of the one that validation chose."""
+    """The models of one role, one for each seed. `shipped` is the index of the one that validation chose."""
 
     role: str
     keys: tuple[str, ...]
@@ -133,7 +133,7 @@ def make_report(
 
 
 def _examples(shipped: Predictions, some: int = 8) -> tuple[tuple[str, str], ...]:
-    """Truth and answer of some rows spread over the test, in one line each."""
+    """Label and prediction of some rows spread over the test, one line each."""
     if shipped.kind != "generation":
         return ()
     step = max(1, len(shipped.ids) // some)

@@ -35,7 +35,7 @@ def loss_curve(rows: Sequence[Mapping[str, float]], title: str) -> Any:
 
 
 def confusion_matrix(predictions: Predictions, title: str) -> Any:
-    """Counts of truth against predicted; numbers are written where there are at most 12 labels."""
+    """Counts of labels against predictions. Counts are written into the cells for at most 12 labels."""
     counts = confusion(predictions)
     labels = predictions.labels
     size = max(4.0, 0.45 * len(labels) + 2)
@@ -71,7 +71,7 @@ def reliability(predictions: Predictions, title: str) -> Any:
 
 
 def agreement(predictions: Predictions, title: str) -> Any:
-    """Predicted numbers over true ones; on the diagonal they agree."""
+    """Predicted numbers over labels. Points on the diagonal agree."""
     figure, axes = _axes()
     y_true, said = predictions.y_true, predictions.predicted
     ends = [float(min(y_true.min(), said.min())), float(max(y_true.max(), said.max()))]

@@ -1,13 +1,12 @@
-"""Intervals and paired comparisons: what a difference on this test is worth.
-
-All models of a comparison are scored on the same examples, and every resample draws the same examples for both: pairing
-takes away the difficulty of the examples, which is most of the noise (Koehn 2004, "Statistical Significance Tests for MT
-Evaluation"; Dror et al. 2018). Where there are several seeds, the interval speaks of the method and not of one lucky run: it
-has two parts, one for the examples (by bootstrap, so that any metric will do) and one for the seeds (by Student's t: three
-seeds say little about their own spread). They are joined as Zou & Donner (2008, "Construction of confidence limits about
-effect measures", section 2) join the limits of a sum: the squares of the two distances add up. A bootstrap that
-resamples the few seeds as well finds differences between two copies of one method in up to a quarter of all cases; this one in
-at most 6 % (tests/tournament/test_size.py measures both size and power).
+"""Intervals and paired comparisons of scores.
+ All models of a comparison are scored on the same examples, and every resample draws the same examples for both. Pairing removes
+the difficulty of the examples, which is most of the noise (Koehn 2004, "Statistical Significance Tests for MT Evaluation"; Dror
+et al. 2018). With several seeds the interval describes the method and not one lucky run. It has two parts: one for the examples
+(by bootstrap, which suits any metric) and one for the seeds (by Student's t, because three seeds hardly show their own standard
+deviation). They are joined as Zou & Donner (2008, "Construction of confidence limits about effect measures", section 2) join the
+limits of a sum: the squares of the two distances add up. A bootstrap that also resamples the few seeds finds differences between
+two copies of one method in up to a quarter of all cases. This one does in at most 6 % (tests/tournament/test_size.py measures
+both size and power).
 """
 
 from __future__ import annotations
@@ -63,9 +62,9 @@ def score(metric: str, group: Sequence[Predictions], seed: int = 0) -> Interval:
 def compare(
     metric: str, name: str, candidate: Sequence[Predictions], other: Sequence[Predictions], shipped: tuple[int, int]
 ) -> PairedComparison:
-    """Compare two groups over the same examples; `shipped` are the indices of the models that would ship.
+    """Compare two groups over the same examples. `shipped` are the indices of the models that would ship.
 
-    Raises ValueError where the examples differ: a comparison over different tests means nothing.
+    Raises ValueError if the examples differ.
     """
     if any(p.ids != candidate[0].ids for p in (*candidate, *other)):
         raise ValueError(f"{name}: not scored on the same examples as the candidate")
@@ -85,14 +84,14 @@ def scores_of(metric: str, group: Sequence[Predictions]) -> np.ndarray:
 
 
 def paired(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Differences seed by seed; a single model stands beside every seed of the other side."""
+    """Differences seed by seed. A single model is paired with every seed of the other side."""
     count = max(len(one), len(two))
     places = np.arange(count)
     return one[places % len(one)] - two[places % len(two)]
 
 
 def combine(per_seed: np.ndarray, resampled: np.ndarray) -> Interval:
-    """The mean of figures (one a seed) with its interval; `resampled` are its values in resamples of the examples."""
+    """Mean of figures (one for each seed) with its interval. `resampled` are its values in resamples of the examples."""
     value = float(per_seed.mean())
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
@@ -107,7 +106,7 @@ def within(interval: Interval) -> Interval:
 
 
 def seeds_error(per_seed: np.ndarray) -> float:
-    """Standard error of a mean over seeds; 0 where there is one, of which nothing is known."""
+    """Standard error of a mean over seeds. 0 for one seed, because its error is unknown."""
     count = len(per_seed)
     return float(per_seed.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
@@ -132,7 +131,7 @@ def mcnemar(wins: int, losses: int) -> float:
 
 
 def resample(metric: str, models: Sequence[Predictions], seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
-    """The metric of each model in resamples of the examples, (resamples, models); the same draws for all models."""
+    """The metric of each model in resamples of the examples, (resamples, models). All models share the draws."""
     of_resample = METRICS[models[0].kind][metric].score
     evidence = [evidence_of(metric, p) for p in models]
     parts = [

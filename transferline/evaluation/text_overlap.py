@@ -8,7 +8,7 @@ import numpy as np
 
 
 def chrf(predicted: Iterable[object], labels: Iterable[object]) -> np.ndarray:
-    """(n,): character n-gram F of each text, 0 to 1 (Popovic 2015; torchmetrics)."""
+    """(n,): character n-gram F of each text, 0 to 1. Popovic (2015), computed by torchmetrics."""
     from torchmetrics.functional.text import chrf_score
 
     outputs, references = [str(text) or " " for text in predicted], [[str(text)] for text in labels]
@@ -17,7 +17,7 @@ def chrf(predicted: Iterable[object], labels: Iterable[object]) -> np.ndarray:
 
 
 def rouge_l(predicted: Iterable[object], labels: Iterable[object]) -> np.ndarray:
-    """(n,): ROUGE-L F of each text, 0 to 1 (Lin 2004; torchmetrics)."""
+    """(n,): ROUGE-L F of each text, 0 to 1. Lin (2004), computed by torchmetrics."""
     from torchmetrics.functional.text import rouge_score
 
     pairs = zip(predicted, labels, strict=True)

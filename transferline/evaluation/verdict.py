@@ -1,14 +1,14 @@
-"""The verdict: promote, hold or unchanged, with every reason. Pure: evidence in, decision out.
+"""The verdict: promote, hold or unchanged, with every reason. A pure function of the evidence.
 
-Against each bar (the controls, and the champion where there is one) the candidate is
+Against each bar (the controls, and the champion if there is one) the candidate is
 
     superior        the whole interval of the difference is above zero
     not inferior    it reaches below zero, but not below minus the target's margin
     worse           the whole interval is below zero; against a control this is negative transfer
     not proven      anything else
 
-A candidate is promoted if it is superior or not inferior to every bar. Where the challenger does not pass, the
-unadapted model, which was built anyway, is the next candidate (policy `fallback: control`).
+A candidate is promoted if it is superior or not inferior to every bar. If the challenger does not pass, the unadapted model,
+which was built anyway, is the next candidate (policy `fallback: control`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is decided about a retrain. `role` and `key` name the model that the decision is about."""
+    """The decision of a retrain. `role` and `key` name the model that it is about."""
 
     decision: Resolution
     role: str
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def outcome(comparison: PairedComparison, margin: float) -> Outcome:
-    """What one comparison says, at the 95 % level."""
+    """The outcome of one comparison, at the 95 % level."""
     interval = comparison.difference
     if interval.low > 0:
         return "superior"
@@ -79,7 +79,7 @@ def judge(candidates: Sequence[Candidate], champion: str | None, margin: float) 
 
 
 def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Finding, bool]:
-    """What the evidence says of one candidate, and whether it passes; adds a reason for each bar."""
+    """Judge one candidate. Returns its finding and whether it passes, and adds a reason for each bar."""
     outcomes: dict[str, Outcome] = {}
     for comparison in candidate.comparisons:
         said = outcomes[comparison.other] = outcome(comparison, margin)

@@ -1,8 +1,7 @@
-"""Forgetting: what a model that was adapted and tuned still knows of a source task.
-
-The source's labels are asked of the *features*: a linear probe learns them on the source's training rows as the model sees them
-now, and answers its held-out rows. The same probe on the base is what there was to forget (McCloskey & Cohen 1989; for fine-tuned
-encoders Mosbach et al. 2020, "On the Interplay Between Fine-tuning and Sentence-level Probing", section 3).
+"""Forgetting: how well an adapted and tuned model still separates the labels of a source task.
+ A linear probe learns the source's labels on the model's present *features* of the source's training rows and predicts its held-
+out rows. The same probe on the base is the reference (McCloskey & Cohen 1989; for fine-tuned encoders Mosbach et al. 2020, "On
+the Interplay Between Fine-tuning and Sentence-level Probing", section 3).
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Forgotten:
 
 
 def measure_forgetting(train: Path, held_out: Path, before: Path, after: Path, runtime: Runtime) -> Forgotten | None:
-    """Accuracy of a probe on two models (of numbers, minus the absolute error in spreads); None for other kinds."""
+    """Accuracy of a probe on two models; for regression, minus the absolute error in standard deviations. None for other kinds."""
     target = target_of(train)
     if target.name not in ("single-label", "regression"):
         return None
@@ -45,7 +44,7 @@ def measure_forgetting(train: Path, held_out: Path, before: Path, after: Path, r
 
 
 def _right(train: Path, held_out: Path, model: Path, runtime: Runtime) -> np.ndarray:
-    """Row by row: 1 where the probe's answer is right; of a number minus how far it is off, in spreads of the label."""
+    """1 per row where the probe is right; for regression, minus the absolute error in standard deviations of the label."""
     target = target_of(train)
     points, truths = [], []
     for path in (train, held_out):

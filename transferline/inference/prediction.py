@@ -42,7 +42,7 @@ class Predict(Stage):
 
 
 def predict(model: Path, test: Path, runtime: Runtime, out: Path) -> dict[str, float]:
-    """Predict a prepared test with a checkpoint's folder; writes predictions.parquet to `out`.
+    """Predict a prepared test with a checkpoint's folder and write predictions.parquet to `out`.
 
     Returns rows, size in bytes and the median latency of a single text.
     """

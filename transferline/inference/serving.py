@@ -1,7 +1,6 @@
-"""A checkpoint behind MLflow's pyfunc interface: for models that no flavour of MLflow's serves by itself.
-
-MLflow finds `_load_pyfunc` here by name (`loader_module`); this package travels with the model as its code. What is loaded are
-safetensors and JSON, as everywhere.
+"""A checkpoint behind MLflow's pyfunc interface, for models that no built-in flavour of MLflow can serve.
+ MLflow finds `_load_pyfunc` here by name (`loader_module`). This package is stored with the model as its code. Only safetensors
+and JSON are loaded.
 """
 
 from __future__ import annotations

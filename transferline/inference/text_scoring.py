@@ -1,4 +1,4 @@
-"""A tuned model on texts that nobody has labelled: what it says of them, and how it sees them."""
+"""Predictions and features of a tuned model for unlabelled texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Scored:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Shape (n, labels); only kinds with labels have them."""
+        """Probabilities of shape (n, labels), for kinds with labels only."""
         return self.outputs
 
     @cached_property
@@ -54,7 +54,7 @@ class Scored:
         return {f"p:{label}": self.outputs[:, i] for i, label in enumerate(self.labels)} if named else {}
 
     def shares(self, part: slice) -> np.ndarray:
-        """How often each label was said in a part of the texts; one count of all where a kind has no labels."""
+        """Count each predicted label in a part of the texts. Kinds without labels get one total count."""
         if self.kind == "single-label":
             return np.bincount(self._made.predicted[part], minlength=len(self.labels))
         if self.kind == "multi-label":
@@ -81,7 +81,7 @@ def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime
 
 
 def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
-    """Words of a text that is not split yet; of a row of numbers, which matrix it is of."""
+    """Split a text into words for tagging; for a row of numbers, add the width of its matrix."""
     if isinstance(tokenizer, Rows):
         return {**record, "features": tokenizer.width}
     return {**record, "words": record["text"].split()} if kind == "tokens" and "words" not in record else record
@@ -90,7 +90,7 @@ def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[
 def _features(
     target: Any, network: Any, examples: Examples, model: Path, reading: TokenizerSettings, runtime: Runtime
 ) -> np.ndarray:
-    """What the head receives for each text; where that is one thing a token, the mean over tokens of the last layer."""
+    """Features that the head reads, (n, width). For tagging and generation, mean-pooled features of the last layer."""
     if target.name not in ("tokens", "generation"):
         return target.features(network, examples)
     from transferline.models.embeddings import embed

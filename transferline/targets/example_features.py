@@ -19,9 +19,9 @@ from transferline.targets.tokens import Tokens
 
 
 def features_of(model: Any, target: Target, examples: Examples, cache: Path | None) -> np.ndarray:
-    """What the last layer of a model receives for examples, fp64 of shape (examples, width): for tags (words, width).
+    """Inputs of a model's last layer for examples, fp64 of shape (examples, width); for tags (words, width).
 
-    Kept under `cache`, where that is given; a kept row is the same as a computed one up to the rounding of its batch.
+    Rows are cached under `cache` if it is given. A cached row equals a computed one up to the rounding of its batch.
     """
     if cache is None:
         return target.features(model, examples)

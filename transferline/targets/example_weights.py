@@ -1,7 +1,6 @@
-"""Examples that count more or less than others: one place in which every method of tuning meets them.
-
-The mean loss of a batch becomes the mean of weight times loss. Weights are brought to a mean of one over all examples, so that
-rates and schedules mean what they always mean; equal weights change nothing.
+"""Per-example loss weights, applied in one place for every tuning method.
+ The loss of a batch becomes the mean of weight times loss. Weights are scaled to mean one over all examples, so that learning
+rates and schedules keep their meaning. Equal weights change nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ WEIGHT = "weight"  # of a prepared record, and of a batch
 
 
 def weights_of(records: Sequence[dict]) -> np.ndarray | None:
-    """Weights (n,) with mean one, fp32; None where no record has one, or all are equal."""
+    """Weights (n,) with mean one, fp32. None if no record has a weight, or if all are equal."""
     weights = np.array([float(record.get(WEIGHT, 1.0)) for record in records], dtype=np.float64)
     if not len(weights) or np.ptp(weights) == 0:
         return None
@@ -37,7 +36,7 @@ def supervised(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor
 
 
 def weighted(model: Any, logits: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Mean of weight times loss over the examples; over their words or tokens where each is answered by itself."""
+    """Mean of weight times loss over the examples, or over their words or tokens where each has a label of its own."""
     import torch
     from torch.nn import functional
 

@@ -1,8 +1,7 @@
-"""Frozen lower layers: they stand in evaluation mode, and what they make of a text is computed once and kept.
-
-Liu et al., "AutoFreeze: Automatically Freezing Model Blocks to Accelerate Fine-tuning" (2021), section 4.2: without dropout and
+"""Cached outputs of frozen lower layers, which run in evaluation mode.
+ Liu et al., "AutoFreeze: Automatically Freezing Model Blocks to Accelerate Fine-tuning" (2021), section 4.2: without dropout and
 without gradient the output of frozen layers is the same in every epoch. It is also the same for every seed and every label budget
-on one parent, so it lies in the store beside the checkpoints, under a key of its own (shelf.py).
+on one parent, so the cache lies in the store beside the checkpoints, under a key of its own (array_store.py).
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def stand_still(model: Any) -> None:
 
 
 class FrozenPrefix:
-    """The embeddings and the lowest layers of a model, and the shelf of what they make of texts."""
+    """The embeddings and lowest layers of a model, with a cache of their outputs."""
 
     def __init__(self, model: Any, layers: int, work: Work) -> None:
         self.model, self.base = model, model.base_model
@@ -66,13 +65,13 @@ class FrozenPrefix:
         return cls(model, [*learns, True].index(True), work)
 
     def examples(self, examples: Examples) -> CachedOutputs:
-        """The same examples as what comes out of the prefix; what is not on the shelf yet is computed now."""
+        """The same examples as outputs of the prefix. Outputs that are not cached are computed now."""
         names = [examples.name(i) for i in range(len(examples))]
         self.shelf.fill(names, examples.lengths, lambda wanted: self._run(examples, wanted))
         return CachedOutputs(examples, self.shelf, names)
 
     def take_off(self) -> Any:
-        """The model without its prefix: it reads what comes out of it."""
+        """The model without its prefix. It reads the prefix's outputs."""
         import torch
 
         class Given(torch.nn.Module):
@@ -90,7 +89,7 @@ class FrozenPrefix:
         return self.model
 
     def _run(self, examples: Examples, wanted: Sequence[int]) -> list[np.ndarray]:
-        """What the prefix makes of some examples, computed in batches of like length."""
+        """Outputs of the prefix for some examples, in batches of similar length."""
         import torch
 
         order = sorted(wanted, key=lambda i: (examples.lengths[i], i))

@@ -1,7 +1,7 @@
-"""A text for a text: replies, summaries, rewrites; by an encoder-decoder, or by a decoder that continues the source.
+"""Text generation: replies, summaries, rewrites, by an encoder-decoder or by a decoder that continues the source.
 
-A decoder sees `source, newline, target, end`; the loss is on the target alone. Answers are decoded greedily, so that the same
-model says the same thing twice.
+A decoder reads `source, newline, target, end`. The loss is on the target alone. Decoding is greedy, so that a model's output is
+reproducible.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Generation(Target):
         return Texts(tuple(record["id"] for record in examples.records), (), examples.y_true, outputs)
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
-        """Mean loss a token of the targets; `score` is its negative: generating at every validation would cost too much."""
+        """Mean loss per target token. `score` is its negative, because generating at every validation would cost too much."""
         import torch
 
         total, tokens = 0.0, 0
@@ -136,7 +136,7 @@ class Sources(Examples):
         return part
 
     def asked(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        """Inputs to generate from; a decoder's are padded on the left, where the answer does not begin."""
+        """Inputs to generate from. A decoder's are padded on the left, so that every prompt ends where generation begins."""
         import torch
 
         if self.two_sided:

@@ -14,7 +14,7 @@ from transferline.targets.target import Examples, forward
 
 
 class MultiLabel(SequenceTarget):
-    """Independent sigmoids over the labels of the training split; a label is said from one half on."""
+    """Independent sigmoids over the labels of the training split. A label is predicted at a probability of 0.5 or more."""
 
     name = "multi-label"
     problem = "multi_label_classification"
@@ -34,7 +34,7 @@ class MultiLabel(SequenceTarget):
         return sigmoid(logits)
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
-        """Micro-F1 and binary cross entropy; `score` ranks by F1 and breaks ties by the loss."""
+        """Micro-F1 and binary cross entropy. `score` ranks by F1 and breaks ties by the loss."""
         logits = forward(model, examples).astype(np.float64)
         y_true = examples.y_true
         loss = float((np.logaddexp(0, logits) - logits * y_true).mean())

@@ -1,7 +1,6 @@
-"""A number a text, or a pair of texts: scores of people, similarity, complexity.
-
-The head learns the number in units of its spread in training, and the last layer is rescaled when it has learnt: rates that suit
-classification then suit a score from 1 to 100 as well, and the served model answers in the label's own units.
+"""A number for a text, or for a pair of texts: ratings, similarity, complexity.
+ The head learns the number in units of its standard deviation in training, and the last layer is rescaled afterwards. So learning
+rates that suit classification also suit a score from 1 to 100, and the served model predicts in the label's own units.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ LABEL = "score"
 
 
 class Regression(SequenceTarget):
-    """Mean squared error on a number; `middle` and `spread` are those of the training split until it is settled."""
+    """Mean squared error on a number. `middle` and `std` are mean and standard deviation in training, until `settle`."""
 
     name = "regression"
     problem = "regression"
@@ -59,7 +58,7 @@ class Regression(SequenceTarget):
         return {"pearson": pearson(examples.y_true, said), "rmse": error**0.5, "r2": r2, "score": r2}
 
     def settle(self, model: Any) -> None:
-        """Put the units into the last layer; from now on the model answers in them."""
+        """Fold the units into the last layer. The model predicts in the label's units afterwards."""
         import torch
 
         layer = output_layer(model)

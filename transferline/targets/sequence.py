@@ -1,4 +1,4 @@
-"""What the kinds that give a text one answer have in common: a sequence classification head."""
+"""Kinds with one output per text: a sequence classification head."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ class SequenceTarget(Target):
         return {**examples.batch(indices), "labels": torch.from_numpy(self.wanted(examples)[list(indices)])}
 
     def wanted(self, examples: Examples) -> np.ndarray:
-        """The truth in the form that the loss takes, (n,) or (n, labels)."""
+        """Labels in the form that the loss takes, (n,) or (n, labels)."""
         return examples.y_true

@@ -31,7 +31,7 @@ class SingleLabel(SequenceTarget):
         return softmax(logits)
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
-        """Accuracy and cross entropy; `score` ranks by accuracy and breaks ties by the loss."""
+        """Accuracy and cross entropy. `score` ranks by accuracy and breaks ties by the loss."""
         logits = forward(model, examples)
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

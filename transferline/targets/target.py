@@ -1,4 +1,4 @@
-"""What every kind of target task can do: read its examples, load a model with the right head, answer and measure."""
+"""Interface of every kind of target: read examples, load a model with the right head, predict and measure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Examples:
-    """Tokenised examples of a prepared split; `truth` is what the kind's labels are turned into."""
+    """Tokenised examples of a prepared split. `y_true` holds the labels in the form that the kind of target uses."""
 
     def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, y_true: Any) -> None:
         self.records, self.inputs, self.tokenizer, self.y_true = records, inputs, tokenizer, y_true
@@ -41,7 +41,7 @@ class Examples:
         return dict(self.tokenizer.pad(chosen, return_tensors="pt"))
 
     def name(self, index: int) -> str:
-        """A name for what an example's input is, whatever file it stands in."""
+        """A name for the content of an example's input, independent of its file."""
         import xxhash
 
         parts = [content(self.inputs[name][index]) for name in sorted(self.inputs)]
@@ -64,7 +64,7 @@ class Examples:
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     def by_length(self, size: int) -> Iterator[list[int]]:
-        """The same, one after another; what is computed with each is counted as a cost of the stage."""
+        """Yield the batches of similar length. The computation for each is counted as a cost of the stage."""
         gauge = Gauge()
         for part in self.parts(size):
             with gauge.count(sum(self.lengths[i] for i in part)):
@@ -92,7 +92,7 @@ class Target(ABC):
 
     @abstractmethod
     def open(self, folder: Path) -> Any:
-        """The tuned model of a folder; takes over its labels."""
+        """Open the tuned model of a folder and adopt its labels."""
 
     @abstractmethod
     def truth_of(self, records: Sequence[dict]) -> Any:
@@ -104,11 +104,11 @@ class Target(ABC):
 
     @abstractmethod
     def predictions(self, examples: Examples, outputs: np.ndarray) -> Predictions:
-        """Answers beside the truth."""
+        """Predictions with the labels beside them."""
 
     @abstractmethod
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
-        """Figures on held-out examples; `score` (higher is better) ranks models."""
+        """Figures on held-out examples. `score` (higher is better) ranks models."""
 
     @abstractmethod
     def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -120,7 +120,7 @@ class Target(ABC):
         return Examples(records, self.encode(records, tokenizer, reading), tokenizer, self.truth_of(records))
 
     def unlabelled(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> Examples:
-        """Examples without truth: to be answered only."""
+        """Examples without labels, for prediction only."""
         return Examples(records, self.encode(records, tokenizer, reading), tokenizer, np.zeros(len(records)))
 
     def encode(self, records: Sequence[dict], tokenizer: Any, reading: TokenizerSettings) -> dict[str, list]:
@@ -130,10 +130,10 @@ class Target(ABC):
         return encode(tokenizer, [r["text"] for r in records], pairs, reading)
 
     def settle(self, model: Any) -> None:
-        """What is to be done to a model once it has learnt, before it is saved."""
+        """Finish a trained model before it is saved."""
 
     def features(self, model: Any, examples: Examples) -> np.ndarray:
-        """What the last linear layer receives for each example, fp64 of shape (examples, width)."""
+        """Inputs of the last linear layer for each example, fp64 of shape (examples, width)."""
         with caught_features(model) as caught:
             forward(model, examples)
         parts = examples.parts(SIZE)
@@ -160,7 +160,7 @@ SIZE = 64  # examples a batch when nothing is learnt
 
 
 def forward(model: Any, examples: Examples, size: int = SIZE) -> np.ndarray:
-    """Logits in fp32, shape (examples, labels), in the order of the examples whatever their lengths."""
+    """Logits in fp32, (examples, labels), in the order of the examples."""
     import torch
 
     memo = Memo(model, examples.inputs, examples.parts(size))
@@ -178,7 +178,7 @@ def forward(model: Any, examples: Examples, size: int = SIZE) -> np.ndarray:
 
 @contextmanager
 def caught_features(model: Any) -> Iterator[list[np.ndarray]]:
-    """A list that collects, batch by batch, what the model's last linear layer receives."""
+    """A list that collects, batch by batch, the inputs of the model's last linear layer."""
     caught: list[np.ndarray] = []
     hook = output_layer(model).register_forward_pre_hook(lambda _, args: caught.append(args[0].float().cpu().numpy()))
     try:

@@ -28,7 +28,7 @@ OUTSIDE = "O"
 
 
 class Tokens(Target):
-    """Softmax over the tags of the training split for each word; every type has its B- and its I-."""
+    """Softmax over the tags of the training split for each word. Every type has a B- and an I- tag."""
 
     name = "tokens"
     ability = "tag"
@@ -93,13 +93,13 @@ class Tokens(Target):
         return Tags(tuple(record["id"] for record in examples.records), tuple(types), examples.y_true, outputs)
 
     def measure(self, model: Any, examples: Examples) -> dict[str, float]:
-        """F1 of exact spans; `score` breaks its ties by the share of right tags."""
+        """F1 of exact spans. `score` breaks ties by the share of right tags."""
         made = self.predictions(examples, self.answer(model, examples))
         f1, accuracy = measure("span_f1", made), measure("token_accuracy", made)
         return {"span_f1": f1, "token_accuracy": accuracy, "score": f1 + 1e-3 * accuracy}
 
     def features(self, model: Any, examples: Examples) -> np.ndarray:
-        """What the last layer receives for each word that is not cut off: (words, width)."""
+        """Inputs of the last layer for each word that is not truncated: (words, width)."""
         import torch
 
         rows: dict[int, np.ndarray] = {}
@@ -122,7 +122,7 @@ class Tokens(Target):
 
 
 class TaggedExamples(Examples):
-    """Examples whose inputs carry, beside the tokens, the place of each word's first piece."""
+    """Examples whose inputs carry the position of each word's first piece beside the tokens."""
 
     def __init__(self, records: Sequence[dict], inputs: dict[str, list], tokenizer: Any, y_true: Any) -> None:
         self.places: list[list[int]] = inputs["places"]
@@ -140,7 +140,7 @@ class TaggedExamples(Examples):
 
 
 def first_pieces(word_ids: Sequence[int | None], words: int) -> list[int]:
-    """Where the first piece of each of `words` words stands; -1 for those that were cut off, or have no piece."""
+    """Position of the first piece of each of `words` words; -1 for words that are truncated or have no piece."""
     places = [-1] * words
     for place, word in enumerate(word_ids):
         if word is not None and places[word] < 0:
