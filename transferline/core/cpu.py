@@ -38,7 +38,7 @@ def quickest_threads(half: bool) -> int:
     left = torch.ones(2048, 384, dtype=torch.bfloat16 if half else torch.float32)
     right = torch.ones(384, 1536, dtype=left.dtype)
     took = dict.fromkeys(counts, float("inf"))
-    for _ in range(5):  # in turn, and the best of each: whoever else computes for a moment disturbs all alike
+    for _ in range(5):  # in turn, best of each: another process that computes for a moment disturbs all alike
         for count in counts:
             torch.set_num_threads(count)
             left @ right  # wakes its threads

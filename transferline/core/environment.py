@@ -41,7 +41,7 @@ def prepare() -> None:
     folder = root()
     os.environ.setdefault("DVC_SITE_CACHE_DIR", str(folder / ".dvc" / "tmp" / "site"))
     os.environ.setdefault(variable("downloads"), str(folder / "data" / "downloads"))
-    # whatever this process starts (Prefect's own server, DVC's stages) is known by this mark; see tasks/support/orphans.py
+    # child processes (Prefect's own server, DVC's stages) inherit this mark; see tasks/support/orphans.py
     os.environ[variable("parent")] = str(os.getpid())
 
 

@@ -25,7 +25,7 @@ class Runtime(BaseModel):
     processes: int = 1  # that train one model together, each with its share of every batch
     sharded: bool = False  # whether each of them holds a share of every layer only; TRANSFERLINE_SHARDED=1 says so
     compiled: bool = False  # whether layers are compiled for training; TRANSFERLINE_COMPILE=1 says so
-    keep_memory: bool = True  # whether the C library keeps what is freed; TRANSFERLINE_KEEP_MEMORY=0 says no
+    keep_memory: bool = True  # the C library keeps freed memory; off by TRANSFERLINE_KEEP_MEMORY=0
     save_every: float = 30.0  # seconds between two saved states of a training run
 
     def resolve(self) -> Runtime:

@@ -52,7 +52,7 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
     texts = (text for row in read_rows(root / spec.data, spec.read) if (text := _text(row, spec)))
     with Sorted(texts, out.parent / f".{out.name}.sorting") as ordered:
         tell(f"corpus {name}: {ordered.count:,} texts, looking for copies of test and validation rows")
-        # The lowest hashes stay under a limit: the same rows, whatever arrives later.
+        # A limit keeps the lowest hashes, so that rows which arrive later change little.
         write_jsonl(out / "corpus.jsonl", gated(itertools.islice(ordered, spec.limit)))
     if not lengths:
         raise InputError(f"domain {name}", "the gate left nothing of the corpus", "Bring other text")

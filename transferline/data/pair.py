@@ -30,7 +30,7 @@ def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
             contaminated |= passed.copied if guarded == "test" else set()
             source_rows[split] = [rows[i] for i in passed.kept]
     if not all(source_rows.values()):
-        raise InputError(f"pair {name}", "the gate left nothing of what is lent", "These targets hold the same texts")
+        raise InputError(f"pair {name}", "the leak gate left no source examples", "These targets hold the same texts")
     out.mkdir(parents=True, exist_ok=True)
     for split, rows in source_rows.items():
         write_jsonl(out / f"{split}.jsonl", rows)

@@ -25,7 +25,7 @@ class Sorted:
         """texts that were read, copies among them"""
 
     def __enter__(self) -> Sorted:
-        shutil.rmtree(self.folder, ignore_errors=True)  # what a killed run has left
+        shutil.rmtree(self.folder, ignore_errors=True)  # left by a killed run
         self.folder.mkdir(parents=True)
         with ExitStack() as stack:
             paths = [self.folder / f"{number:02d}" for number in range(PARTS)]

@@ -71,7 +71,7 @@ def _network(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, fl
 
 def _median_ms(call: Callable[[int], object], calls: int) -> float:
     times = []
-    call(0)  # the first call pays for what the others find warm
+    call(0)  # warm-up: the first call is slower
     for index in range(1, calls):
         start = time.perf_counter()
         call(index)
