@@ -91,7 +91,8 @@ class Report:
             figures[f"test/{role}/megabytes"] = line.megabytes
         for candidate in self.candidates:
             for comparison in candidate.comparisons:
-                figures[f"difference/{candidate.role}-{comparison.other}"] = comparison.difference.value
+                name, found = f"difference/{candidate.role}-{comparison.other}", comparison.difference
+                figures |= {name: found.value, f"{name}/low": found.low, f"{name}/high": found.high}
         return figures
 
 
