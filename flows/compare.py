@@ -9,7 +9,6 @@ from typing import Literal
 
 from prefect import flow
 
-from transferline.core.project import root
 from transferline.core.runtime import Runtime
 from transferline.flows.support.choices import ComparisonChoice, TargetChoice
 from transferline.flows.support.comparison.contest import Contest
@@ -24,7 +23,7 @@ from transferline.flows.support.comparison.question import (
     source_tasks_of,
 )
 from transferline.flows.support.preflight import begin
-from transferline.recipes.params import load_params
+from transferline.recipes.params import project_params
 from transferline.tasks.evaluating import contaminated_rows, count_looks
 from transferline.tasks.placing import open_runner
 from transferline.tasks.support.tracking import ComparisonRun
@@ -69,7 +68,7 @@ def compare(
         precision: precision of training
     """
     begin()
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     given = {
         "recipes": recipes,
         "budgets": budgets,

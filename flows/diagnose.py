@@ -30,7 +30,7 @@ from transferline.flows.support.preflight import begin
 from transferline.recipes.advice import Advice, rank
 from transferline.recipes.chain import Data, Step
 from transferline.recipes.comparison import Comparison
-from transferline.recipes.params import Params, load_params
+from transferline.recipes.params import Params, project_params
 from transferline.recipes.recipe import Recipe
 from transferline.tasks.placing import open_runner
 from transferline.tasks.support.progress import console, log
@@ -69,7 +69,7 @@ def diagnose(
         precision: precision of training, which a diagnosis itself does not need
     """
     begin()
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     spec = params.target(target)
     own = params.recipe(spec.recipe if spec.recipe in params.recipes else next(iter(params.recipes))).base
     names = list(bases or [own])

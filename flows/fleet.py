@@ -12,11 +12,10 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from rich.table import Table
 
-from transferline.core.project import root
 from transferline.flows.retrain import retrain
 from transferline.flows.support.choices import OWN, RecipeChoice
 from transferline.flows.support.preflight import begin
-from transferline.recipes.params import load_params
+from transferline.recipes.params import project_params
 from transferline.tasks.placing import placement
 from transferline.tasks.support.gpu_slots import devices
 from transferline.tasks.support.progress import console
@@ -45,7 +44,7 @@ def retrain_all(
         precision: precision of training
     """
     begin()
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     names = list(targets or params.targets)
     for name in names:
         params.target(name)

@@ -20,7 +20,7 @@ from transferline.flows.compare import compare
 from transferline.flows.support.choices import ComparisonChoice
 from transferline.flows.support.comparison.publish import folder_of
 from transferline.flows.support.preflight import begin
-from transferline.recipes.params import Params, load_params
+from transferline.recipes.params import Params, project_params
 from transferline.tasks.support.progress import console, log
 from transferline.tasks.support.tracking import ComparisonRun
 from transferline.tournament.transfer_matrix import Cell, cells_of, draw, markdown
@@ -46,7 +46,7 @@ def matrix(
         precision: precision of training
     """
     begin()
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     params.comparison(comparison)
     names = learners(params, targets)
     cells: list[Cell] = []

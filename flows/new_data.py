@@ -10,7 +10,7 @@ from slugify import slugify
 
 from transferline.core.project import root
 from transferline.flows.support.preflight import begin
-from transferline.recipes.params import load_params
+from transferline.recipes.params import project_params
 from transferline.tasks.support.data_updates import pinned_at, tracked, update_branch
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
@@ -27,7 +27,7 @@ def notice_data(branch: str = "", fetch: bool = True) -> list[str]:
     begin()
     wanted = branch or tracked()
     revision = update_branch(wanted, fetch)
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     now = pinned_at(revision, params)
     name = f"transferline_data_{slugify(root().name, separator='_')}_{slugify(wanted, separator='_')}"
     before: Any = Variable.get(name, default=None)

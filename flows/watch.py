@@ -10,13 +10,12 @@ from prefect.artifacts import create_table_artifact
 from slugify import slugify
 
 from transferline.core.errors import InputError
-from transferline.core.project import root
 from transferline.data.prepared_files import read_jsonl
 from transferline.evaluation.drift import LEAST, Drift, measure_drift
 from transferline.flows.support.batch_scoring import read_texts, score
 from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.preflight import begin
-from transferline.recipes.params import Params, Watch, load_params
+from transferline.recipes.params import Params, Watch, project_params
 from transferline.tasks.support.data_versions import locked_data
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
@@ -35,7 +34,7 @@ def watch(target: TargetChoice, stream: str = "", threshold: float = 0.0) -> dic
         threshold: proxy A-distance (0 to 2) above which drift is reported (0: the threshold of params.yaml)
     """
     begin()
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     params.target(target)
     declared = params.operation(target).watch
     if not stream and declared is None:

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from transferline.core.errors import InputError
-from transferline.core.project import root
-from transferline.recipes.params import AUTO, load_params
+from transferline.recipes.params import AUTO, project_params
 
 OWN = "own"  # in place of a recipe's name: the target's default recipe in params.yaml
 
@@ -20,7 +19,7 @@ OWN = "own"  # in place of a recipe's name: the target's default recipe in param
 def _offer(block: str, *more: str) -> Any:
     """A field with a dropdown of a block's names. Without a dropdown if params.yaml is invalid: the flow raises that error."""
     try:
-        names = list(dict.fromkeys([*more, *getattr(load_params(root() / "params.yaml"), block)]))
+        names = list(dict.fromkeys([*more, *getattr(project_params(), block)]))
     except InputError:
         return Field()
     return Field(json_schema_extra={"enum": names})

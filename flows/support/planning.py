@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from transferline.core.errors import InputError
 from transferline.core.project import root, store
@@ -15,7 +16,7 @@ from transferline.models.bases import FetchedBase, FolderBase
 from transferline.models.families import Family, family_of
 from transferline.recipes.admission import TransferSettings, check_recipe, setting_between
 from transferline.recipes.chain import Chain, Data, Step, plan
-from transferline.recipes.params import AUTO, Params, load_params
+from transferline.recipes.params import AUTO, Params, project_params
 from transferline.recipes.recipe import Recipe
 from transferline.targets import target_of
 from transferline.tasks.support.commit_marks import committed
@@ -42,10 +43,9 @@ class Line:
         """This line with `auto` replaced by the recipe of the last comparison. Raises InputError if that decision is stale."""
         if self.recipe != AUTO:
             return self
-        # imported here: it loads MLflow, which a plan with a named recipe does not need
-        from transferline.tasks.support.comparison_decision import last_decision, settle
+        from transferline.tasks.support.comparison_decision import settle
 
-        decision = last_decision(self.target)
+        decision = self._last_decision
         base = Step("base", resolved_base(self.params, decision["base"]["name"])).key
         decided = settle(decision, data, base, self.params.recipes)
         return replace(self, recipe=decided.name, decided=decided)
@@ -54,23 +54,20 @@ class Line:
         """Source tasks of the recipe. For `auto`, those of the last comparison's choice."""
         if self.recipe != AUTO:
             return self.declared.source_task_names()
-        from transferline.tasks.support.comparison_decision import last_decision
-
-        decision = last_decision(self.target)
+        decision = self._last_decision
         return Recipe.model_validate(decision["recipe"]).source_task_names() if decision["ship"] else ()
 
     def plan(self, data: Data) -> Chain:
         """Plan the chain. Raises InputError if setting, kind of target or model family do not admit the recipe."""
-        base = resolved_base(self.params, self.declared.base)
         return plan(
             self.target,
             self.spec,
             self.recipe,
             self.declared,
-            base,
+            self.base,
             data,
             seeds=self.seeds,
-            family=family_known(base),
+            family=family_known(self.base),
             others={
                 name: resolved_base(self.params, name)
                 for name in self.params.bases
@@ -79,10 +76,22 @@ class Line:
             settings=settings_of(self.params, self.target, data, self.declared.source_task_names()),
         )
 
-    @property
+    @cached_property
     def declared(self) -> Recipe:
         """The recipe itself: of the decision for `auto`, else of params.yaml."""
         return self.decided.recipe if self.decided else self.params.recipe(self.recipe)
+
+    @cached_property
+    def base(self) -> FetchedBase:
+        """The recipe's base. Resolved once, because hashing a local folder takes seconds."""
+        return resolved_base(self.params, self.declared.base)
+
+    @cached_property
+    def _last_decision(self) -> dict[str, Any]:
+        # imported here: it loads MLflow, which a plan with a named recipe does not need
+        from transferline.tasks.support.comparison_decision import last_decision
+
+        return last_decision(self.target)
 
     def check_family(self, chain: Chain) -> None:
         """Check the recipe against the family of the collected base. Raises InputError if the family does not support it."""
@@ -103,17 +112,21 @@ def family_known(base: FetchedBase) -> Family | None:
     return Family(name) if name else None
 
 
-def open_line(target: str, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:
-    """Read params.yaml and resolve names. Raises InputError on wrong ones, before slow imports and before any compute."""
-    params = load_params(root() / "params.yaml")
-    spec = params.target(target)
+def open_line(target: str | None, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:
+    """Read params.yaml and resolve every name, the default target among them.
+
+    Raises InputError on a wrong name, before slow imports and before any compute.
+    """
+    params = project_params()
+    name = target or params.default_target
+    spec = params.target(name)
     chosen = recipe or spec.recipe
     if chosen != AUTO:  # `auto` is resolved later, when the data is known (`Line.settled`)
         params.recipe(chosen)
     if seeds is not None and seeds < LEAST_SEEDS:
         raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")
     runtime = Runtime.model_validate({"device": device, "precision": precision})
-    return Line(params, target, chosen, spec, seeds or spec.seeds, runtime)
+    return Line(params, name, chosen, spec, seeds or spec.seeds, runtime)
 
 
 def settings_of(params: Params, target: str, data: Data, source_tasks: Iterable[str]) -> TransferSettings:

@@ -69,7 +69,7 @@ def test_a_table_is_read_from_a_wheel_and_checked_by_its_hash(
     one, other = read_tensors(folder), read_tensors(table)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    with pytest.raises(InputError, match=f"has sha256 {sha256}, params.yaml says 00"):
+    with pytest.raises(InputError, match=f"has sha256 {sha256}, but params.yaml has 00"):
         StaticBase(**declared, sha256="00").collect(work)  # type: ignore[arg-type]
 
 

@@ -67,7 +67,7 @@ def run(
     from transferline.tasks.support.prefect_server import make_ready
 
     # check the names before the slow imports below, so that a typing error is reported at once
-    line = open_line(target or _default(), recipe, seeds, device, precision)
+    line = open_line(target, recipe, seeds, device, precision)
     from transferline.flows.retrain import retrain
 
     make_ready()
@@ -83,7 +83,7 @@ def plan(target: TargetArgument = None, recipe: RecipeName = None) -> None:
     from transferline.flows.support.planning import open_line, reusable
     from transferline.tasks.support.data_versions import locked_data
 
-    line = open_line(target or _default(), recipe, None, "auto", "auto")
+    line = open_line(target, recipe, None, "auto", "auto")
     data = locked_data(line.target, line.params, line.source_tasks())
     line = line.settled(data)
     chain = line.plan(data)
@@ -102,10 +102,9 @@ def targets() -> None:
     """List targets, recipes and comparisons of params.yaml."""
     from rich.console import Console
 
-    from transferline.core.project import root
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
 
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     for name, spec in params.targets.items():
         default = "  (default)" if name == params.default_target else ""
@@ -126,13 +125,6 @@ def methods(name: Annotated[str | None, typer.Argument(help="Name of a method. S
     from transferline.cli.methods_table import show_method, show_methods
 
     show_method(name) if name else show_methods()
-
-
-def _default() -> str:
-    from transferline.core.project import root
-    from transferline.recipes.params import load_params
-
-    return load_params(root() / "params.yaml").default_target
 
 
 def main() -> None:

@@ -20,12 +20,11 @@ def serve(
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
 ) -> None:
     """Start the Prefect and MLflow servers, the workers and all deployments. Ctrl-C ends them all."""
-    from transferline.core.project import root
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
     from transferline.tasks.support.orphans import end_orphans
     from transferline.tasks.support.services import addresses, run, services
 
-    load_params(root() / "params.yaml")  # report a wrong params.yaml before anything starts
+    project_params()  # report a wrong params.yaml before anything starts
     end_orphans()  # servers of a killed service still hold the ports
     where = addresses(host, prefect_port, mlflow_port)
     run(where, *services(where, host, prefect_port, mlflow_port), say=console.print)
@@ -36,11 +35,10 @@ def deploy(
 ) -> None:
     """Register deployments, dropdowns, schedules and automations on the configured Prefect server; again at any time."""
     from transferline.core.errors import InputError
-    from transferline.core.project import root
     from transferline.core.settings import settings
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
 
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     if not settings().prefect_api_url:
         mend = "Set it to your server's, or start everything here with `transferline serve`"
         raise InputError("PREFECT_API_URL", "no Prefect server is named", mend)
@@ -165,13 +163,12 @@ def push(
     message: Annotated[str, typer.Option("-m", "--message", help="Message of the commit.")] = "Update data",
 ) -> None:
     """Bring the data up to date, store it, commit dvc.lock, and tell which targets it touches: their retrains start."""
-    from transferline.core.project import root
     from transferline.core.settings import settings
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
     from transferline.tasks.support.data_updates import push_data
     from transferline.tasks.support.events import tell
 
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     names = list(targets or params.targets)
     touched, commit = push_data(params, names, message)
     server = settings().prefect_api_url

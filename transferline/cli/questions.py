@@ -35,11 +35,10 @@ def compare(
     precision: Annotated[Precision, typer.Option(help="Precision of training.")] = "auto",
 ) -> None:
     """Compare recipes on a target over label budgets and seeds, with significance tests and costs."""
-    from transferline.core.project import root
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
     from transferline.tasks.support.prefect_server import make_ready
 
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     name = target or params.default_target
     params.target(name)
     params.comparison(comparison)
@@ -79,12 +78,11 @@ def matrix(
     precision: Annotated[Precision, typer.Option(help="Precision of training.")] = "auto",
 ) -> None:
     """Measure and plot the transfer from every source task to every target, for each recipe of a comparison."""
-    from transferline.core.project import root
     from transferline.flows.matrix import learners
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
     from transferline.tasks.support.prefect_server import make_ready
 
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     params.comparison(comparison)
     names = learners(params, _split(targets))
     from transferline.flows.matrix import matrix as flow
@@ -102,11 +100,10 @@ def diagnose(
     device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
 ) -> None:
     """Estimate before training whether transfer is likely to help, from which source, and which recipe to try first."""
-    from transferline.core.project import root
-    from transferline.recipes.params import load_params
+    from transferline.recipes.params import project_params
     from transferline.tasks.support.prefect_server import make_ready
 
-    params = load_params(root() / "params.yaml")
+    params = project_params()
     name = target or params.default_target
     params.target(name)
     chosen = _split(bases)
@@ -124,13 +121,10 @@ def audit(
     device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
 ) -> None:
     """Measure forgetting of source tasks and bias between groups of people. It never blocks a promotion."""
-    from transferline.core.project import root
     from transferline.flows.support.planning import open_line
-    from transferline.recipes.params import load_params
     from transferline.tasks.support.prefect_server import make_ready
 
-    name = target or load_params(root() / "params.yaml").default_target
-    line = open_line(name, recipe, None, device, "auto")
+    line = open_line(target, recipe, None, device, "auto")
     from transferline.flows.audit import audit as flow
 
     make_ready()

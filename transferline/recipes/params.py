@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferline.core.errors import InputError
+from transferline.core.project import root
 from transferline.data.declarations import AuditSpec, DomainSpec, PairSpec, Source, TargetSpec
 from transferline.recipes.comparison import Comparison
 from transferline.recipes.recipe import OTHER, Recipe
@@ -112,6 +113,11 @@ class Params(BaseModel):
 
     def base(self, name: str) -> Base:
         return _named(self.bases, name, "base")
+
+
+def project_params() -> Params:
+    """The params.yaml of the present project (see core/project.py). Raises InputError as `load_params` does."""
+    return load_params(root() / "params.yaml")
 
 
 def load_params(path: Path) -> Params:

@@ -66,7 +66,8 @@ def test_a_line_plans_the_declared_chain_on_the_content_of_the_base(bare: Path) 
     assert len(chain.roles["challenger"]) == 3
     assert [step.key for step in line.plan(data)] == [step.key for step in chain]
     base_folder(bare, content="other weights")
-    assert line.plan(data).steps[0].key != chain.steps[0].key
+    assert line.plan(data).steps[0].key == chain.steps[0].key, "a line resolves each name once"
+    assert open_line("reviews", "full", 3, "cpu", "fp32").plan(data).steps[0].key != chain.steps[0].key
 
 
 def test_a_recipe_that_the_family_cannot_do_is_refused_before_anything_is_built(bare: Path) -> None:
