@@ -59,7 +59,8 @@ def draw_terminal(output: str, last: int = 34) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    lines = [line.rpartition("\r")[2] for line in output.replace("\r\n", "\n").splitlines()]
+    shown = output.replace("\r\n", "\n").replace(sys.prefix, ".venv")  # a reader has another path
+    lines = [line.rpartition("\r")[2] for line in shown.splitlines()]
     console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
     console.print(Text.from_ansi("\n".join(["$ make run", "  ...", *lines[-last:]])))
     page_code = console.export_html(inline_styles=True, theme=None)
