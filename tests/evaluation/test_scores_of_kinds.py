@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU, CHRF
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, r2_score
 
@@ -11,7 +17,9 @@ from transferline.evaluation.calibration import calibration_error
 from transferline.evaluation.metrics import METRICS, measure, per_class
 from transferline.evaluation.predictions import ManyLabels, Numbers, Predictions, Tags, Texts, objects
 from transferline.evaluation.significance import compare, resample, score
+from transferline.evaluation.text_overlap import rouge_l
 
+KNOWN = json.loads((Path(__file__).parent / "known_scores.json").read_text(encoding="utf-8"))
 RNG = np.random.default_rng(0)
 IDS = tuple(f"{i:x}" for i in range(120))
 
@@ -33,6 +41,14 @@ def tags(errors: float = 0.2) -> Tags:
     ]
     said = [tuple(tag if rng.random() > errors else "O" for tag in row) for row in y_true]
     return Tags(IDS, ("X", "Y"), objects(y_true), objects(said))
+
+
+def texts() -> Texts:
+    rng = np.random.default_rng(5)
+    words = np.array(["the", "a", "film", "plot", "was", "is", "dull", "lovely", "and", "very"])
+    y_true = [" ".join(rng.choice(words, 6)) for _ in range(120)]
+    said = [" ".join(word for word in text.split() if rng.random() < 0.7) for text in y_true]
+    return Texts(IDS, (), objects(y_true), objects(said))
 
 
 def single() -> Predictions:
@@ -58,21 +74,63 @@ def test_correlations_are_scipys() -> None:
     assert measure("pearson", flat) == 0.0
 
 
-def test_span_f1_is_nervaluates_strict_one() -> None:
-    from nervaluate import Evaluator
-
-    made = tags()
-    sides = [[list(row) for row in side] for side in (made.y_true, made.outputs)]
-    found = Evaluator(*sides, tags=["X", "Y"], loader="list").evaluate()
-    assert measure("span_f1", made) == pytest.approx(found["overall"]["strict"].f1)
-    for label, figures in per_class(made).items():
-        assert figures["f1"] == pytest.approx(found["entities"][label]["strict"].f1)
+def test_span_f1_is_seqevals() -> None:
+    """Known answers of seqeval 1.2.2 in its default mode, on 60 small tests with invalid predictions among them."""
+    for y_true, said, overall, each in KNOWN["spans"]:
+        sides = (objects([tuple(row) for row in side]) for side in (y_true, said))
+        made = Tags(tuple(str(i) for i in range(len(y_true))), ("X", "Y"), *sides)
+        assert measure("span_f1", made) == pytest.approx(overall)
+        assert {label: row["f1"] for label, row in per_class(made).items()} == pytest.approx(each)
 
 
 def test_a_span_with_a_wrong_end_is_no_hit() -> None:
     y_true, said = objects([("B-X", "I-X", "O")]), objects([("B-X", "O", "O")])
     assert measure("span_f1", Tags(("1",), ("X",), y_true, said)) == 0.0
     assert measure("token_accuracy", Tags(("1",), ("X",), y_true, said)) == pytest.approx(2 / 3)
+
+
+SCRIPTS = {
+    "English": "the film was dull, and far too long",
+    "Russian": "фильм был скучным и слишком длинным",
+    "Greek": "η ταινία ήταν βαρετή και πολύ μεγάλη",
+    "Arabic": "كان الفيلم مملا وطويلا جدا",
+    "Hebrew": "הסרט היה משעמם וארוך מדי",
+    "Hindi": "फ़िल्म उबाऊ और बहुत लंबी थी",
+    "Chinese": "这部电影很无聊而且太长了",
+    "Japanese": "この映画は退屈で長すぎた",
+    "Thai": "หนังเรื่องนี้น่าเบื่อและยาวเกินไป",
+    "Korean": "영화는 지루하고 너무 길었다",
+    "signs": "!!! ??? ... ---",
+    "emoji": "🙂 🙃 😀 😃 🙈",
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_text_of_any_script_equals_itself_and_no_other(text: str) -> None:
+    for other in SCRIPTS.values():
+        expected = float(text == other)
+        made = Texts(("1",), (), objects([text]), objects([other]))
+        assert measure("exact_match", made) == expected
+        for metric in ("chrf", "rouge_l"):
+            assert measure(metric, made) == pytest.approx(1) if text == other else measure(metric, made) < 0.5
+    half = text[: len(text) // 2]
+    assert 0.2 < rouge_l([half], [text])[0] < 1, "a part of a text has a part of the score"
+
+
+def test_rouge_is_that_of_the_package_rouge_score() -> None:
+    """Known answers of rouge-score 0.1.2 without stemming, on texts in ASCII."""
+    predicted, labels, known = zip(*KNOWN["rouge_l"], strict=True)
+    assert rouge_l(predicted, labels) == pytest.approx(known)
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), min_size=1, max_size=5))
+def test_chrf_and_bleu_of_a_test_are_those_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
+    predicted, labels = ([*side] for side in zip(*pairs, strict=True))
+    made = Texts(tuple(str(i) for i in range(len(pairs))), (), objects(labels), objects(predicted))
+    assert measure("chrf", made) == pytest.approx(CHRF().corpus_score(predicted, [labels]).score / 100)
+    assert measure("bleu", made) == pytest.approx(BLEU().corpus_score(predicted, [labels]).score / 100)
+    each = [CHRF().sentence_score(text, [label]).score / 100 for text, label in pairs]
+    assert made.quality == pytest.approx(each)
 
 
 def test_texts_that_are_the_truth_have_every_score_and_others_less() -> None:
@@ -120,7 +178,7 @@ def test_rows_of_a_kind_are_of_that_kind() -> None:
         assert len(part.quality) == 10
 
 
-@pytest.mark.parametrize("made", [many(), numbers(), tags(), single()], ids=lambda made: made.kind)
+@pytest.mark.parametrize("made", [many(), numbers(), tags(), single(), texts()], ids=lambda made: made.kind)
 def test_a_resample_scores_as_the_examples_that_it_drew(made) -> None:
     """The scores under weights are those of the predictions on the very rows, with their repetitions."""
     for metric in METRICS[made.kind]:

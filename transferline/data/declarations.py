@@ -14,7 +14,7 @@ METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
     "multi-label": ("micro_f1", "macro_f1", "exact_match"),
     "regression": ("pearson", "spearman", "r2"),
     "tokens": ("span_f1", "token_accuracy"),
-    "generation": ("chrf", "rouge_l", "exact_match"),
+    "generation": ("chrf", "bleu", "rouge_l", "exact_match"),
 }
 """What each kind may be judged by; the first is the default. All lie in (-1, 1], higher is better."""
 

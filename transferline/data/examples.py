@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,8 +11,7 @@ from transferline.data.declarations import Split, TargetSpec
 from transferline.data.feature_matrix import read_row
 from transferline.data.read import Row, normalise, text_of
 from transferline.data.split import Example, Label
-
-_TAG = re.compile(r"O|[BI]-\S+")
+from transferline.data.tag_schemes import to_bio
 
 
 def example_of(row: Row, spec: TargetSpec) -> Example:
@@ -127,19 +125,11 @@ def _number_of(row: Row, spec: TargetSpec, raw: str) -> float:
 
 def _tags_of(row: Row, spec: TargetSpec, value: object) -> tuple[str, ...]:
     tags = tuple(str(tag) for tag in value) if isinstance(value, list) else tuple(str(value or "").split())
-    tags = tuple(
-        "I-" + tag[2:] if tag[:2] in ("E-", "L-") else tag for tag in tags
-    )  # BIOES and BILOU are BIO with ends
-    tags = tuple("B-" + tag[2:] if tag[:2] in ("S-", "U-") else tag for tag in tags)
-    wrong = next((tag for tag in tags if not _TAG.fullmatch(tag)), None)
-    if wrong is not None:
-        raise InputError(row.where, f"{wrong!r} is no tag", "Tags are O, B-type and I-type")
-    # an entity that begins with I- (IOB1) is written as B-, so that one scheme is left
-    before = ("O", *tags)
-    return tuple(
-        "B" + tag[1:] if tag[:1] == "I" and last[2:] != tag[2:] else tag
-        for last, tag in zip(before, tags, strict=False)
-    )
+    try:
+        return to_bio(tags)
+    except ValueError as wrong:
+        mend = "Tags are O, B-type and I-type, or those of IOB1, IOE2, BIOES or BILOU"
+        raise InputError(row.where, f"{str(wrong)!r} is no tag", mend) from None
 
 
 def _words_of(row: Row, spec: TargetSpec) -> tuple[str, ...]:

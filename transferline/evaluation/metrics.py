@@ -13,7 +13,7 @@ import numpy as np
 
 from transferline.core.problem import TargetKind
 from transferline.evaluation.predictions import Predictions, objects
-from transferline.evaluation.text_overlap import rouge_l
+from transferline.evaluation.text_overlap import bleu, bleu_counts, chrf, chrf_counts, rouge_l
 
 _ROUNDING = 1e-12  # a variance below this share of the mean square is none
 
@@ -155,11 +155,6 @@ def _tag_counts(made: Predictions) -> np.ndarray:
     return np.array([[sum(a == b for a, b in zip(t, s, strict=True)), len(t)] for t, s in pairs], dtype=float)
 
 
-def _chrf_of_each(made: Predictions) -> np.ndarray:
-    """(n, 1): chrF of each text."""
-    return made.quality[:, None]
-
-
 def _rouge_of_each(made: Predictions) -> np.ndarray:
     """(n, 1): ROUGE-L F of each text."""
     return rouge_l(made.predicted, made.y_true)[:, None]
@@ -184,7 +179,8 @@ METRICS: dict[TargetKind, dict[str, Metric]] = {
     },
     "tokens": {"span_f1": _of_sums(span_counts, _span_f1), "token_accuracy": _ratio_of(_tag_counts)},
     "generation": {
-        "chrf": _mean_of(_chrf_of_each),
+        "chrf": _of_sums(lambda made: chrf_counts(made.predicted, made.y_true), lambda sums, _: chrf(sums)),
+        "bleu": _of_sums(lambda made: bleu_counts(made.predicted, made.y_true), lambda sums, _: bleu(sums)),
         "rouge_l": _mean_of(_rouge_of_each),
         "exact_match": _mean_of(_same_text),
     },

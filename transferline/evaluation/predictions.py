@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from transferline.core.problem import TargetKind
-from transferline.evaluation.text_overlap import chrf
+from transferline.evaluation.text_overlap import chrf, chrf_counts
 
 FILE = "predictions.parquet"
 _KIND = b"transferline.kind"
@@ -152,7 +152,7 @@ class Texts(Predictions):
 
     @cached_property
     def quality(self) -> np.ndarray:
-        return chrf(self.predicted, self.y_true)
+        return chrf(chrf_counts(self.predicted, self.y_true))
 
     def columns(self) -> dict[str, Any]:
         return {"label": list(self.y_true), "predicted": list(self.outputs)}
