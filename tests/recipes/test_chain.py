@@ -134,7 +134,7 @@ GOLDEN: dict[str, str] = {
     "adapted-replies/scratch": "control-defeed73fc2a0b14",
     "pooled-probe from tweet-tone": "tune-9709d9e21134ca38",
     "pooled-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
-    "density-probe from tweet-tone": "tune-07596957b27dcff8",
+    "density-probe from tweet-tone": "tune-fbf62702d70568d9",
     "density-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",
     "boosted-probe from tweet-tone": "tune-993e19d6d09b01e3",
     "boosted-probe from tweet-tone/scratch": "control-d233c8be2a79a6e7",

@@ -16,8 +16,8 @@ _FIRST, _LAST = "BSU", "ELSU"  # prefixes of a span's first and last word
 def to_bio(tags: Sequence[str]) -> tuple[str, ...]:
     """Convert the tags of one text from BIO, IOB1, IOE1, IOE2, BIOES (also written IOBES) or BILOU to BIO.
 
-    One rule serves all of them. A span starts at B, S or U, and at any tag that follows O, another type, or the end of a span. It ends
-    at E, L, S or U. Raises ValueError with the first string that is no tag.
+    One rule serves all of them. A span starts at B, S or U, and at any tag that follows O, another type, or the end of a span.
+    It ends at E, L, S or U. Raises ValueError with the first string that is no tag.
     """
     converted, before = [], "O"
     for tag in tags:

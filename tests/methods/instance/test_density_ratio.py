@@ -48,3 +48,20 @@ def test_weighting_undoes_a_covariate_shift() -> None:
     source, target = shifted(5000, 0.0, 7), shifted(5000, 0.7, 8)
     ratio = density_ratio(source, target)
     assert np.average(source[:, 0], weights=ratio) == pytest.approx(0.7, abs=0.12)
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
+@pytest.mark.parametrize("estimator", ["classifier", "gaussian", "kmm"])
+def test_the_ratio_correlates_with_the_true_one_in_many_dimensions(estimator: Estimator, width: int) -> None:
+    """Unit normals 0.8 apart: the true ratio is exp(0.8 x - 0.32)."""
+    source, target = shifted(600, 0.0, 5, width), shifted(400, 0.8, 6, width)
+    true = np.exp(0.8 * source[:, 0] - 0.32)
+    assert np.corrcoef(density_ratio(source, target, estimator), true)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("estimator", ["gaussian", "kmm"])
+def test_a_narrower_domain_gives_the_known_ratio(estimator: Estimator) -> None:
+    """A target with half the standard deviation: the true ratio falls with the distance from the centre."""
+    source, target = shifted(600, 0.0, 9), 0.5 * shifted(400, 0.0, 10)
+    true = np.exp(-1.5 * (source**2).sum(axis=1))
+    assert np.corrcoef(density_ratio(source, target, estimator), true)[0, 1] > 0.8

