@@ -19,6 +19,7 @@ from transferline.data.prepared_files import content_of, features_of, kind_of, r
 from transferline.diagnosis.affinity import affinities
 from transferline.diagnosis.divergence import measure_divergence
 from transferline.diagnosis.layer_probes import cross_validated, features_of_layers
+from transferline.diagnosis.swapped_labels import swapped_labels
 from transferline.diagnosis.text_signals import perplexity_of, words_score
 from transferline.diagnosis.transferability import expected_prediction, h_score, leep, logme
 from transferline.methods.feature.coral import coral
@@ -39,7 +40,7 @@ class Diagnose(Stage):
     random: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ("train",)
     source: ClassVar[str] = "You et al. 2021; Nguyen et al. 2020; Zamir et al. 2018"
-    version: ClassVar[int] = 2  # says how many examples a source lends
+    version: ClassVar[int] = 3  # finds sources with swapped labels
     ability: ClassVar[Ability | None] = "encode"
 
     method: Literal["diagnose"] = "diagnose"
@@ -146,9 +147,13 @@ def whence(
             model = fit_linear("single-label", 1.0, scaled(there), labels)
             said = model.predict_proba(scaled(points))
             entry["leep"] = leep(said, y_true)
-            if same:
-                entry["zero_shot"] = float((model.classes_[said.argmax(axis=1)] == y_true).mean())
             likelihoods[name] = expected_prediction(said, y_true)
+            if same:
+                predicted = model.classes_[said.argmax(axis=1)]
+                entry["zero_shot"] = float((predicted == y_true).mean())
+                entry["swapped"] = swapped_labels(predicted, y_true, target.labels)
+                if entry["swapped"]:  # the labels as they are named, because training would use those
+                    likelihoods[name] = np.where(predicted == y_true, said.max(axis=1), 1 - said.max(axis=1))
         found[name] = entry
     if len(likelihoods) > 1:
         for name, affinity in zip(likelihoods, affinities(list(likelihoods.values())), strict=True):

@@ -89,6 +89,8 @@ def _features(recipe: Recipe, seen: Mapping[str, Any]) -> tuple[float, str]:
     how = stage.prior.source_probe
     for source_task in stage.source_task_names():
         entry = seen.get("sources", {}).get(source_task, {})
+        if entry.get("swapped"):
+            return own, f"a probe scores {own:.3f}; {_swapped(source_task)}"
         if how in entry:
             gain = beyond_noise(entry[how]["score"] - own, seen["probe"]["error"])
             kept = gain * stage.prior.source_share
@@ -100,6 +102,10 @@ def _features(recipe: Recipe, seen: Mapping[str, Any]) -> tuple[float, str]:
         differs = "other labels" if entry else "other columns"
         return own, f"a probe scores {own:.3f}; {source_task} has {differs}, so its effect is not known"
     return own, f"a probe scores {own:.3f}"
+
+
+def _swapped(source_task: str) -> str:
+    return f"the labels of {source_task} look swapped, so it teaches wrong ones"
 
 
 def beyond_noise(gain: float, error: float) -> float:
@@ -129,6 +135,8 @@ def _adaptation(stage: Stage, seen: Mapping[str, Any]) -> tuple[float, str]:
     method = name_of(type(stage))
     for source_task in stage.source_task_names():
         entry = seen.get("sources", {}).get(source_task, {})
+        if entry.get("swapped"):
+            return 0.0, _swapped(source_task)
         if "zero_shot" in entry:
             gain = beyond_noise(entry["pooled"]["score"] - seen["probe"]["score"], seen["probe"]["error"])
             kept = max(0.0, gain) * stage.prior.source_share

@@ -135,7 +135,14 @@ def _whence(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
     names = ("zero_shot", "pooled", "coral", "leep", "affinity")
     rows = [[name, *(score(entry, field) for field in names)] for name, entry in sources.items()]
     heads = ["source", "its probe here", "with its examples", "with its examples, aligned", "LEEP", "affinity"]
-    return [table(heads, rows)]
+    warnings = [
+        f"**The labels of {name} look swapped:** "
+        + ", ".join(f"its {theirs!r} is {ours!r} here" for theirs, ours in entry["swapped"].items())
+        + ". Correct them, or do not use this source."
+        for name, entry in sources.items()
+        if entry.get("swapped")
+    ]
+    return [table(heads, rows), *(["", *warnings] if warnings else [])]
 
 
 def _how(advice: Sequence[Advice]) -> str:
