@@ -23,11 +23,30 @@ def coin(p: float, seed: int, n: int = 400) -> np.ndarray:
     return np.random.default_rng(seed).uniform(size=n) < p
 
 
-def test_a_model_against_itself_differs_by_exactly_nothing() -> None:
-    one = [model(coin(0.8, s)) for s in range(3)]
-    same = compare("macro_f1", "itself", one, one, (0, 0))
-    assert (same.difference.value, same.difference.low, same.difference.high) == (0.0, 0.0, 0.0)
-    assert (same.wins, same.losses, same.mcnemar_p) == (0, 0, 1.0)
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_a_model_against_itself_differs_by_nothing_and_fewer_rows_prove_less(metric: str) -> None:
+    widths = []
+    for rows in (2, 10, 100, 400):
+        one = [model(coin(0.8, s, rows)) for s in range(3)]
+        same = compare(metric, "itself", one, one, (0, 0))
+        assert same.difference.value == 0
+        assert same.difference.low == pytest.approx(-same.difference.high)
+        assert (same.wins, same.losses, same.mcnemar_p) == (0, 0, 1.0)
+        widths.append(same.difference.high)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > 0.5, "two rows prove nothing"
+    assert widths[-1] < 0.01
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("rows", range(1, 6))
+def test_so_few_rows_prove_nothing_even_if_all_are_won(rows: int, metric: str) -> None:
+    y_true = np.arange(rows) % 2
+    won = compare(metric, "x", [model(np.ones(rows, bool), y_true)], [model(np.zeros(rows, bool), y_true)], (0, 0))
+    if metric == "accuracy":
+        assert won.difference.low <= 0 < won.difference.value
+    else:
+        assert won.difference.low < won.difference.value
 
 
 def test_the_difference_is_the_difference_of_the_scores_and_changes_sign_with_the_sides() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transferline.evaluation.significance import Interval, PairedComparison
-from transferline.evaluation.verdict import Candidate, judge, outcome
+from transferline.evaluation.verdict import NO_TRANSFER, Candidate, judge, outcome
 
 
 def comparison(other: str, low: float, high: float) -> PairedComparison:
@@ -33,7 +33,7 @@ FALLBACK = candidate("unadapted", scratch=BETTER, tfidf=BETTER)
     ],
 )
 def test_outcomes(bounds: tuple[float, float], margin: float, expected: str) -> None:
-    assert outcome(comparison("x", *bounds), margin) == expected
+    assert outcome(Interval(0.0, *bounds), margin) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,16 @@ def test_negative_transfer_names_the_control_and_is_refused() -> None:
 def test_a_fallback_must_pass_its_own_bars() -> None:
     weak = candidate("unadapted", scratch=BETTER, tfidf=WORSE)
     assert judge([candidate(unadapted=WORSE), weak], None, margin=0.01).decision == "hold"
+
+
+@pytest.mark.parametrize("control", NO_TRANSFER)
+def test_a_model_must_be_better_than_a_control_without_transfer_not_only_as_good(control: str) -> None:
+    """A network of 99 MB that ties with TF-IDF is not worth its size."""
+    bars = dict.fromkeys(("unadapted", *NO_TRANSFER), BETTER) | {control: CLOSE}
+    verdict = judge([candidate(**bars)], None, margin=0.01)
+    assert (verdict.decision, verdict.challenger) == ("hold", "not proven")
+    assert f"challenger is not proven better than {control}, which needs no transfer" in verdict.reasons
+    assert judge([candidate(**bars | {control: BETTER, "unadapted": CLOSE})], None, 0.01).decision == "promote"
 
 
 def test_the_champion_again_is_unchanged() -> None:

@@ -1,5 +1,6 @@
 """Cost of a stage: tokens, floating-point operations, seconds, memory. Recorded beside a checkpoint, never hashed.
- FLOPs are counted, not estimated. torch's counter observes the first batch and the first batch of every epoch, because the set of
+
+FLOPs are counted, not estimated. torch's counter observes the first batch and the first batch of every epoch, because the set of
 frozen layers may change there. Its count per token stands for the batches until the next observation. A multiplication and an
 addition are two operations (Kaplan et al. 2020, section 2.1). Only matrix products, convolutions and attention count; they are
 all but a few per cent. Tokens are real ones. Padding is computed too, so its FLOPs are part of the count per token.
@@ -90,7 +91,8 @@ def remember(row: Mapping[str, float]) -> None:
 
 class Gauge:
     """FLOPs of one kind of batch, counted on request and scaled by tokens in between.
-     This process computes one of `shares` shares. Batches are counted within the context `written`, because torch's counter does
+
+    This process computes one of `shares` shares. Batches are counted within the context `written`, because torch's counter does
     not see compiled code.
     """
 

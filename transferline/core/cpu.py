@@ -61,7 +61,8 @@ def quickest(took: Mapping[int, float]) -> int:
 
 def keep_memory() -> bool:
     """Make the C library keep freed memory for the next tensors. Returns False where it cannot.
-     The first access to a page is slow, and without this every step would pay for its pages again. The process stays as large as
+
+    The first access to a page is slow, and without this every step would pay for its pages again. The process stays as large as
     its peak.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it; others do not

@@ -102,7 +102,8 @@ class Setting(StrEnum):
 
     def admit(self, needs: Iterable[Need], who: str) -> None:
         """Raise InputError, with the reasons, if this setting does not admit a method with these needs.
-         Instance transfer weighs source examples, so it needs the same X, Y and P(y|x) (Pan & Yang 2010, section 3.1). Feature
+
+        Instance transfer weighs source examples, so it needs the same X, Y and P(y|x) (Pan & Yang 2010, section 3.1). Feature
         transfer aligns two known distributions over one X. Parameter transfer is admissible in every setting.
         """
         reasons = self.lacks(needs)

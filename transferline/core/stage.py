@@ -66,7 +66,8 @@ class Work:
 
 class Stage(BaseModel):
     """Base of every method. Subclasses add `method: Literal[...]`, their settings, and `build`.
-     Class attributes: `version` is raised when the computation changes. `reads` names the data roles that enter the key.
+
+    Class attributes: `version` is raised when the computation changes. `reads` names the data roles that enter the key.
     `transfer` is the kind of knowledge that is transferred. `needs` are the requirements on source and target; the setting
     decides from them whether the method is admissible. `tasks` and `ability` are the kinds of target and the families of bases
     that it suits. `source` cites the paper. `long` stages show a progress bar. `gpu` stages get a device of their own where the

@@ -1,5 +1,6 @@
 """DVC's third stage: a domain's raw text, purged of every copy of a test or validation row of its targets.
- Run as `python -m transferline data corpus DOMAIN`. One adapted checkpoint serves all targets of the domain, so the corpus is
+
+Run as `python -m transferline data corpus DOMAIN`. One adapted checkpoint serves all targets of the domain, so the corpus is
 purged against all of them. A purge that removes nothing leaves the corpus's md5 unchanged, and nothing is retrained.
 """
 

@@ -54,7 +54,8 @@ Source = PackageSource | HubSource
 
 class Read(_Declared):
     """Options for reading one file or a folder of files.
-     Tables are csv, tsv, tab, jsonl, parquet, or txt with one text per line. Feature matrices are npz, mat or svmlight; their
+
+    Tables are csv, tsv, tab, jsonl, parquet, or txt with one text per line. Feature matrices are npz, mat or svmlight; their
     rows get the columns `text` and `label`.
     """
 

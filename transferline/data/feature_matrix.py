@@ -1,5 +1,6 @@
 """Feature matrices: npz, mat and svmlight files, and rows of numbers as one line of text.
- A row is written in svmlight's form: `column:value` for every non-zero value, with columns counted from 0. As a text it takes
+
+A row is written in svmlight's form: `column:value` for every non-zero value, with columns counted from 0. As a text it takes
 part in every check of texts: it has a fingerprint, its copies are found, and the md5 of its data file identifies the numbers.
 """
 

@@ -1,5 +1,6 @@
 """Copies between data sets: exact ones by fingerprint, near ones by MinHash.
- MinHash (Broder 1997) estimates the Jaccard similarity of two sets of shingles. Locality-sensitive hashing finds the pairs above
+
+MinHash (Broder 1997) estimates the Jaccard similarity of two sets of shingles. Locality-sensitive hashing finds the pairs above
 a threshold without comparing all. Shingles are word triples: long enough that idioms do not make two film reviews alike, short
 enough for single sentences. Most texts share so few shingles with all protected texts together that no sketch is needed to rule
 them out.

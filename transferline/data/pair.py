@@ -1,5 +1,6 @@
 """DVC's stage for pairs: examples of a source task, purged of every copy of the target's test and validation rows.
- Run as `python -m transferline data pair PAIR`. The source's own test is left out. It stays unseen, so that forgetting of the
+
+Run as `python -m transferline data pair PAIR`. The source's own test is left out. It stays unseen, so that forgetting of the
 source task can be measured.
 """
 

@@ -24,7 +24,8 @@ def blocks_of(
     path: Path, tokenizer: Any, block: int, end: int, frame: tuple[int, int] | None, folder: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Training blocks, memory-mapped from a file under `folder`, and held-out blocks: int32 of shape (n, block).
-     Documents are joined by `end`. `frame` holds the tokens before and after each block. Raises InputError if there is no
+
+    Documents are joined by `end`. `frame` holds the tokens before and after each block. Raises InputError if there is no
     document to train on, or too little text for one block.
     """
     made = folder / f"blocks-{block}.bin"

@@ -59,7 +59,8 @@ def overlap(one: Counter[str], other: Counter[str]) -> float:
 
 def mmd_test(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """(unbiased squared discrepancy, p value under one distribution), with a Gaussian kernel of the median distance.
-     Gretton et al., "A Kernel Two-Sample Test" (2012), equation 3 and section 5. The p value is from permutations of the two
+
+    Gretton et al., "A Kernel Two-Sample Test" (2012), equation 3 and section 5. The p value is from permutations of the two
     samples.
     """
     from scipy.spatial.distance import cdist

@@ -1,5 +1,6 @@
 """The diagnosis of a target with one base, as a cached stage.
- All estimates are linear models or statistics of frozen features of a few hundred texts. *When* to transfer: the distance of
+
+All estimates are linear models or statistics of frozen features of a few hundred texts. *When* to transfer: the distance of
 corpus and sources from the target. *What* to transfer: the layer that predicts the labels best. *From where*: the gain from each
 source's examples and predictions.
 """

@@ -1,5 +1,6 @@
 """Bias audit by paired sentences: two texts that differ only in a group of people, and the difference in the predictions.
- After Nangia et al., "CrowS-Pairs" (2020), section 4, whose pairs ask a language model which sentence is likelier. Here a tuned
+
+After Nangia et al., "CrowS-Pairs" (2020), section 4, whose pairs ask a language model which sentence is likelier. Here a tuned
 model predicts the target's labels for both. A prediction that depends on the group is counted (counterfactual fairness by
 substitution: Garg et al. 2019, section 3). The audit describes a model. It gates nothing.
 """

@@ -1,5 +1,6 @@
 """Drift: does incoming text still come from the distribution that a model was made for?
- Proxy A-distance (Ben-David et al. 2007, "Analysis of Representations for Domain Adaptation", section 4). A linear classifier is
+
+Proxy A-distance (Ben-David et al. 2007, "Analysis of Representations for Domain Adaptation", section 4). A linear classifier is
 trained to separate reference and stream by their embeddings. With held-out error e the distance is 2 (1 - 2 e): 0 if they cannot
 be separated, 2 if they can be separated perfectly. Small samples are noisy, so the classifier's accuracy is tested against
 chance. Only a distance above the threshold *and* beyond chance raises the alarm.

@@ -1,5 +1,6 @@
 """Metrics of every kind of task.
- A metric is two functions. `evidence` extracts its terms for each example, once. `score` computes the metric from them under
+
+A metric is two functions. `evidence` extracts its terms for each example, once. `score` computes the metric from them under
 weights. One row of weights is one resample: how often it drew each example. Nearly all scores are made of sums over examples, so
 thousands of resamples are one product of matrices.
 """
@@ -7,7 +8,7 @@ thousands of resamples are one product of matrices.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Metric:
 
     evidence: Callable[[Predictions], np.ndarray]
     score: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    mean: bool = False
+    """whether the score is the mean of one number between 0 and 1 for each example"""
 
 
 def _of_sums(evidence: Callable[[Predictions], np.ndarray], score: Callable[[np.ndarray, int], np.ndarray]) -> Metric:
@@ -36,7 +39,7 @@ def _of_sums(evidence: Callable[[Predictions], np.ndarray], score: Callable[[np.
 
 
 def _mean_of(evidence: Callable[[Predictions], np.ndarray]) -> Metric:
-    return _of_sums(evidence, lambda sums, rows: sums[:, 0] / rows)
+    return replace(_of_sums(evidence, lambda sums, rows: sums[:, 0] / rows), mean=True)
 
 
 def _ratio_of(evidence: Callable[[Predictions], np.ndarray]) -> Metric:

@@ -1,12 +1,13 @@
 """Intervals and paired comparisons of scores.
- All models of a comparison are scored on the same examples, and every resample draws the same examples for both. Pairing removes
+
+All models of a comparison are scored on the same examples, and every resample draws the same examples for both. Pairing removes
 the difficulty of the examples, which is most of the noise (Koehn 2004, "Statistical Significance Tests for MT Evaluation"; Dror
 et al. 2018). With several seeds the interval describes the method and not one lucky run. It has two parts: one for the examples
-(by bootstrap, which suits any metric) and one for the seeds (by Student's t, because three seeds hardly show their own standard
-deviation). They are joined as Zou & Donner (2008, "Construction of confidence limits about effect measures", section 2) join the
-limits of a sum: the squares of the two distances add up. A bootstrap that also resamples the few seeds finds differences between
-two copies of one method in up to a quarter of all cases. This one does in at most 6 % (tests/tournament/test_size.py measures
-both size and power).
+(by a score interval where the metric is a mean over examples, else by bootstrap) and one for the seeds (by Student's t, because
+three seeds hardly show their own standard deviation). They are joined as Zou & Donner (2008, "Construction of confidence limits
+about effect measures", section 2) join the limits of a sum: the squares of the two distances add up. A bootstrap that also
+resamples the few seeds finds differences between two copies of one method in up to a quarter of all cases. This one does in at
+most 6 % (tests/tournament/test_size.py measures both size and power).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from functools import lru_cache
 import numpy as np
 
 from transferline.evaluation.metrics import METRICS, evidence_of, measure
+from transferline.evaluation.paired_intervals import LEVEL, least_distance, paired_interval
 from transferline.evaluation.predictions import Predictions
 
 RESAMPLES = 4000
-LEVEL = 0.95
 _CHUNK = 200  # resamples at once: bounds memory at 200 x n
 _KEPT = 20_000_000  # draws of this many rows in all are kept, 40 MB
 
@@ -56,7 +57,8 @@ class PairedComparison:
 
 def score(metric: str, group: Sequence[Predictions], seed: int = 0) -> Interval:
     """The metric's mean over the models of a group (one a seed), with its interval over seeds and examples."""
-    return within(combine(scores_of(metric, group), resample(metric, group, seed).mean(axis=1)))
+    rows = bootstrapped(resample(metric, group, seed).mean(axis=1))
+    return within(combine(scores_of(metric, group), rows, len(group[0].ids)))
 
 
 def compare(
@@ -68,10 +70,13 @@ def compare(
     """
     if any(p.ids != candidate[0].ids for p in (*candidate, *other)):
         raise ValueError(f"{name}: not scored on the same examples as the candidate")
-    drawn = resample(metric, [*candidate, *other])
-    one, two = drawn[:, : len(candidate)], drawn[:, len(candidate) :]
+    if METRICS[candidate[0].kind][metric].mean:
+        rows = paired_interval(_means(metric, candidate) - _means(metric, other))
+    else:
+        drawn = resample(metric, [*candidate, *other])
+        rows = bootstrapped(drawn[:, : len(candidate)].mean(axis=1) - drawn[:, len(candidate) :].mean(axis=1))
     differences = paired(scores_of(metric, candidate), scores_of(metric, other))
-    difference = combine(differences, one.mean(axis=1) - two.mean(axis=1))
+    difference = combine(differences, rows, len(candidate[0].ids))
     mine, theirs = candidate[shipped[0]].quality, other[shipped[1]].quality
     wins, losses = int((mine > theirs).sum()), int((mine < theirs).sum())
     test = "McNemar" if candidate[0].kind == "single-label" else "sign test"
@@ -90,13 +95,28 @@ def paired(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return one[places % len(one)] - two[places % len(two)]
 
 
-def combine(per_seed: np.ndarray, resampled: np.ndarray) -> Interval:
-    """Mean of figures (one for each seed) with its interval. `resampled` are its values in resamples of the examples."""
-    value = float(per_seed.mean())
+def _means(metric: str, group: Sequence[Predictions]) -> np.ndarray:
+    """Each example's number, of which the metric is the mean, averaged over the models of a group, (n,)."""
+    return np.mean([evidence_of(metric, p)[:, 0] for p in group], axis=0)
+
+
+def bootstrapped(resampled: np.ndarray) -> tuple[float, float]:
+    """Percentile interval of a figure from its values in resamples of the examples."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    std = seeds_error(per_seed) * student(len(per_seed), 1 - tail)
-    down, up = max(0.0, value - float(low)), max(0.0, float(high) - value)
+    return float(low), float(high)
+
+
+def combine(per_seed: np.ndarray, limits: tuple[float, float], rows: int) -> Interval:
+    """Mean of figures (one for each seed) with its interval.
+
+    `limits` are those of the uncertainty over so many rows. No limit is nearer to the mean than that many rows allow, because a
+    bootstrap without variation proves nothing.
+    """
+    value = float(per_seed.mean())
+    std = seeds_error(per_seed) * student(len(per_seed), (1 + LEVEL) / 2)
+    least = least_distance(rows)
+    down, up = max(least, value - limits[0]), max(least, limits[1] - value)
     return Interval(value, value - float(np.hypot(down, std)), value + float(np.hypot(up, std)))
 
 

@@ -7,8 +7,9 @@ Against each bar (the controls, and the champion if there is one) the candidate 
     worse           the whole interval is below zero; against a control this is negative transfer
     not proven      anything else
 
-A candidate is promoted if it is superior or not inferior to every bar. If the challenger does not pass, the unadapted model,
-which was built anyway, is the next candidate (policy `fallback: control`).
+A candidate is promoted if it is superior to every control without transfer, and superior or not inferior to every other bar (the
+unadapted model and the champion). If the challenger does not pass, the unadapted model, which was built anyway, is the next
+candidate (policy `fallback: control`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferline.evaluation.significance import PairedComparison
+from transferline.evaluation.significance import Interval, PairedComparison
 
 Outcome = Literal["superior", "not inferior", "worse", "not proven"]
 Resolution = Literal["promote", "hold", "unchanged"]
 Finding = Literal["superior", "not inferior", "negative transfer", "not proven", "worse than champion", "unchanged"]
 CHAMPION = "champion"
+SCRATCH, TFIDF, MAJORITY = "scratch", "tfidf", "majority"
+NO_TRANSFER = (SCRATCH, TFIDF, MAJORITY)
+"""controls without transfer: a model with transfer must be proven better than each of them, in `run` and in `compare`"""
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,8 @@ class Verdict:
         return f"{what} (challenger: {self.challenger})"
 
 
-def outcome(comparison: PairedComparison, margin: float) -> Outcome:
-    """The outcome of one comparison, at the 95 % level."""
-    interval = comparison.difference
+def outcome(interval: Interval, margin: float) -> Outcome:
+    """The outcome of one comparison, from the 95 % interval of the difference."""
     if interval.low > 0:
         return "superior"
     if interval.high < 0:
@@ -82,7 +85,7 @@ def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Find
     """Judge one candidate. Returns its finding and whether it passes, and adds a reason for each bar."""
     outcomes: dict[str, Outcome] = {}
     for comparison in candidate.comparisons:
-        said = outcomes[comparison.other] = outcome(comparison, margin)
+        said = outcomes[comparison.other] = outcome(comparison.difference, margin)
         bound = f" within the margin of {margin:g}" if said == "not inferior" else ""
         reasons.append(
             f"{candidate.role} against {comparison.other}: {said}{bound}, difference {comparison.difference.signed()} "
@@ -96,5 +99,9 @@ def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Find
     if outcomes.get(CHAMPION) == "worse":
         return "worse than champion", False
     if "not proven" in outcomes.values():
+        return "not proven", False
+    equal = sorted(other for other, said in outcomes.items() if said != "superior" and other in NO_TRANSFER)
+    if equal:
+        reasons.append(f"{candidate.role} is not proven better than {', '.join(equal)}, which needs no transfer")
         return "not proven", False
     return ("superior" if set(outcomes.values()) == {"superior"} else "not inferior"), True

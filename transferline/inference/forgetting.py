@@ -1,5 +1,6 @@
 """Forgetting: how well an adapted and tuned model still separates the labels of a source task.
- A linear probe learns the source's labels on the model's present *features* of the source's training rows and predicts its held-
+
+A linear probe learns the source's labels on the model's present *features* of the source's training rows and predicts its held-
 out rows. The same probe on the base is the reference (McCloskey & Cohen 1989; for fine-tuned encoders Mosbach et al. 2020, "On
 the Interplay Between Fine-tuning and Sentence-level Probing", section 3).
 """

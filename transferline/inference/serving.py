@@ -1,5 +1,6 @@
 """A checkpoint behind MLflow's pyfunc interface, for models that no built-in flavour of MLflow can serve.
- MLflow finds `_load_pyfunc` here by name (`loader_module`). This package is stored with the model as its code. Only safetensors
+
+MLflow finds `_load_pyfunc` here by name (`loader_module`). This package is stored with the model as its code. Only safetensors
 and JSON are loaded.
 """
 

@@ -1,5 +1,6 @@
 """Per-example loss weights, applied in one place for every tuning method.
- The loss of a batch becomes the mean of weight times loss. Weights are scaled to mean one over all examples, so that learning
+
+The loss of a batch becomes the mean of weight times loss. Weights are scaled to mean one over all examples, so that learning
 rates and schedules keep their meaning. Equal weights change nothing.
 """
 

@@ -1,5 +1,6 @@
 """Cached outputs of frozen lower layers, which run in evaluation mode.
- Liu et al., "AutoFreeze: Automatically Freezing Model Blocks to Accelerate Fine-tuning" (2021), section 4.2: without dropout and
+
+Liu et al., "AutoFreeze: Automatically Freezing Model Blocks to Accelerate Fine-tuning" (2021), section 4.2: without dropout and
 without gradient the output of frozen layers is the same in every epoch. It is also the same for every seed and every label budget
 on one parent, so the cache lies in the store beside the checkpoints, under a key of its own (array_store.py).
 """

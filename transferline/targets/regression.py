@@ -1,5 +1,6 @@
 """A number for a text, or for a pair of texts: ratings, similarity, complexity.
- The head learns the number in units of its standard deviation in training, and the last layer is rescaled afterwards. So learning
+
+The head learns the number in units of its standard deviation in training, and the last layer is rescaled afterwards. So learning
 rates that suit classification also suit a score from 1 to 100, and the served model predicts in the label's own units.
 """
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferline.evaluation.significance import LEVEL, Interval
+from transferline.evaluation.paired_intervals import LEVEL
+from transferline.evaluation.significance import Interval
 from transferline.tournament.statistics import Scores
 
 

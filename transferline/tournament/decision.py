@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transferline.evaluation.verdict import NO_TRANSFER, SCRATCH, TFIDF
 from transferline.recipes.recipe import Recipe
 from transferline.tournament.costs import Cost
 from transferline.tournament.curves import Ratio, Slope, label_ratio, slope
-from transferline.tournament.leaderboard import LEVEL, NO_TRANSFER, Board, BoardRow
-from transferline.tournament.plan import SCRATCH, TFIDF
+from transferline.tournament.leaderboard import LEVEL, Board, BoardRow
 
 SURE = 0.9  # advice with a lower probability is prefixed with "perhaps"
 
@@ -37,13 +37,14 @@ class Decision:
 def decide(board: Board, metric: str, margin: float, twins: Mapping[str, str]) -> Decision:
     """Decide from a leaderboard. `twins` maps an adapted entry to the same recipe without adaptation."""
     best, control = board.best, board.rows[board.control]
-    proven = best.against_control is not None and best.against_control.better
+    proven = best.against_control is not None and best.against_control.better and not board.unbeaten
     adapted = _best_adapted(board, twins)
     slopes = slope(best.entry, adapted, board.budgets, board.scores)
     others = [name for name in (SCRATCH, TFIDF) if name in board.rows]
     ratios = tuple(label_ratio(best.entry, name, board.budgets, board.scores) for name in others)
     ratios = ratios if len(board.budgets) > 1 else ()
-    headline = f"ship {best.entry}" if proven else f"ship nothing: {best.entry} is not proven to beat {control.entry}"
+    over = _list(board.unbeaten or (control.entry,))
+    headline = f"ship {best.entry}" if proven else f"ship nothing: {best.entry} is not proven to beat {over}"
     return Decision(
         best.entry if proven else None,
         headline,

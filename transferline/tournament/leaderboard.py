@@ -18,12 +18,12 @@ from transferline.evaluation.calibration import calibration_error
 from transferline.evaluation.metrics import measure
 from transferline.evaluation.predictions import Predictions
 from transferline.evaluation.significance import Interval
+from transferline.evaluation.verdict import MAJORITY, NO_TRANSFER, SCRATCH, TFIDF, outcome
 from transferline.tournament.costs import Cost, Lineages, chain_cost, reached
 from transferline.tournament.curves import group
-from transferline.tournament.plan import MAJORITY, SCRATCH, TFIDF, Leaf, Tournament
+from transferline.tournament.plan import Leaf, Tournament
 from transferline.tournament.statistics import Difference, Scores, holm, improvement
 
-NO_TRANSFER = (SCRATCH, TFIDF, MAJORITY)
 LEVEL = 0.05
 
 Standing = Literal["winner", "tie", "worse", "better", "leaked"]
@@ -144,6 +144,8 @@ class Board:
     budgets: Sequence[int]
     detectable: float
     """minimum detectable difference with this test and these seeds: the median over all comparisons with the winner"""
+    unbeaten: tuple[str, ...] = ()
+    """no-transfer controls that the winner is not proven better than"""
 
     @property
     def best(self) -> BoardRow:
@@ -227,7 +229,9 @@ def make_board(evidence: Evidence) -> Board:
             _sooner(evidence, name, costs),
         )
     detectable = float(np.median([one.difference.detectable for one in others.values()] or [float("nan")]))
-    return Board(rows, winner, control, scores, evidence.tournament.ground.budgets, detectable)
+    against_each = {n: scores.difference(group(winner, full), group(n, full)) for n in NO_TRANSFER if n in names}
+    unbeaten = tuple(n for n, one in against_each.items() if outcome(one.interval, evidence.margin) != "superior")
+    return Board(rows, winner, control, scores, evidence.tournament.ground.budgets, detectable, unbeaten)
 
 
 _ABOUT = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transferline.core.errors import InputError
+from transferline.evaluation.verdict import MAJORITY, SCRATCH, TFIDF
 from transferline.methods.controls.majority import Majority
 from transferline.methods.controls.tfidf import Tfidf
 from transferline.methods.parameter.full import Full
@@ -30,7 +31,7 @@ from transferline.recipes.chain import (
 from transferline.recipes.recipe import Recipe
 from transferline.tournament.setup import Ground
 
-SCRATCH, TFIDF, MAJORITY, PROBE = "scratch", "tfidf", "majority", "frozen-probe"
+PROBE = "frozen-probe"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferline.data.prepared_files import content_of
+from transferline.evaluation.paired_intervals import paired_interval
 from transferline.evaluation.predictions import Predictions
-from transferline.evaluation.significance import Interval, combine, paired
+from transferline.evaluation.significance import Interval, bootstrapped, combine, paired
 
 LEAST_ROWS = 10  # smaller slices are left out: their intervals are too wide
 RESAMPLES = 1000
@@ -53,12 +54,16 @@ def make_slices(
 
 def _compare(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float, Interval]:
     """Means of both qualities, (seeds, rows) each, and their paired difference with its interval."""
-    rng = np.random.default_rng(0)
-    rows = mine.shape[1]
     each = mine.mean(axis=0) - theirs.mean(axis=0)
-    drawn = np.array([each[rng.integers(0, rows, rows)].mean() for _ in range(RESAMPLES)])
+    shares = all(((side >= 0) & (side <= 1)).all() for side in (mine, theirs))
+    limits = paired_interval(each) if shares else _resampled(each)  # errors of numbers have no bounds
     per_seed = paired(mine.mean(axis=1), theirs.mean(axis=1))
-    return float(mine.mean()), float(theirs.mean()), combine(per_seed, drawn)
+    return float(mine.mean()), float(theirs.mean()), combine(per_seed, limits, len(each))
+
+
+def _resampled(each: np.ndarray) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    return bootstrapped(np.array([each[rng.integers(0, len(each), len(each))].mean() for _ in range(RESAMPLES)]))
 
 
 def _parts(made: Predictions, records: Sequence[Mapping]) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -12,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
+from transferline.evaluation.paired_intervals import LEVEL, least_distance, normal_quantile
 from transferline.evaluation.predictions import Predictions
 from transferline.evaluation.significance import (
-    LEVEL,
     Interval,
+    bootstrapped,
     combine,
     paired,
     resample,
@@ -55,9 +56,6 @@ class Difference:
         """The two-sided level at which the interval has a half-width of `distance`, 1e-12 at least."""
         from scipy.optimize import brentq
         from scipy.stats import norm, t
-
-        if self.examples_error == 0 and self.seeds_error == 0:
-            return 1.0 if distance == 0 else 0.0
 
         def gap(log_level: float) -> float:
             tail = np.exp(log_level) / 2
@@ -104,16 +102,22 @@ class Scores:
         ends = np.cumsum([len(group) for group in self.models.values()])
         return dict(zip(self.models, np.split(everything, ends[:-1], axis=1), strict=True))
 
+    @property
+    def rows(self) -> int:
+        """Number of examples."""
+        return len(next(iter(self.models.values()))[0].ids)
+
     def interval(self, group: str) -> Interval:
         """A group's mean score with its interval."""
-        return within(combine(self.points[group], self.drawn[group].mean(axis=1)))
+        return within(combine(self.points[group], bootstrapped(self.drawn[group].mean(axis=1)), self.rows))
 
     def difference(self, one: str, other: str) -> Difference:
         """The difference of one group minus another, paired by example and by seed."""
         per_seed = paired(self.points[one], self.points[other])
         resampled = self.drawn[one].mean(axis=1) - self.drawn[other].mean(axis=1)
-        interval = combine(per_seed, resampled)
-        return Difference(interval, float(resampled.std(ddof=1)), seeds_error(per_seed), len(per_seed))
+        interval = combine(per_seed, bootstrapped(resampled), self.rows)
+        error = max(float(resampled.std(ddof=1)), least_distance(self.rows) / normal_quantile())
+        return Difference(interval, error, seeds_error(per_seed), len(per_seed))
 
     def draws(self, groups: Sequence[str], seed: int = 0) -> dict[str, np.ndarray]:
         """Each group's score in joint resamples of examples and seeds, (resamples,).
