@@ -17,7 +17,7 @@ from transferline.flows.support.planning import open_line
 from transferline.flows.support.preflight import begin
 from transferline.tasks.evaluating import decide, predict_all, read_profiles, report_on
 from transferline.tasks.placing import open_runner
-from transferline.tasks.registering import find_champion, register
+from transferline.tasks.registering import check_champion_labels, find_champion, register
 from transferline.tasks.support.data_versions import profile_paths
 from transferline.tasks.support.tracking import TransferRun
 from transferline.tasks.versioning import pin_data
@@ -46,6 +46,7 @@ def retrain(
     data = pin_data(target, line.params, line.source_tasks())
     line = line.settled(data)
     chain = line.plan(data)
+    check_champion_labels(target, line.spec, data)
     show_chain(chain)
     with (
         open_runner(line.runtime) as runner,

@@ -19,6 +19,7 @@ from transferline.evaluation.predictions import read_predictions
 from transferline.evaluation.report import Group, Report, make_report
 from transferline.evaluation.verdict import Candidate, Verdict, judge
 from transferline.recipes.chain import Chain, Data, predict_step
+from transferline.recipes.label_changes import label_changes, renames
 from transferline.recipes.params import Params
 from transferline.tasks.registering import Champion
 from transferline.tasks.support.build_request import Request
@@ -74,14 +75,28 @@ def report_on(
     """Score and compare all models of a retrain on the test set."""
     contaminated = _contaminated(profiles, target)
     own = {role: group for role, group in groups.items() if role != "champion"}
+    champion, notes = _champion(spec, groups.get("champion"), data)
     looks = count_looks(data["test"].md5)
-    return make_report(spec.judged_by, own, groups.get("champion"), spec.fallback == "control", contaminated, looks)
+    report = make_report(spec.judged_by, own, champion, spec.fallback == "control", contaminated, looks)
+    return replace(report, notes=(*report.notes, *notes))
+
+
+def _champion(spec: TargetSpec, champion: Group | None, data: Data) -> tuple[Group | None, list[str]]:
+    """The champion's predictions under the present names of labels, and sentences on labels that came or went.
+
+    None instead of the champion if it is not compared with (`former_labels: fresh`).
+    """
+    if champion is None:
+        return None, []
+    changes = label_changes(champion.folders[0], data["train"].path)
+    renamed = tuple(made.renamed(renames(spec)) for made in champion.predictions)
+    return None if changes.fresh(spec) else replace(champion, predictions=renamed), changes.sentences(spec)
 
 
 @task(task_run_name="verdict", cache_policy=NO_CACHE)
 def decide(spec: TargetSpec, candidates: tuple[Candidate, ...], champion: str | None) -> Verdict:
     """Reach the verdict: promote, hold or unchanged."""
-    return judge(candidates, champion, spec.margin)
+    return judge(candidates, champion, spec.margin, spec.proof)
 
 
 def contaminated_rows(target: str, params: Params, source_tasks: Sequence[str] = ()) -> list[str]:

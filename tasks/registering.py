@@ -14,9 +14,11 @@ from prefect.cache_policies import NO_CACHE
 from transferline.core.checkpoint import Checkpoint, intact, read_lineage
 from transferline.core.errors import InputError
 from transferline.core.project import store
+from transferline.data.declarations import TargetSpec
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 from transferline.recipes.chain import Chain, Data
+from transferline.recipes.label_changes import check_label_changes, label_changes, labels_of_split
 from transferline.recipes.model_card import model_card
 from transferline.tasks.promoting import Approval, move_champion, version_of_alias
 from transferline.tasks.support import outbox
@@ -24,7 +26,7 @@ from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.mlflow_model import EXTRA, log_model, weights_of
 from transferline.tasks.support.outbox import patiently
 from transferline.tasks.support.shared_store import fetch
-from transferline.tasks.support.tracking import client
+from transferline.tasks.support.tracking import client, has_runs
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,22 @@ def _find_champion(target: str) -> Champion | None:
     key = bring_back(version)
     lineage = read_lineage(store() / key) or {}
     return Champion(Checkpoint(key=key, digest=lineage.get("digest", "")), str(version.version))
+
+
+def check_champion_labels(target: str, spec: TargetSpec, data: Data) -> list[str]:
+    """Compare the labels of a target's champion with those of its training split, before anything is trained.
+
+    Returns one sentence for each change. Raises InputError on a label that is gone without a word on it (see label_changes.py).
+    """
+    if not has_runs():
+        return []
+    champion = patiently(lambda: _find_champion(target), "looking up the champion")
+    if champion is None:
+        return []
+    train = data["train"].path
+    changes = label_changes(store() / champion.key, train)
+    check_label_changes(target, spec, changes, labels_of_split(train))
+    return changes.sentences(spec)
 
 
 def bring_back(version: Any) -> str:

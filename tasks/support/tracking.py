@@ -37,6 +37,11 @@ def tracking_uri() -> str:
     return settings().mlflow_tracking_uri or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
 
 
+def has_runs() -> bool:
+    """Whether anything can have been tracked: a server is declared, or the project has a database."""
+    return not tracking_uri().startswith("sqlite:///") or Path(tracking_uri().removeprefix("sqlite:///")).exists()
+
+
 def client() -> Any:
     """The MLflow client of this process. The first call creates the tables of the embedded database if necessary."""
     global _client

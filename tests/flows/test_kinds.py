@@ -27,7 +27,13 @@ def line(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     project = make_project(tmp_path_factory.mktemp("kinds") / "project")
     write_rows(project / "rows.jsonl")
     write_tiny("llama", project / "writer")
-    common = {"domain": "rows", "data": "rows.jsonl", "split": {"test": 0.3, "validation": 0.2}, "margin": 0.5}
+    common = {
+        "domain": "rows",
+        "data": "rows.jsonl",
+        "split": {"test": 0.3, "validation": 0.2},
+        "margin": 0.5,
+        "proof": "margin",
+    }
     recipe = {"generation": "writing"}
     declare(
         project,

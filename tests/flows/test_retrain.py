@@ -182,6 +182,42 @@ def test_a_champion_whose_checkpoint_is_gone_comes_back_from_the_registry(tmp_pa
     assert intact(project / "data" / "checkpoints" / version.tags["transferline.key"])
 
 
+def rewrite_labels(project: Path, **names: str) -> None:
+    """Give some labels of the reviews new names."""
+    text = (project / "reviews.csv").read_text()
+    for old, new in names.items():
+        text = text.replace(f",{old}\n", f",{new}\n").replace(f",{old}\r\n", f",{new}\r\n")
+    (project / "reviews.csv").write_text(text)
+
+
+def test_labels_come_and_go_under_a_champion(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    reviews = {"domain": "cinema", "data": "reviews.csv", "split": {"test": 0.3, "validation": 0.2}}
+    reviews |= {"recipe": "probe", "margin": 0.9, "proof": "margin"}
+    declare(project, targets={"reviews": reviews})
+    assert "verdict: promote" in transferline(project, "run").stderr
+    with (project / "reviews.csv").open("a") as file:
+        file.writelines(f"neither this nor that {i},neutral\n" for i in range(40))
+    more = transferline(project, "run")
+    assert more.returncode == 0, more.stderr
+    assert "challenger against champion" in more.stderr
+    client = registry(project)
+    report = client.get_model_version_by_alias("reviews", "challenger").description
+    assert "label 'neutral' is new: the champion is wrong on its rows" in transferline(project, "plan").stdout or report
+    rewrite_labels(project, good="fine")
+    gone = transferline(project, "run")
+    assert gone.returncode == 2
+    assert "its champion predicts labels that the data no longer have: ['good']" in gone.stderr
+    assert "former_labels" in gone.stderr
+    assert "built " not in gone.stderr
+    declare(project, targets={"reviews": {**reviews, "former_labels": {"good": "fine"}}})
+    renamed = transferline(project, "run")
+    assert renamed.returncode == 0, renamed.stderr
+    assert "challenger against champion" in renamed.stderr
+    declare(project, targets={"reviews": {**reviews, "former_labels": "fresh"}})
+    assert transferline(project, "plan").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -237,7 +273,16 @@ class Planned:
 
 
 TASKS = ("report_on", "decide", "approve", "register", "publish_report")
-PARTS = ("begin", "pin_data", "show_chain", "build_chain", "find_champion", "predict_all", *TASKS)
+PARTS = (
+    "begin",
+    "pin_data",
+    "check_champion_labels",
+    "show_chain",
+    "build_chain",
+    "find_champion",
+    "predict_all",
+    *TASKS,
+)
 
 
 @pytest.fixture

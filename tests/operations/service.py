@@ -24,10 +24,24 @@ from tests.project import BAD, GOOD, declare, environment, make_project, sentenc
 
 SPLIT = {"test": 0.3, "validation": 0.2}
 TARGETS = {
-    "reviews": {"domain": "cinema", "data": "reviews.csv", "split": SPLIT, "margin": 0.9},
-    "plays": {"domain": "stage", "data": "plays.csv", "split": SPLIT, "margin": 0.9, "recipe": "full"},
+    "reviews": {"domain": "cinema", "data": "reviews.csv", "split": SPLIT, "margin": 0.9, "proof": "margin"},
+    "plays": {
+        "domain": "stage",
+        "data": "plays.csv",
+        "split": SPLIT,
+        "margin": 0.9,
+        "proof": "margin",
+        "recipe": "full",
+    },
     # random labels: no model is better than another, so all are equal within this margin
-    "coins": {"domain": "stage", "data": "coins.csv", "split": SPLIT, "margin": 0.9, "recipe": "full"},
+    "coins": {
+        "domain": "stage",
+        "data": "coins.csv",
+        "split": SPLIT,
+        "margin": 0.9,
+        "proof": "margin",
+        "recipe": "full",
+    },
 }
 
 

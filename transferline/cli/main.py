@@ -81,12 +81,14 @@ def plan(target: TargetArgument = None, recipe: RecipeName = None) -> None:
     from rich.table import Table
 
     from transferline.flows.support.planning import open_line, reusable
+    from transferline.tasks.registering import check_champion_labels
     from transferline.tasks.support.data_versions import locked_data
 
     line = open_line(target, recipe, None, "auto", "auto")
     data = locked_data(line.target, line.params, line.source_tasks())
     line = line.settled(data)
     chain = line.plan(data)
+    changes = check_champion_labels(line.target, line.spec, data)
     reused = reusable(chain)
     table = Table(title=f"{line.target}, recipe {line.recipe}, setting {chain.setting}", title_justify="left")
     for column in ("step", "key", "from", "plan"):
@@ -94,7 +96,10 @@ def plan(target: TargetArgument = None, recipe: RecipeName = None) -> None:
     for step in chain:
         table.add_row(step.title, step.key, "\n".join(step.parents) or "-", "reuse" if reused[step.key] else "build")
     # rich assumes 80 columns without a terminal, where keys would be cut off
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    for change in changes:
+        console.print(change, markup=False)
 
 
 @app.command()

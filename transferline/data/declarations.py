@@ -159,6 +159,9 @@ class TargetSpec(_Declared):
     """column of the second text, where the task is about two"""
     label: str = "label"
     """column of the label, the labels, the number, the list of tags, or the text to generate"""
+    former_labels: dict[str, str | tuple[str, ...] | None] | Literal["fresh"] = {}
+    """labels that the champion knows and the data no longer have: old label -> new label (renamed or merged), a list of new labels
+    (split), or null (withdrawn). fresh: such a champion is not compared with"""
     separator: str = ";"
     """between the labels of a multi-label row that is not a list"""
     labels: dict[str | int, str] = {}
@@ -183,6 +186,8 @@ class TargetSpec(_Declared):
     """what the verdict is about; empty: the first that the kind of task offers"""
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
     """non-inferiority margin on `metric`"""
+    proof: Literal["superior", "margin"] = "superior"
+    """what a model must show against controls without transfer: be better, or not be worse by more than `margin`"""
     fallback: Literal["control", "none"] = "control"
     """control: where adaptation did not pay, the unadapted model is the candidate"""
     seeds: Annotated[int, Field(ge=3)] = 3

@@ -70,6 +70,33 @@ class Predictions:
         y_true = np.array([index[label] for label in table["label"]])
         return cls(tuple(table["id"]), labels, y_true, _floats(table, labels))
 
+    def over(self, labels: tuple[str, ...]) -> Predictions:
+        """The same predictions over a longer list of labels. A model never predicts a label that it does not know."""
+        if labels == self.labels:
+            return self
+        places = [labels.index(label) for label in self.labels]
+        outputs = np.zeros((len(self.ids), len(labels)))
+        outputs[:, places] = self.outputs
+        return type(self)(self.ids, labels, self._moved(np.array(places, dtype=int), len(labels)), outputs)
+
+    def _moved(self, places: np.ndarray, count: int) -> np.ndarray:
+        """Labels in the numbers of another list, in which label i has the number places[i]."""
+        return places[self.y_true] if len(places) else self.y_true
+
+    def renamed(self, names: Mapping[str, str]) -> Predictions:
+        """The same predictions with some of the model's labels under new names. Labels with one name are joined."""
+        new = tuple(sorted({names.get(label, label) for label in self.labels}))
+        places = np.array([new.index(names.get(label, label)) for label in self.labels], dtype=int)
+        outputs = np.zeros((len(self.ids), len(new)))
+        for old, place in enumerate(places):
+            outputs[:, place] = self._joined(outputs[:, place], self.outputs[:, old])
+        return type(self)(self.ids, new, self._moved(places, len(new)), outputs)
+
+    @staticmethod
+    def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Probability of either of two labels, of which an example has one."""
+        return one + other
+
 
 class ManyLabels(Predictions):
     """Any of several labels: y_true (n, labels) of bools, outputs as independent probabilities (n, labels)."""
@@ -84,6 +111,16 @@ class ManyLabels(Predictions):
     def quality(self) -> np.ndarray:
         return (self.predicted == self.y_true).all(axis=1).astype(float)
 
+    def _moved(self, places: np.ndarray, count: int) -> np.ndarray:
+        moved = np.zeros((len(self.ids), count), dtype=bool)
+        for old, place in enumerate(places):
+            moved[:, place] |= self.y_true[:, old]
+        return moved
+
+    @staticmethod
+    def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.maximum(one, other)  # at least one of two labels that an example may both have
+
     def columns(self) -> dict[str, Any]:
         named = {
             name: [[self.labels[i] for i in np.flatnonzero(row)] for row in rows]
@@ -97,7 +134,17 @@ class ManyLabels(Predictions):
         return cls(tuple(table["id"]), labels, y_true.reshape(-1, len(labels)), _floats(table, labels))
 
 
-class Numbers(Predictions):
+class _Unlabelled(Predictions):
+    """Predictions of kinds whose scores do not depend on a list of labels."""
+
+    def over(self, labels: tuple[str, ...]) -> Predictions:
+        return type(self)(self.ids, labels, self.y_true, self.outputs)
+
+    def renamed(self, names: Mapping[str, str]) -> Predictions:
+        return self
+
+
+class Numbers(_Unlabelled):
     """A number for each example: y_true and outputs (n,)."""
 
     kind: ClassVar[TargetKind] = "regression"
@@ -118,7 +165,7 @@ class Numbers(Predictions):
         return cls(tuple(table["id"]), (), *(table[c].to_numpy(dtype=float) for c in ("label", "predicted")))
 
 
-class Tags(Predictions):
+class Tags(_Unlabelled):
     """A tag for each word: y_true and outputs (n,) of tuples of tags. `labels` are the types of span."""
 
     kind: ClassVar[TargetKind] = "tokens"
@@ -131,6 +178,14 @@ class Tags(Predictions):
     def quality(self) -> np.ndarray:
         return np.array([said == true for said, true in zip(self.outputs, self.y_true, strict=True)], dtype=float)
 
+    def renamed(self, names: Mapping[str, str]) -> Predictions:
+        def new(tag: str) -> str:
+            return tag[:2] + names.get(tag[2:], tag[2:])
+
+        rows = [tuple(new(tag) for tag in row) for row in self.outputs]
+        labels = tuple(sorted({names.get(label, label) for label in self.labels}))
+        return type(self)(self.ids, labels, self.y_true, objects(rows))
+
     def columns(self) -> dict[str, Any]:
         return {"label": [list(row) for row in self.y_true], "predicted": [list(row) for row in self.outputs]}
 
@@ -141,7 +196,7 @@ class Tags(Predictions):
         return cls(tuple(table["id"]), tuple(types), y_true, said)
 
 
-class Texts(Predictions):
+class Texts(_Unlabelled):
     """A text for each example: y_true and outputs (n,) of str."""
 
     kind: ClassVar[TargetKind] = "generation"
@@ -165,6 +220,15 @@ class Texts(Predictions):
 PREDICTIONS: Mapping[TargetKind, type[Predictions]] = {
     kind.kind: kind for kind in (Predictions, ManyLabels, Numbers, Tags, Texts)
 }
+
+
+def over_one_list(models: Sequence[Predictions]) -> list[Predictions]:
+    """Predictions of several models on one test over one list of labels: those of the test and of all models.
+
+    Scored over its own list each, a model that does not know a label of the test would not be charged for it by macro-F1.
+    """
+    labels = tuple(sorted({label for made in models for label in made.labels}))
+    return [made.over(labels) for made in models]
 
 
 def objects(values: Sequence[Any]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from transferline.data.fingerprints import unseen
 from transferline.evaluation.calibration import calibration_error
 from transferline.evaluation.clean_rows import clean_scores
 from transferline.evaluation.metrics import METRICS, measure, per_class
-from transferline.evaluation.predictions import Predictions
+from transferline.evaluation.predictions import Predictions, over_one_list
 from transferline.evaluation.significance import Interval, PairedComparison, compare, score
 from transferline.evaluation.verdict import CHAMPION, Candidate
 
@@ -105,6 +105,7 @@ def make_report(
     looks: int,
 ) -> Report:
     """Score and compare. Raises ValueError where a candidate has seen a row of the test: that is never scored."""
+    groups, champion = _over_one_list(groups, champion)
     challenger = groups["challenger"]
     for group in groups.values():
         for folder in group.folders:
@@ -131,6 +132,14 @@ def make_report(
         challenger.predictions[0].kind,
         _examples(challenger.predictions[challenger.shipped]),
     )
+
+
+def _over_one_list(groups: Mapping[str, Group], champion: Group | None) -> tuple[dict[str, Group], Group | None]:
+    """The groups with all predictions over one list of labels."""
+    everyone = [*groups.values(), *([champion] if champion else [])]
+    made = iter(over_one_list([one for group in everyone for one in group.predictions]))
+    aligned = [replace(group, predictions=tuple(next(made) for _ in group.predictions)) for group in everyone]
+    return dict(zip(groups, aligned, strict=False)), aligned[-1] if champion else None
 
 
 def _examples(shipped: Predictions, some: int = 8) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,7 @@ from transferline.evaluation.significance import Interval, PairedComparison
 
 Outcome = Literal["superior", "not inferior", "worse", "not proven"]
 Resolution = Literal["promote", "hold", "unchanged"]
+Proof = Literal["superior", "margin"]
 Finding = Literal["superior", "not inferior", "negative transfer", "not proven", "worse than champion", "unchanged"]
 CHAMPION = "champion"
 SCRATCH, TFIDF, MAJORITY = "scratch", "tfidf", "majority"
@@ -63,15 +64,18 @@ def outcome(interval: Interval, margin: float) -> Outcome:
     return "not inferior" if interval.low > -margin else "not proven"
 
 
-def judge(candidates: Sequence[Candidate], champion: str | None, margin: float) -> Verdict:
-    """The verdict over the challenger (first) and its fallbacks, in the order in which they may be promoted."""
+def judge(candidates: Sequence[Candidate], champion: str | None, margin: float, proof: Proof = "superior") -> Verdict:
+    """The verdict over the challenger (first) and its fallbacks, in the order in which they may be promoted.
+
+    `proof` says what is asked against controls without transfer: to be superior, or not to be worse by the margin.
+    """
     reasons: list[str] = []
     challenger: Finding | None = None
     for candidate in candidates:
         if candidate.key == champion:
             reasons.append(f"the {candidate.role} model is the champion already")
             return Verdict("unchanged", candidate.role, candidate.key, challenger or "unchanged", tuple(reasons))
-        finding, passed = _find(candidate, margin, reasons)
+        finding, passed = _find(candidate, margin, proof, reasons)
         challenger = challenger or finding
         if passed:
             if candidate is not candidates[0]:
@@ -81,7 +85,7 @@ def judge(candidates: Sequence[Candidate], champion: str | None, margin: float) 
     return Verdict("hold", first.role, first.key, challenger or "not proven", tuple(reasons))
 
 
-def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Finding, bool]:
+def _find(candidate: Candidate, margin: float, proof: Proof, reasons: list[str]) -> tuple[Finding, bool]:
     """Judge one candidate. Returns its finding and whether it passes, and adds a reason for each bar."""
     outcomes: dict[str, Outcome] = {}
     for comparison in candidate.comparisons:
@@ -101,7 +105,7 @@ def _find(candidate: Candidate, margin: float, reasons: list[str]) -> tuple[Find
     if "not proven" in outcomes.values():
         return "not proven", False
     equal = sorted(other for other, said in outcomes.items() if said != "superior" and other in NO_TRANSFER)
-    if equal:
+    if equal and proof == "superior":
         reasons.append(f"{candidate.role} is not proven better than {', '.join(equal)}, which needs no transfer")
         return "not proven", False
     return ("superior" if set(outcomes.values()) == {"superior"} else "not inferior"), True

@@ -62,6 +62,7 @@ def _network(model: Path, test: Path, runtime: Runtime) -> tuple[Predictions, fl
     target = TARGETS[kind_of(test)]()
     network = target.open(model).to(runtime.device)
     tokenizer = load_tokenizer(model)
+    target.admit(read_jsonl(test))
     examples = target.examples(test, tokenizer, tokenizer_settings_of(model, tokenizer))
     with sharing():
         made = target.predictions(examples, target.answer(network, examples))

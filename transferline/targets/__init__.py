@@ -12,7 +12,7 @@ from transferline.targets.multi import MultiLabel
 from transferline.targets.regression import Regression
 from transferline.targets.single import SingleLabel
 from transferline.targets.target import Target
-from transferline.targets.tokens import Tokens
+from transferline.targets.tokens import OUTSIDE, Tokens
 
 TARGETS: dict[TargetKind, type[Target]] = {
     kind.name: kind for kind in (SingleLabel, MultiLabel, Regression, Tokens, Generation)
@@ -36,4 +36,14 @@ def kind_of_model(folder: Path) -> TargetKind:
     return kinds.get(config.get("problem_type") or "", "single-label")
 
 
-__all__ = ["TARGETS", "Target", "kind_of_model", "target_of"]
+def labels_of_model(folder: Path) -> list[str]:
+    """Names of the labels that a tuned model predicts, or types of its spans. Empty for kinds without labels."""
+    kind = kind_of_model(folder)
+    if kind in ("regression", "generation"):
+        return []
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    names = [config["id2label"][number] for number in sorted(config["id2label"], key=int)]
+    return sorted({name[2:] for name in names if name != OUTSIDE}) if kind == "tokens" else names
+
+
+__all__ = ["TARGETS", "Target", "kind_of_model", "labels_of_model", "target_of"]

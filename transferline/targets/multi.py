@@ -23,6 +23,9 @@ class MultiLabel(SequenceTarget):
     def learn(cls, train: Path) -> MultiLabel:
         return cls(sorted({label for record in read_jsonl(train) for label in record["label"]}))
 
+    def admit(self, records: Sequence[dict]) -> None:
+        self.labels += sorted({label for record in records for label in record["label"]} - set(self.labels))
+
     def truth_of(self, records: Sequence[dict]) -> np.ndarray:
         cells = [[label in record["label"] for label in self.labels] for record in records]
         return np.array(cells, dtype=bool).reshape(-1, len(self.labels))

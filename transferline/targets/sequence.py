@@ -41,8 +41,13 @@ class SequenceTarget(Target):
         """Answers of logits, shape (n, labels)."""
 
     def predictions(self, examples: Examples, outputs: np.ndarray) -> Predictions:
-        ids = tuple(record["id"] for record in examples.records)
-        return PREDICTIONS[self.name](ids, tuple(self.labels), np.asarray(examples.y_true), outputs)
+        return self.made(examples.records, np.asarray(examples.y_true), outputs)
+
+    def made(self, records: Sequence[dict], y_true: np.ndarray, outputs: np.ndarray) -> Predictions:
+        """Predictions of outputs (n, labels that the model knows). A label that it does not know has the probability zero."""
+        if unknown := len(self.labels) - outputs.shape[-1] if outputs.ndim == 2 else 0:
+            outputs = np.pad(outputs, ((0, 0), (0, unknown)))
+        return PREDICTIONS[self.name](tuple(record["id"] for record in records), tuple(self.labels), y_true, outputs)
 
     def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         import torch

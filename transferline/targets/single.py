@@ -23,6 +23,9 @@ class SingleLabel(SequenceTarget):
     def learn(cls, train: Path) -> SingleLabel:
         return cls(sorted({record["label"] for record in read_jsonl(train)}))
 
+    def admit(self, records: Sequence[dict]) -> None:
+        self.labels += sorted({record["label"] for record in records} - set(self.labels))
+
     def truth_of(self, records: Sequence[dict]) -> np.ndarray:
         index = {label: i for i, label in enumerate(self.labels)}
         return np.array([index[record["label"]] for record in records])

@@ -114,6 +114,9 @@ class Target(ABC):
     def labelled(self, examples: Examples, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """A batch with `labels`, from which the model works out its own loss."""
 
+    def admit(self, records: Sequence[dict]) -> None:
+        """Add the labels of a test that the model does not know after its own, for the kinds that number their labels."""
+
     def examples(self, path: Path, tokenizer: Any, reading: TokenizerSettings) -> Examples:
         """The examples of a prepared split."""
         records = read_jsonl(path)

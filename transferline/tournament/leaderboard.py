@@ -16,7 +16,7 @@ import numpy as np
 from transferline.data.fingerprints import unseen
 from transferline.evaluation.calibration import calibration_error
 from transferline.evaluation.metrics import measure
-from transferline.evaluation.predictions import Predictions
+from transferline.evaluation.predictions import Predictions, over_one_list
 from transferline.evaluation.significance import Interval
 from transferline.evaluation.verdict import MAJORITY, NO_TRANSFER, SCRATCH, TFIDF, outcome
 from transferline.tournament.costs import Cost, Lineages, chain_cost, reached
@@ -105,7 +105,8 @@ class Evidence:
         """Test scores of every entry at every label budget."""
         budgets = self.tournament.ground.budgets
         pairs = [(entry, budget) for entry in self.entries() for budget in budgets]
-        groups = {group(e, b): [self.test[leaf.key] for leaf in self.leaves(e, b)] for e, b in pairs}
+        test = dict(zip(self.test, over_one_list([*self.test.values()]), strict=True))
+        groups = {group(e, b): [test[leaf.key] for leaf in self.leaves(e, b)] for e, b in pairs}
         return Scores(self.metric, {name: models for name, models in groups.items() if models})
 
     def validated(self, entry: str) -> float:

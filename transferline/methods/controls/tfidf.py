@@ -85,16 +85,17 @@ def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
         return PREDICTIONS[kind](ids, tuple(types), y_true, objects(said))
     target = TARGETS[kind](saved["labels"])
     assert isinstance(target, SequenceTarget)
+    target.admit(records)
+    y_true = target.truth_of(records)
     if saved.get("constant"):
-        outputs = answer_constant(saved, arrays["answer"], list(records))
-        return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), outputs)
+        return target.made(records, y_true, answer_constant(saved, arrays["answer"], list(records)))
     if "units" in arrays:
         vectorizer: Any = Columns(arrays["units"])
     else:
         vectorizer = _vectorizer(saved["vocabulary"])
         vectorizer.idf_ = arrays["idf"]
     logits = _features(vectorizer, records) @ arrays["weights"].T + arrays["bias"]
-    return PREDICTIONS[kind](ids, tuple(saved["labels"]), target.truth_of(records), target.from_logits(logits))
+    return target.made(records, y_true, target.from_logits(logits))
 
 
 def _answers(saved: dict[str, Any], arrays: dict[str, Any], records: Sequence[dict]) -> Sequence[Any]:
