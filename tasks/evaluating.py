@@ -15,7 +15,7 @@ from prefect.task_runners import TaskRunner
 from transferline.core.checkpoint import read_lineage
 from transferline.core.project import store
 from transferline.data.declarations import TargetSpec
-from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
 from transferline.evaluation.report import Group, Report, make_report
 from transferline.evaluation.verdict import Candidate, Verdict, judge
 from transferline.recipes.chain import Chain, Data, predict_step

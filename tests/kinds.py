@@ -14,7 +14,7 @@ from transferline.data.declarations import Share, TargetSpec
 from transferline.data.prepare import prepare
 from transferline.data.prepared_files import write_jsonl
 from transferline.evaluation.metrics import measure
-from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
 from transferline.inference.prediction import predict
 
 CPU = Runtime(device="cpu", precision="fp32").resolve()

@@ -24,7 +24,8 @@ from transferline.tasks.registering import Registration
 from transferline.tasks.support.caching import Built
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
-from transferline.tasks.support.tracking import TransferRun, installed, tracking_uri
+from transferline.tasks.support.provenance import installed
+from transferline.tasks.support.tracking import TransferRun, tracking_uri
 
 
 def show_chain(chain: Chain) -> None:

@@ -16,7 +16,8 @@ from transferline.tasks.finetuning import control, tune
 from transferline.tasks.pretraining import adapt, collect_base, select
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.caching import Built, build_all
-from transferline.tasks.support.tracking import TransferRun, commit
+from transferline.tasks.support.provenance import commit
+from transferline.tasks.support.tracking import TransferRun
 
 STAGES = {"base": collect_base, "select": select, "adapt": adapt, "tune": tune, "control": control}
 

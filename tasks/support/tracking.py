@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-import subprocess
 import time
 import uuid
 import warnings
@@ -27,6 +26,7 @@ from transferline.tasks.support import outbox
 from transferline.tasks.support.locks import held
 from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.progress import console
+from transferline.tasks.support.provenance import commit
 
 FLUSH_EVERY = 10.0  # seconds between two batches of a stage's metrics
 _client: Any = None
@@ -77,24 +77,6 @@ def experiment(name: str) -> str:
         # marks the experiment as model training; which page the UI opens first remains a setting of the browser
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return client().create_experiment(name, artifact_location=place, tags=tags)
-
-
-def commit() -> str:
-    """The project's git commit, with `+changes` if the work tree differs from it."""
-    git = ["git", "-C", str(root())]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    if head.returncode:
-        return "no git commit"
-    status = [*git, "status", "--porcelain", "--untracked-files=no"]
-    changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout.strip()
-    return head.stdout.strip() + ("+changes" if changed else "")
-
-
-def installed() -> str:
-    """The installed packages, one `name==version` per line."""
-    from importlib.metadata import distributions
-
-    return "\n".join(sorted({f"{d.name}=={d.version}" for d in distributions()})) + "\n"
 
 
 class _Run:

@@ -8,7 +8,7 @@ import pytest
 from transferline.core.runtime import Runtime, exactly
 from transferline.data.prepared_files import write_jsonl
 from transferline.data.split import fingerprint
-from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
 from transferline.evaluation.run_figures import confusion_matrix, intervals, loss_curve, reliability
 from transferline.inference.prediction import predict
 from transferline.models.heads import load_classifier

@@ -12,7 +12,7 @@ from tests.kinds import CPU, QUICK, SPECS, build, score
 from transferline.core.problem import IGNORED_LABEL
 from transferline.data.prepared_files import kind_of, read_jsonl
 from transferline.evaluation.metrics import METRICS
-from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
 from transferline.inference.prediction import predict
 from transferline.methods.controls.tfidf import Tfidf
 from transferline.models.tokenization import TokenizerSettings, load_tokenizer

@@ -13,7 +13,8 @@ from transferline.core.flops import PADDING, Size, StepTexts
 from transferline.core.runtime import Runtime, exactly
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.prepared_files import kind_of, read_jsonl
-from transferline.evaluation.predictions import Predictions, write_predictions
+from transferline.evaluation.prediction_tables import write_predictions
+from transferline.evaluation.predictions import Predictions
 from transferline.methods.controls.saved import MODEL
 from transferline.methods.controls.tfidf import answer_tfidf
 from transferline.models.encodings import sharing

@@ -22,7 +22,7 @@ from transferline.evaluation.verdict import MAJORITY, NO_TRANSFER, SCRATCH, TFID
 from transferline.tournament.costs import Cost, Lineages, chain_cost, reached
 from transferline.tournament.curves import group
 from transferline.tournament.plan import Leaf, Tournament
-from transferline.tournament.statistics import Difference, Scores, holm, improvement
+from transferline.tournament.statistics import Difference, Scores, chances, holm, improvement
 
 LEVEL = 0.05
 
@@ -198,7 +198,7 @@ def make_board(evidence: Evidence) -> Board:
         if entries[name].recipe is not None and costs[name].flops < costs[winner].flops
     }
     as_good = holm(cheaper)
-    chance = _chances(scores, [group(name, full) for name in honest])
+    chance = chances(scores, [group(name, full) for name in honest])
     rows = {}
     for name in sorted(names, key=lambda name: (-validated[name], name)):
         shipped = evidence.shipped(name)
@@ -240,15 +240,6 @@ _ABOUT = {
     TFIDF: "TF-IDF and a linear model",
     MAJORITY: "a constant prediction, such as the most frequent label",
 }
-
-
-def _chances(scores: Scores, groups: Sequence[str]) -> dict[str, float]:
-    """Share of joint resamples of examples and seeds in which each group has the best score."""
-    draws = scores.draws(groups)
-    every = np.stack([draws[name] for name in groups])
-    best = every == every.max(axis=0)
-    shares = (best / best.sum(axis=0)).mean(axis=1)  # groups that tie for the best share the resample
-    return {name: float(share) for name, share in zip(groups, shares, strict=True)}
 
 
 def _sooner(evidence: Evidence, name: str, costs: Mapping[str, Cost]) -> dict[str, tuple[float, float]]:

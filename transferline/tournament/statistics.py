@@ -134,6 +134,15 @@ class Scores:
         return made
 
 
+def chances(scores: Scores, groups: Sequence[str]) -> dict[str, float]:
+    """Share of joint resamples of examples and seeds in which each group has the best score."""
+    draws = scores.draws(groups)
+    every = np.stack([draws[name] for name in groups])
+    best = every == every.max(axis=0)
+    shares = (best / best.sum(axis=0)).mean(axis=1)  # groups that tie for the best share the resample
+    return {name: float(share) for name, share in zip(groups, shares, strict=True)}
+
+
 def improvement(one: np.ndarray, two: np.ndarray) -> float:
     """Probability of improvement: share of pairs of seeds in which the first method scores higher. Ties count half.
 

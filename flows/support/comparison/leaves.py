@@ -11,7 +11,8 @@ from prefect.task_runners import TaskRunner
 from transferline.core.project import store
 from transferline.core.runtime import Runtime
 from transferline.data.prepared_files import read_jsonl
-from transferline.evaluation.predictions import Predictions, read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
+from transferline.evaluation.predictions import Predictions
 from transferline.flows.support.chain_building import STAGES, places_of
 from transferline.flows.support.planning import family_known, resolved_base, settings_of
 from transferline.methods.label_budget import count_labels
@@ -21,7 +22,8 @@ from transferline.recipes.recipe import Recipe
 from transferline.tasks.evaluating import predict_test
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.caching import Built, build_all
-from transferline.tasks.support.tracking import TransferRun, commit
+from transferline.tasks.support.provenance import commit
+from transferline.tasks.support.tracking import TransferRun
 from transferline.tournament.plan import Leaf, Tournament, check
 from transferline.tournament.setup import Ground
 

@@ -19,7 +19,8 @@ from transferline.data.prepared_files import write_json
 from transferline.tasks.support.comparison_decision import DECISION
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
-from transferline.tasks.support.tracking import ComparisonRun, commit, tracking_uri
+from transferline.tasks.support.provenance import commit
+from transferline.tasks.support.tracking import ComparisonRun, tracking_uri
 from transferline.tournament.decision import to_json
 from transferline.tournament.leaderboard import Evidence
 from transferline.tournament.page import render

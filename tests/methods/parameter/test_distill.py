@@ -10,7 +10,7 @@ import torch
 from tests.kinds import build, score
 from tests.methods.parameter.laws import Base, method
 from transferline.core.errors import InputError
-from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
 from transferline.models.weights import read_tensors
 
 

@@ -9,7 +9,7 @@ import torch
 
 from tests.kinds import build, score
 from tests.methods.parameter.laws import method, setting
-from transferline.evaluation.predictions import read_predictions
+from transferline.evaluation.prediction_tables import read_predictions
 from transferline.models.weights import read_tensors
 
 
