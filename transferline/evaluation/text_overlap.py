@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import regex
 
+from transferline.core.scripts import UNSPACED
+
 ORDERS = 6  # longest character n-gram (Popovic, "chrF", 2015)
 _BETA = 2  # recall counts twice as much as precision (Popovic, "chrF deconstructed", 2016)
 _WORD_ORDERS = 4  # longest word n-gram (Papineni et al., "BLEU", 2002)
 
-# Scripts that do not separate words by spaces. A word is one character with its marks there.
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
-_WORD = regex.compile(rf"{_UNSPACED}\p{{M}}*|(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}\p{{M}}])+")
+# In scripts without spaces, a word is one character with its marks.
+_WORD = regex.compile(rf"{UNSPACED}\p{{M}}*|(?:(?!{UNSPACED})[\p{{L}}\p{{N}}\p{{M}}])+")
 
 
 def chrf_counts(predicted: Iterable[object], labels: Iterable[object]) -> np.ndarray:

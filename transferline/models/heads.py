@@ -119,7 +119,7 @@ def _mean_of_tokens(layer: Any, hidden_states: Any, attention_mask: Any = None, 
     from transferline.models.networks.pooling import mean_of_tokens
 
     # prefix tuning adds keys and values, which take part in the attention's mean: only the real layer has that result
-    if others or more.get("past_key_values") is not None:
+    if any(other is not None for other in (*others, more.get("past_key_values"))):
         return type(layer).forward(layer, hidden_states, attention_mask, *others, **more)
     visible = None
     if attention_mask is not None:

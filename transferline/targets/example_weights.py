@@ -29,11 +29,19 @@ def weights_of(records: Sequence[dict]) -> np.ndarray | None:
 
 def supervised(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, Any]:
     """Loss of a labelled batch, weighted where it has weights, and the model's output."""
+    import torch
+
     weight = batch.pop(WEIGHT, None)
     output = model(**batch)
+    if weight is None and _tags_words(model, output.logits):
+        weight = torch.ones(len(output.logits), device=output.logits.device)  # a batch may have no labelled word
     if weight is None:
         return output.loss, output
     return weighted(model, output.logits.float(), batch["labels"], weight), output
+
+
+def _tags_words(model: Any, logits: torch.Tensor) -> bool:
+    return logits.dim() == 3 and logits.shape[-1] == model.config.num_labels != model.config.vocab_size
 
 
 def weighted(model: Any, logits: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -63,6 +63,12 @@ class Generation(Target):
         assert isinstance(examples, Sources)
         return examples.taught(indices)
 
+    def units(self, examples: Examples, indices: Sequence[int]) -> float:
+        """Number of target tokens in the loss. A decoder that reads no source does not predict the first one."""
+        assert isinstance(examples, Sources)
+        bare = 0 if examples.two_sided else sum(not examples.inputs["input_ids"][i] for i in indices)
+        return float(sum(len(examples.targets[i]) for i in indices) - bare)
+
     def answer(self, model: Any, examples: Examples) -> np.ndarray:
         import torch
 

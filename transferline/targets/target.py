@@ -117,6 +117,10 @@ class Target(ABC):
     def admit(self, records: Sequence[dict]) -> None:
         """Add the labels of a test that the model does not know after its own, for the kinds that number their labels."""
 
+    def units(self, examples: Examples, indices: Sequence[int]) -> float:
+        """Number of labels that the mean loss of some examples averages over: one for each example by default."""
+        return float(len(indices))
+
     def examples(self, path: Path, tokenizer: Any, reading: TokenizerSettings) -> Examples:
         """The examples of a prepared split."""
         records = read_jsonl(path)

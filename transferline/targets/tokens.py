@@ -75,6 +75,10 @@ class Tokens(Target):
                     labels[row, place] = number[tag]
         return {**batch, "labels": labels}
 
+    def units(self, examples: Examples, indices: Sequence[int]) -> float:
+        """Number of words with a label in the loss."""
+        return float(sum(place >= 0 for i in indices for place in _places(examples)[i]))
+
     def answer(self, model: Any, examples: Examples) -> np.ndarray:
         import torch
 

@@ -27,8 +27,8 @@ class Differentiable(Protocol):
     model: Any
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]: ...
-    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor: ...
-    def units(self, indices: Sequence[int], epoch: int) -> float: ...
+    def terms(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]: ...
+    def units(self, indices: Sequence[int], epoch: int) -> dict[str, float]: ...
 
 
 def open_accelerator(runtime: Runtime) -> Any:
@@ -70,18 +70,19 @@ def accumulate(
     size = micro or largest
     divided = shared or size < len(indices)
     # A mean over tokens is not the mean of the parts' means: each part counts by its share of the units (see `Learner.units`).
-    units = max(1.0, learner.units(indices, epoch)) if divided else 1.0
+    units = learner.units(indices, epoch) if divided else {}
     for start in range(0, largest, size):
         part = own[start : start + size]
         if part:
-            share = learner.units(part, epoch) / units if divided else 1.0
+            shares = {n: v / max(1.0, units[n]) for n, v in learner.units(part, epoch).items()} if divided else {}
         else:
             # Other processes have one more example. Sharded layers are gathered by all processes together, so this one
             # computes an example with the weight zero.
-            part, share = indices[:1], 0.0
+            part, shares = indices[:1], dict.fromkeys(units, 0.0)
         batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
         with accelerator.autocast():
-            loss = learner.loss(batch) * share
+            terms = learner.terms(batch)
+            loss = sum((value * shares.get(name, 1.0) for name, value in terms.items()), start=_zero(accelerator))
         accelerator.backward(loss if scale is None else loss * scale)
         total += loss.detach()
     if shared:
@@ -131,6 +132,12 @@ def _buckets(parameters: Sequence[Any]) -> Iterator[list[Any]]:
         bucket.append(parameter)
     if bucket:
         yield bucket
+
+
+def _zero(accelerator: Any) -> Any:
+    import torch
+
+    return torch.zeros((), device=accelerator.device)
 
 
 def _tensor(accelerator: Any, value: float) -> Any:

@@ -17,6 +17,9 @@ SLANT = (
     32  # ratio of the highest to the lowest learning rate of the slanted triangle (Howard & Ruder 2018, section 3.2)
 )
 
+TRAINED = 2
+"""version of every method that trains with the loop. 2: batches of equal lengths are mixed, and vectors have no weight decay"""
+
 
 class Schedule(BaseModel):
     """Batch size, learning rate and its schedule. Part of a method's identity."""
@@ -61,12 +64,16 @@ class Learner(ABC):
         """Parameter groups for the optimiser, each with its peak learning rate `lr`."""
         return [{"params": list(self.model.parameters()), "lr": rate}]
 
-    def units(self, indices: Sequence[int], epoch: int) -> float:
-        """Number of units that the mean loss averages over: examples here, and tokens for language models.
+    def terms(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The loss as a sum of means, by name. A loss with means over different units (examples, tokens) overrides this."""
+        return {"": self.loss(batch)}
 
-        The parts of a batch are weighted by it.
+    def units(self, indices: Sequence[int], epoch: int) -> dict[str, float]:
+        """Number of units that each term of the loss averages over: examples here, and tokens for language models.
+
+        Parts of a batch are weighted by it, so that the mean is the same whole, in micro-batches and in shares of processes.
         """
-        return float(len(indices))
+        return {"": float(len(indices))}
 
     def tokens(self, indices: Sequence[int]) -> int:
         """Number of tokens in these examples, for the throughput and the cost."""

@@ -20,12 +20,14 @@ from transferline.core.cost import Gauge, Spent, add_spent, remember, spent_so_f
 from transferline.core.runtime import Runtime
 from transferline.core.stage import Progress
 from transferline.core.throughput import Clock
+from transferline.training.divergence import DivergenceWatch
 from transferline.training.gradients import agreed, common, open_accelerator
 from transferline.training.learner import Learner, Schedule
 from transferline.training.saved_state import Saved, best_path, load_best, newest, save, save_best
 from transferline.training.sharding import HeldModel
 
-BUCKET = 16  # batches that are sorted by length together: little padding, and the order stays random
+BUCKET = 16  # most batches that are sorted by length together: little padding, and the order stays random
+SHARE = 4  # such a bucket holds at most this part of the batches, so that batches of small data differ between epochs
 
 
 @dataclass
@@ -86,6 +88,7 @@ def train(
     # with `whole` every process computes the whole batch, so one process's FLOPs are those of the step
     gauge = Gauge(1 if learner.whole else accelerator.num_processes, held.written)
     per_epoch = -(-len(learner.lengths) // schedule.batch_size)
+    watch = DivergenceWatch(name, ahead=accelerator.device.type != "cpu")
     model.train()
     for step, epoch, indices in _batches(learner.lengths, schedule.batch_size, seed, first, steps):
         factor = schedule.factor(step, steps)
@@ -97,6 +100,7 @@ def train(
         with gauge.count(tokens, afresh=step % per_epoch == 0):
             loss = learner.accumulate_gradients(accelerator, indices, epoch, runtime.micro_batch)
         norm = held.clip(schedule.clip)
+        watch.check(step, peaks[0] * factor, loss, norm)
         optimizer.step()
         learner.after_step(peaks[0] * factor)
         optimizer.zero_grad(set_to_none=True)
@@ -112,9 +116,11 @@ def train(
             if history.stale >= patience:
                 break
         if held.agree(clock.wants_save()) and done < steps:
+            watch.settle()
             history.spent = _since(before)
             mark = Saved(done, vars(history), torch.get_num_threads())
             save(state, model, optimizer, mark, held.order, held.first)
+    watch.settle()
     accelerator.wait_for_everyone()
     held.release()
     if patience is not None and best_path(state, history.best_step).exists():
@@ -173,15 +179,17 @@ def _batches(
 def epoch_batches(lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
     """Split the examples of an epoch into batches of similar length, in an order that depends only on (seed, epoch).
 
-    Feature rows, which all have the length one, are not sorted.
+    Examples are shuffled, then sorted by length within buckets of some batches. The sort is stable, so examples of equal length
+    stay shuffled: the order of the file, which is often sorted by label, has no part in it. The short batch that is left over is
+    drawn at random, because at the end of a bucket it would always hold the longest texts.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(lengths))
-    # With equal lengths the sort would restore the order of the file, and batches would hold one source or one label.
-    window = size if max(lengths, default=0) == 1 else size * BUCKET
-    batches: list[list[int]] = []
-    for start in range(0, len(order), window):
-        near = sorted(order[start : start + window].tolist(), key=lambda i: (lengths[i], i))
+    order = rng.permutation(len(lengths)).tolist()
+    left = len(order) % size
+    batches = [order[:left]] if left else []
+    bucket = size * max(1, min(BUCKET, len(order) // size // SHARE))
+    for start in range(left, len(order), bucket):
+        near = sorted(order[start : start + bucket], key=lengths.__getitem__)
         batches += [near[i : i + size] for i in range(0, len(near), size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 

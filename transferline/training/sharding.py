@@ -157,8 +157,13 @@ def _local(tensor: Any) -> Any:
 
 
 def _split_group(group: dict) -> Iterable[dict]:
-    """Split a parameter group into sharded and plain parameters: fused AdamW refuses groups with both."""
+    """Split a parameter group by two rules: fused AdamW refuses sharded and plain parameters together, and vectors do not decay.
+
+    Biases and the weights of normalisation layers are vectors. Weight decay pulls them to values without meaning, so practice
+    leaves them out (Devlin et al.'s code for BERT, 2018; transformers' Trainer).
+    """
     for sharded in (False, True):
-        part = [parameter for parameter in group["params"] if is_sharded(parameter) == sharded]
-        if part:
-            yield {**group, "params": part}
+        for vectors in (False, True):
+            part = [p for p in group["params"] if is_sharded(p) == sharded and (p.dim() < 2) == vectors]
+            if part:
+                yield {**group, "params": part, **({"weight_decay": 0.0} if vectors else {})}

@@ -10,12 +10,14 @@ from typing import ClassVar, Literal
 from transferline.core.flops import Size, StepTexts
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.methods.parameter.full import Full
+from transferline.training.learner import TRAINED
 
 
 class Scratch(Stage):
     """Train the base's architecture from random weights like the challenger; instead of a probe, by full fine-tuning."""
 
     kind: ClassVar[StageKind] = "control"
+    version: ClassVar[int] = TRAINED
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     long: ClassVar[bool] = True
     gpu: ClassVar[bool] = True

@@ -1,8 +1,9 @@
 """TF-IDF control: a linear model on TF-IDF features. Often a strong baseline.
 
-Features are word unigrams and bigrams with sublinear counts. Validation chooses the regularisation strength. Other kinds of
-targets get their usual baseline: tagging uses a window around each word (word_windows.py), generation the nearest training text
-(nearest_answer.py), and feature matrices go to the linear model directly. Saved as JSON and safetensors, never as a pickle.
+Features are word unigrams and bigrams with sublinear counts, or characters up to trigrams for scripts without spaces. Validation
+chooses the regularisation strength. Other kinds of targets get their usual baseline: tagging uses a window around each word
+(word_windows.py), generation the nearest training text (nearest_answer.py), and feature matrices go to the linear model directly.
+Saved as JSON and safetensors, never as a pickle.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import regex
 
 from transferline.core.problem import TargetKind
+from transferline.core.scripts import UNSPACED
 from transferline.core.stage import Progress, Stage, StageKind, Work
 from transferline.data.feature_matrix import sparse
 from transferline.data.prepared_files import features_of, kind_of, read_jsonl
@@ -26,12 +29,14 @@ from transferline.methods.parameter.linear import coefficients, fit_linear, scor
 from transferline.targets import TARGETS, target_of
 from transferline.targets.sequence import SequenceTarget
 
+_UNSPACED = regex.compile(UNSPACED)
+
 
 class Tfidf(Stage):
     """Fit a linear model on TF-IDF features of the target's training split."""
 
     kind: ClassVar[StageKind] = "control"
-    version: ClassVar[int] = 2  # every kind of target; two labels have two rows of weights
+    version: ClassVar[int] = 3  # texts without words are read by characters
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     random: ClassVar[bool] = False
 
@@ -67,6 +72,7 @@ class Tfidf(Stage):
             arrays["units"] = vectorizer.units
         else:
             saved["vocabulary"] = {word: int(index) for word, index in vectorizer.vocabulary_.items()}
+            saved["analyzer"] = vectorizer.analyzer
             arrays["idf"] = vectorizer.idf_
         save_control(work.out, saved, arrays)
         return {"validation_accuracy": best[0], "score": best[0], "C": best[1]}
@@ -92,7 +98,7 @@ def answer_tfidf(folder: Path, records: Sequence[dict]) -> Predictions:
     if "units" in arrays:
         vectorizer: Any = Columns(arrays["units"])
     else:
-        vectorizer = _vectorizer(saved["vocabulary"])
+        vectorizer = _vectorizer(saved.get("analyzer", "word"), saved["vocabulary"])
         vectorizer.idf_ = arrays["idf"]
     logits = _features(vectorizer, records) @ arrays["weights"].T + arrays["bias"]
     return target.made(records, y_true, target.from_logits(logits))
@@ -127,7 +133,16 @@ def _fitted(records: Sequence[dict]) -> Any:
     width = features_of(records[0])
     if width is not None:
         return Columns.of(records, width)
-    return _vectorizer().fit([text for record in records for text in _texts_of(record)])
+    texts = [text for record in records for text in _texts_of(record)]
+    return _vectorizer(_analyzer(texts)).fit(texts)
+
+
+def _analyzer(texts: Sequence[str]) -> str:
+    """What a term is: a word, or a character where the texts have hardly any words (scripts without spaces, emoji)."""
+    words = _vectorizer("word").build_analyzer()
+    unspaced = sum(len(_UNSPACED.findall(text)) for text in texts)
+    letters = sum(character.isalnum() for text in texts for character in text)
+    return "char" if 2 * unspaced > letters or not any(words(text) for text in texts) else "word"
 
 
 class Columns:
@@ -148,7 +163,8 @@ class Columns:
         return (sparse(texts, len(self.units)) @ diags(1 / self.units)).tocsr()
 
 
-def _vectorizer(vocabulary: dict[str, int] | None = None) -> Any:
+def _vectorizer(analyzer: str, vocabulary: dict[str, int] | None = None) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1, vocabulary=vocabulary)
+    most = {"word": 2, "char": 3}[analyzer]
+    return TfidfVectorizer(analyzer=analyzer, ngram_range=(1, most), sublinear_tf=True, min_df=1, vocabulary=vocabulary)

@@ -14,12 +14,14 @@ from transferline.core.flops import Size, StepTexts
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.methods.multitask.export_encoder import keep_encoder
 from transferline.methods.parameter.full import Full
+from transferline.training.learner import TRAINED
 
 
 class Intermediate(Stage):
     """Fine-tune on a source task first, and keep the encoder."""
 
     kind: ClassVar[StageKind] = "adapt"
+    version: ClassVar[int] = TRAINED
     gpu: ClassVar[bool] = True
     long: ClassVar[bool] = True
     source: ClassVar[str] = "Phang et al. 2018, section 2"

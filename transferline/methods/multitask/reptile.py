@@ -21,7 +21,8 @@ from transferline.methods.multitask.joint import part_of, tie
 from transferline.methods.parameter.full import Full
 from transferline.methods.parameter.tuning import TuningLearner
 from transferline.models.heads import Pooling
-from transferline.training.learner import Learner, Schedule
+from transferline.training.gradients import accumulate
+from transferline.training.learner import TRAINED, Learner, Schedule
 from transferline.training.loop import train
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Reptile(Stage):
     """Meta-learn an initialisation on source tasks, and keep the encoder."""
 
     kind: ClassVar[StageKind] = "adapt"
+    version: ClassVar[int] = TRAINED
     gpu: ClassVar[bool] = True
     long: ClassVar[bool] = True
     source: ClassVar[str] = "Nichol et al. 2018, algorithm 1"
@@ -137,12 +139,17 @@ class ReptileLearner(Learner):
                 for anchor, parameter in zip(self.anchors, self.moving, strict=True):
                     parameter.copy_(anchor.lerp(parameter, self.share))
 
-    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+    def accumulate_gradients(
+        self, accelerator: Any, indices: Sequence[int], epoch: int, micro: int | None
+    ) -> torch.Tensor:
+        """Gradients of the current round's task, on examples that are drawn by (seed, step)."""
         part = self.part()
         rng = np.random.default_rng([self.seed, self.step, 1])
-        size = min(len(part.lengths), self.method.schedule.batch_size)
-        drawn = rng.permutation(len(part.lengths))[:size]
-        return part.collate([int(drawn[i]) for i in indices if i < size], epoch)
+        drawn = rng.permutation(len(part.lengths))[: self.method.schedule.batch_size]
+        return accumulate(accelerator, part, drawn.tolist(), epoch, micro)
+
+    def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
+        return self.part().collate(indices, epoch)
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.part().loss(batch)

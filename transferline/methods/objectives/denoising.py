@@ -124,6 +124,10 @@ class DenoisingLearner(Learner):
             "labels": padded(originals, IGNORED_LABEL),
         }
 
+    def units(self, indices: Sequence[int], epoch: int) -> dict[str, float]:
+        """Number of tokens that are predicted: all but the first of each text."""
+        return {"": float(sum(len(self.texts[i]) - 1 for i in indices))}
+
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         from transferline.models.networks.pooling import mean_of_tokens
 

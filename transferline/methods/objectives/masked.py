@@ -172,9 +172,9 @@ class MaskedLearner(Learner):
         where = (labels.flatten() != IGNORED_LABEL).nonzero()[:, 0]
         return {"input_ids": tokens, "labels": labels, "where": where}
 
-    def units(self, indices: Sequence[int], epoch: int) -> float:
+    def units(self, indices: Sequence[int], epoch: int) -> dict[str, float]:
         """Number of masked positions: the loss is a mean over them."""
-        return float(len(self.collate(indices, epoch)["where"]))
+        return {"": float(len(self.collate(indices, epoch)["where"]))}
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         import torch

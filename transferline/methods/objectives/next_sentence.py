@@ -137,17 +137,26 @@ class NextSentenceLearner(Learner):
             "follows": torch.tensor(follows),
         }
 
-    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def units(self, indices: Sequence[int], epoch: int) -> dict[str, float]:
+        """Number of pairs, and of masked positions."""
+        masked = int((self.collate(indices, epoch)["labels"] != IGNORED_LABEL).sum()) if self.method.masked else 0
+        return {"pairs": float(len(indices)), "masked": float(masked)}
+
+    def terms(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         from torch.nn import functional
 
         hidden, follows = self._read(batch)
-        total = functional.cross_entropy(follows.float(), batch["follows"])
+        found = {"pairs": functional.cross_entropy(follows.float(), batch["follows"])}
         if self.method.masked:
             where = batch["labels"] != IGNORED_LABEL
             logits = self.model.cls.predictions(hidden[where])  # at masked positions only
             summed = functional.cross_entropy(logits.float(), batch["labels"][where], reduction="sum")
-            total = total + summed / max(1, int(where.sum()))
-        return total
+            found["masked"] = summed / max(1, int(where.sum()))
+        return found
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        terms = self.terms(batch)
+        return sum(terms.values(), start=terms.pop("pairs"))
 
     def _read(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}

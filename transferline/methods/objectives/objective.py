@@ -13,7 +13,7 @@ from pydantic import Field
 from transferline.core.flops import PADDING, Lengths, Size, StepTexts
 from transferline.core.stage import SELECTED, Stage, StageKind, Work
 from transferline.models.tokenization import load_tokenizer
-from transferline.training.learner import Learner, Schedule
+from transferline.training.learner import TRAINED, Learner, Schedule
 from transferline.training.loop import train
 
 MEASURING = 2**31  # epoch number for the masks of the held-out loss: no training reaches it, so no mask is shared
@@ -46,6 +46,7 @@ class FromText(Stage):
 class Objective(FromText):
     """Base class of the self-supervised objectives."""
 
+    version: ClassVar[int] = TRAINED
     long: ClassVar[bool] = True
 
     tokens: Annotated[int, Field(ge=1)] = 1_000_000

@@ -18,12 +18,13 @@ from transferline.targets import Target
 from transferline.targets.frozen_layers import FrozenPrefix, stand_still
 from transferline.targets.sequence import SequenceTarget
 from transferline.targets.target import Examples
+from transferline.training.learner import TRAINED
 
 
 class Freeze(FineTuning):
     """Fine-tune all but the embeddings and the lowest layers."""
 
-    version: ClassVar[int] = 2  # no dropout in frozen layers
+    version: ClassVar[int] = TRAINED + 1  # no dropout in frozen layers
     source: ClassVar[str] = "Lee et al. 2019"
     prior: ClassVar[Prior] = Prior(below_full=0.005)
 

@@ -105,7 +105,9 @@ def fit_linear(
 def score_linear(kind: TargetKind, model: Any, features: Any, y_true: np.ndarray) -> float:
     """Accuracy, micro-F1 or R2 on held-out features."""
     if kind == "multi-label":
-        predicted = model.predict(features).astype(bool)
+        predicted = (
+            model.predict(features).astype(bool).reshape(y_true.shape)
+        )  # scikit-learn drops the axis of one label
         return 2 * float((predicted & y_true).sum()) / max(1, int(predicted.sum() + y_true.sum()))
     return float(model.score(features, y_true))
 

@@ -21,7 +21,7 @@ from transferline.models.tokenization import TokenizerSettings, Truncation, load
 from transferline.targets import Target, target_of
 from transferline.targets.example_weights import WEIGHT, supervised, weights_of
 from transferline.targets.target import Examples
-from transferline.training.learner import Learner, Schedule
+from transferline.training.learner import TRAINED, Learner, Schedule
 from transferline.training.loop import History, train
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class FineTuning(Stage):
     """Base class of fine-tuning methods, with the settings that all of them share."""
 
     kind: ClassVar[StageKind] = "tune"
+    version: ClassVar[int] = TRAINED
     reads: ClassVar[tuple[str, ...]] = ("train", "validation")
     long: ClassVar[bool] = True
     gpu: ClassVar[bool] = True
@@ -186,6 +187,9 @@ class TuningLearner(Learner):
         import torch
 
         return {**batch, WEIGHT: torch.from_numpy(self.weights[list(indices)])}
+
+    def units(self, indices: Sequence[int], epoch: int) -> dict[str, float]:
+        return {"": self.target.units(self.train, indices)}
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return supervised(self.model, batch)[0]

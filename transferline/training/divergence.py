@@ -1,0 +1,39 @@
+"""Stop a training run whose loss or gradient is no longer a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transferline.core.errors import InputError
+
+
+class DivergenceWatch:
+    """Check the loss and the gradient's norm of every step.
+
+    On a GPU a step is checked after the next one has been computed (`ahead`), so that the check does not wait for the device.
+    """
+
+    def __init__(self, name: str, ahead: bool) -> None:
+        self._name, self._ahead = name, ahead
+        self._pending: tuple[int, float, Any, Any] | None = None
+
+    def check(self, step: int, rate: float, loss: Any, norm: Any) -> None:
+        """Check a step, counted from 0, or the one before it. Raises InputError as `settle` does."""
+        if self._ahead:
+            self.settle()
+        self._pending = step, rate, loss, norm
+        if not self._ahead:
+            self.settle()
+
+    def settle(self) -> None:
+        """Check the last step, if it was not. Raises InputError with stage, step, learning rate and the usual cause."""
+        import math
+
+        if self._pending is None:
+            return
+        (step, rate, *figures), self._pending = self._pending, None
+        loss, norm = (float(figure) for figure in figures)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = f"the loss is {loss:g} and the norm of the gradient {norm:g} at a learning rate of {rate:g}"
+            mend = "Usually the learning rate is too high: try a tenth of it, or a longer warmup. Nothing was saved from this step"
+            raise InputError(f"{self._name}, step {step + 1}", what, mend)
