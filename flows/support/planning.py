@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferline.core.errors import InputError
@@ -107,9 +108,10 @@ def resolved_base(params: Params, name: str) -> FetchedBase:
 
 def family_known(base: FetchedBase) -> Family | None:
     """The model family of a base if it is declared or the base was collected before, else None."""
-    folder = store() / Step("base", base).key
-    name = base.known_family() or (family_of(folder).name if (folder / "config.json").exists() else None)
-    return Family(name) if name else None
+    folder = Path(base.path) if isinstance(base, FolderBase) else store() / Step("base", base).key
+    read = family_of(folder) if (folder / "config.json").exists() else None
+    name = base.known_family() or (read.name if read else None)
+    return Family(name, read.positions if read else None) if name else None
 
 
 def open_line(target: str | None, recipe: str | None, seeds: int | None, device: str, precision: str) -> Line:

@@ -7,23 +7,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.project import SOURCE, write_corpus, write_tiny_bert
+from transferline.core.errors import InputError
 from transferline.core.runtime import Runtime
 from transferline.data.prepared_files import write_jsonl
 from transferline.training.gradients import accumulate
 from transferline.training.learner import Learner, Schedule
-from transferline.training.loop import epoch_batches, train
+from transferline.training.loop import train
 from transferline.training.saved_state import Saved, load_best, newest, save, save_best
+from transferline.training.sharding import _split_group
 
 
 class Line(Learner):
@@ -78,32 +76,26 @@ def weights(learner: Line) -> torch.Tensor:
     return torch.cat([p.detach().ravel() for p in learner.model.parameters()])
 
 
-@given(st.lists(st.integers(1, 64), min_size=1, max_size=200), st.integers(1, 32), st.integers(0, 5))
-def test_an_epoch_holds_every_example_once(lengths: list[int], size: int, epoch: int) -> None:
-    batches = epoch_batches(lengths, size, seed=0, epoch=epoch)
-    assert Counter(i for batch in batches for i in batch) == Counter(range(len(lengths)))
-    assert len(batches) == -(-len(lengths) // size)
-    assert batches == epoch_batches(lengths, size, seed=0, epoch=epoch)
+@pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+def test_a_run_that_diverges_stops_at_its_step(figure: float, tmp_path: Path) -> None:
+    class Diverging(Line):
+        def loss(self, batch):
+            self.count = getattr(self, "count", 0) + 1
+            return super().loss(batch) * (figure if self.count == 5 else 1.0)
+
+    learner = Diverging()
+    with pytest.raises(InputError, match=r"train, step 5: the loss is (nan|inf).* learning rate of 0\.0.*a tenth"):
+        fit(learner, tmp_path)
+    assert learner.count == 5
 
 
-def test_epochs_and_seeds_differ() -> None:
-    lengths = [5] * 100
-    assert epoch_batches(lengths, 8, 0, 0) != epoch_batches(lengths, 8, 0, 1)
-    assert epoch_batches(lengths, 8, 0, 0) != epoch_batches(lengths, 8, 1, 0)
-
-
-def test_batches_hold_examples_of_like_length() -> None:
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(1, 100, 2000).tolist()
-    padded = sum(len(b) * max(lengths[i] for i in b) for b in epoch_batches(lengths, 16, 0, 0))
-    assert padded < 1.15 * sum(lengths)  # unsorted batches of 16 pad to about twice the tokens
-
-
-def test_rows_of_one_token_are_mixed_in_every_batch() -> None:
-    """A file may hold one source's rows first and another's after them: no batch may be of one of them alone."""
-    batches = epoch_batches([1] * 320, 32, 0, 0)
-    assert all(np.std(batch) > 40 for batch in batches)
-    assert sorted(i for batch in batches for i in batch) == list(range(320))
+def test_vectors_do_not_decay_and_matrices_do() -> None:
+    """The optimiser's groups of a model with a matrix, a bias and a normalisation."""
+    layer = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.LayerNorm(3))
+    groups = [*_split_group({"params": [*layer.parameters()], "lr": 0.1})]
+    assert [group.get("weight_decay") for group in groups] == [None, 0.0]
+    assert [p.dim() for p in groups[0]["params"]] == [2]
+    assert [p.dim() for p in groups[1]["params"]] == [1, 1, 1]
 
 
 def test_running_means_are_part_of_what_is_saved(tmp_path: Path) -> None:
@@ -220,6 +212,7 @@ import sys
 from pathlib import Path
 from transferline.core.checkpoint import digest_of
 from transferline.methods.objectives import Masked
+from transferline.core.errors import InputError
 from transferline.core.runtime import Runtime
 from transferline.core.stage import Work
 root = Path(sys.argv[1])

@@ -145,6 +145,10 @@ class Stage(BaseModel):
         """Upper bound on the training texts that a selection writes, or None for other stages."""
         return None
 
+    def longest_input(self, kind: TargetKind) -> int:
+        """Longest input, in tokens with special ones, that the stage gives a network for a kind of target. 0: none, or any."""
+        return max(getattr(self, "max_tokens", 0), getattr(self, "block", 0))
+
     def feature_layers(self) -> tuple[int, ...]:
         """Hidden states that a method on frozen features reads. Empty means the last one."""
         return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from transferline.core.errors import InputError
 from transferline.core.problem import Ability
@@ -39,14 +39,23 @@ _PREFIXED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 _FUSED = ("modernbert", "phi3")
 _RECURRENT = ("transferline-awd-lstm", "transferline-bilm")
 _ENCODES = ("encoder", "decoder", "permuted", "static", "features", "recurrent")
+_OFFSET = (
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+)  # positions begin after the pad token's
 _OWN = ("static", "features", "recurrent")  # our own networks (networks/), unknown to transformers' tables
 
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture, by its `model_type`."""
+    """One architecture, by its `model_type`, and the number of positions of one model of it."""
 
     name: str
+    positions: int | None = None
+    """longest input in tokens, special ones included; None: not limited, or not known"""
 
     @property
     def shape(self) -> Shape:
@@ -119,4 +128,15 @@ class Family:
 
 def family_of(folder: Path) -> Family:
     """The family of a model folder."""
-    return Family(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return Family(config["model_type"], _positions(config))
+
+
+def _positions(config: dict[str, Any]) -> int | None:
+    """Number of positions that a model has embeddings for, or was trained for. None for relative positions."""
+    if config.get("relative_attention") and not config.get("position_biased_input", True):  # DeBERTa
+        return None
+    found = config.get("max_position_embeddings", config.get("n_positions"))
+    if not isinstance(found, int) or found <= 0:
+        return None
+    return found - config.get("pad_token_id", 1) - 1 if config["model_type"] in _OFFSET else found

@@ -51,6 +51,11 @@ def check_recipe(
             )
         if family is not None and stage.ability is not None:
             family.admit(stage.ability, who)
+        if family is not None and family.positions and stage.longest_input(task) > family.positions:
+            what = f"it reads up to {stage.longest_input(task)} tokens, but the base has {family.positions} positions"
+            raise InputError(
+                who, what, f"Lower `max_tokens` (or `block`, `piece`) to {family.positions}, or take another base"
+            )
     if family is not None:
         who = f"recipe {name!r}, a {task} target"
         family.admit(TARGETS[task].ability, who)

@@ -25,6 +25,7 @@ class Differentiable(Protocol):
     """A model with batches and a loss, as `accumulate` needs it (see `Learner`)."""
 
     model: Any
+    whole: bool  # whether the loss needs all examples of a batch together, so that no part of it has a meaning
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]: ...
     def terms(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]: ...
@@ -57,9 +58,10 @@ def accumulate(
     """Add the gradients of `scale` times the batch's mean loss to the parameters, and return the mean loss without `scale`.
 
     The returned scalar stays on the device, because reading it waits for the whole step. `micro` is the number of examples per
-    micro-batch; None takes the batch at once. Set `whole` if the loss needs all examples of the batch together (contrastive losses,
-    for example): every process then computes the same loss with the same dropout.
+    micro-batch; None takes the batch at once, and so does a learner that is `whole` (contrastive losses, for example). Set
+    `whole` if every process computes the same loss with the same dropout.
     """
+    micro = None if learner.whole else micro
     shared = accelerator.num_processes > 1 and not whole
     own = indices[accelerator.process_index :: accelerator.num_processes] if shared else indices
     if shared:

@@ -20,7 +20,7 @@ from transferline.core.cost import Gauge, Spent, add_spent, remember, spent_so_f
 from transferline.core.runtime import Runtime
 from transferline.core.stage import Progress
 from transferline.core.throughput import Clock
-from transferline.training.divergence import DivergenceWatch
+from transferline.training.divergence_watch import DivergenceWatch
 from transferline.training.gradients import agreed, common, open_accelerator
 from transferline.training.learner import Learner, Schedule
 from transferline.training.saved_state import Saved, best_path, load_best, newest, save, save_best

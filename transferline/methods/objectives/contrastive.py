@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from transferline.core.flops import Lengths, Size, StepTexts
-from transferline.core.problem import Ability
+from transferline.core.problem import Ability, TargetKind
 from transferline.core.stage import Work
 from transferline.data.blocks import affixes, held_out, pieces, tokenise
 from transferline.methods.objectives.objective import Objective, opened
@@ -38,6 +38,9 @@ class SimCSE(Objective):
     tokens: Annotated[int, Field(ge=1)] = 500_000
     """number of training tokens; each is counted once, although it is encoded twice"""
     schedule: Schedule = Schedule(batch_size=64, learning_rate=3e-5)
+
+    def longest_input(self, kind: TargetKind) -> int:
+        return self.piece
 
     def longest(self, tokens: StepTexts) -> int:
         return tokens.longest(self.piece)

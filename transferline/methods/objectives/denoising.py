@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from transferline.core.flops import Lengths, Size, StepTexts
-from transferline.core.problem import IGNORED_LABEL, Ability
+from transferline.core.problem import IGNORED_LABEL, Ability, TargetKind
 from transferline.core.stage import Work
 from transferline.data.blocks import affixes, held_out, padded, pieces, tokenise
 from transferline.methods.objectives.objective import Objective, mean_loss, opened
@@ -38,6 +38,9 @@ class Denoising(Objective):
     """maximum length of a piece of a document, in tokens"""
     tokens: Annotated[int, Field(ge=1)] = 500_000
     schedule: Schedule = Schedule(batch_size=16, learning_rate=3e-5)
+
+    def longest_input(self, kind: TargetKind) -> int:
+        return self.piece
 
     def longest(self, tokens: StepTexts) -> int:
         return tokens.longest(self.piece)

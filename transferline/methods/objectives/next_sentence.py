@@ -16,7 +16,7 @@ from pydantic import Field
 
 from transferline.core.errors import InputError
 from transferline.core.flops import Lengths, Prior, Size, StepTexts
-from transferline.core.problem import IGNORED_LABEL, Ability
+from transferline.core.problem import IGNORED_LABEL, Ability, TargetKind
 from transferline.core.stage import Work
 from transferline.data.blocks import held_out, padded, tokenise
 from transferline.methods.objectives.masked import mask
@@ -45,6 +45,9 @@ class NextSentence(Objective):
     """share of tokens to mask"""
     piece: Annotated[int, Field(ge=4)] = 48
     """maximum number of tokens of each sentence"""
+
+    def longest_input(self, kind: TargetKind) -> int:
+        return 2 * self.piece + 3
 
     def longest(self, tokens: StepTexts) -> int:
         return 2 * tokens.longest(self.piece) + 3  # [CLS] A [SEP] B [SEP]

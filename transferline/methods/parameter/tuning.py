@@ -15,6 +15,7 @@ from pydantic import Field
 
 from transferline.core.errors import InputError
 from transferline.core.flops import ALL, PADDING, Backward, Size, StepTexts
+from transferline.core.problem import TargetKind
 from transferline.core.stage import Stage, StageKind, Work, name_of
 from transferline.models.heads import Pooling, head_parameters, layers_of
 from transferline.models.tokenization import TokenizerSettings, Truncation, load_tokenizer
@@ -94,6 +95,10 @@ class FineTuning(Stage):
 
     def leaves(self, size: Size, tokens: StepTexts) -> Size:
         return self.network(size, tokens)
+
+    def longest_input(self, kind: TargetKind) -> int:
+        # a decoder reads the source and goes on with the target
+        return self.max_tokens + (self.target_tokens if kind == "generation" else 0)
 
     def network(self, size: Size, tokens: StepTexts) -> Size:
         """Size of the network during training. By default that of the parent, with the target's head."""
