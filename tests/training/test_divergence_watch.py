@@ -12,7 +12,7 @@ from transferline.training.divergence_watch import DivergenceWatch
 def test_a_step_without_a_finite_figure_is_named(loss: float, norm: float) -> None:
     watch = DivergenceWatch("tune", ahead=False)
     watch.check(0, 0.1, 1.0, 1.0)
-    with pytest.raises(InputError, match="tune, step 2: the loss is .* at a learning rate of 0.1"):
+    with pytest.raises(InputError, match=r"tune, step 2: the loss is .* at a learning rate of 0.1"):
         watch.check(1, 0.1, loss, norm)
     watch.settle()
 
