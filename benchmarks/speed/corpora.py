@@ -85,15 +85,14 @@ def loop(path: Path) -> int:
     from datasketch import MinHash, MinHashLSH
 
     from transferline.data.leak_gate import protected_parts
-    from transferline.data.near_duplicates import PERMUTATIONS, shingles
 
     def sketch(text: str) -> MinHash:
-        made = MinHash(num_perm=PERMUTATIONS)
-        for shingle in shingles(text):
-            made.update(shingle)
+        made, words = MinHash(num_perm=128), text.casefold().split()
+        for i in range(max(1, len(words) - 2)):
+            made.update(" ".join(words[i : i + 3]).encode())
         return made
 
-    index = MinHashLSH(threshold=0.8, num_perm=PERMUTATIONS)
+    index = MinHashLSH(threshold=0.8, num_perm=128)
     for split in ("test", "validation"):
         for i, (text, _) in enumerate(protected_parts(root() / f"data/prepared/film/film-sentiment/{split}.jsonl")):
             index.insert(f"{split} {i}", sketch(text))

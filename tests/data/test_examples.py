@@ -125,7 +125,7 @@ def test_numbers_that_never_differ_stop_prepare(tmp_path: Path) -> None:
 
 def test_the_corpus_is_kept_from_both_texts_of_a_pair_and_from_what_is_to_be_generated(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "test.jsonl", [{"id": "1", "text": "a", "pair": "b", "label": "x"}])
-    assert [text for text, _ in protected_parts(tmp_path / "test.jsonl")] == ["a", "b"]
+    assert [text for text, _ in protected_parts(tmp_path / "test.jsonl")] == ["a", "b", "a\nb"]
     write_jsonl(tmp_path / "test.jsonl", [{"id": "1", "text": "a", "target": "b"}])
     assert [text for text, _ in protected_parts(tmp_path / "test.jsonl")] == ["a", "b"]
 

@@ -92,7 +92,7 @@ class Gate(_Declared):
     policy: Literal["purge", "strict"] = "purge"
     """purge: copies leave the training side; strict: stop where there is one"""
     near: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """estimated Jaccard similarity of word triples from which two texts count as near duplicates"""
+    """share of characters in common from which two texts are near copies; white space, punctuation, case and markup do not count"""
 
 
 class DomainSpec(_Declared):

@@ -26,7 +26,9 @@ def example_of(row: Row, spec: TargetSpec) -> Example:
         what = f"{len(words)} words and {len(label)} tags"
         raise InputError(row.where, what, "Give each word one tag")
     made = Example(text, label, "", row.where, pair, words, spec.task)
-    unit = made.content if spec.group is None else f"group {_value(row, spec.group)}"
+    # a pair and its mirror go to one split
+    content = made.content if pair is None else "\n".join(sorted((text, pair)))
+    unit = content if spec.group is None else f"group {_value(row, spec.group)}"
     slices = tuple((column, str(_value(row, column))) for column in spec.slices)
     return Example(text, label, unit, row.where, pair, words, spec.task, slices, spec.features)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from transferline.core.errors import InputError
 from transferline.data.declarations import Gate
 from transferline.data.near_duplicates import Guard
-from transferline.data.prepared_files import content_of, read_jsonl
+from transferline.data.prepared_files import content_of, features_of, read_jsonl
 from transferline.data.split import fingerprint
 
 GUARDED = ("test", "validation")
@@ -30,7 +30,10 @@ class Gatekeeper:
     def __init__(self, split: Path, gate: Gate, who: str, guarded: str) -> None:
         self.gate, self.who, self.guarded = gate, who, guarded
         parts = protected_parts(split)
-        self.ids, self.guard = [name for _, name in parts], Guard([text for text, _ in parts], gate.near)
+        literal = bool(parts) and features_of(read_jsonl(split)[0]) is not None
+        self.ids = [name for _, name in parts]
+        self.rows = len(set(self.ids))
+        self.guard = Guard([text for text, _ in parts], gate.near, literal)
 
     def let_pass(self, texts: Sequence[str], side: str) -> Passed:
         """Which of `texts` are no copies. Raises InputError where a strict gate finds one."""
@@ -45,10 +48,14 @@ class Gatekeeper:
 def protected_parts(split: Path) -> list[tuple[str, str]]:
     """Every protected text of a split, with the id of its row.
 
-    A pair has two texts. A row whose label is a text to generate protects that text too.
+    A pair has two texts, and both together are protected as well. A row whose label is a text to generate protects that text too.
     """
-    named = [(fingerprint(content_of(r["text"], r.get("pair"))), r) for r in read_jsonl(split)]
-    return [(r[part], name) for name, r in named for part in ("text", "pair", "target") if part in r]
+    parts = []
+    for record in read_jsonl(split):
+        content = content_of(record["text"], record.get("pair"))
+        texts = [record[part] for part in ("text", "pair", "target") if part in record]
+        parts += [(text, fingerprint(content)) for text in dict.fromkeys([*texts, content])]
+    return parts
 
 
 def leak_error(who: str, side: str, guarded: str, where: str, count: int) -> InputError:

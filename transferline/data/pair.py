@@ -14,6 +14,7 @@ from transferline.data.leak_gate import GUARDED, Gatekeeper
 from transferline.data.prepared_files import content_of, read_jsonl, tell, write_json, write_jsonl
 
 SOURCE_SPLITS: tuple[Split, ...] = ("train", "validation")
+TWIN = 0.5  # share of the learner's rows in a source from which the source is the same data set in another form
 
 
 def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
@@ -27,6 +28,7 @@ def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
         for split, rows in source_rows.items():
             texts = [content_of(row["text"], row.get("pair")) for row in rows]
             passed = keeper.let_pass(texts, f"{split} of {spec.source_task}")
+            _refuse_twin(name, spec, len(passed.copied), keeper.rows, guarded)
             gate[f"{split} in {guarded} of {spec.learner}"] = passed.counts
             contaminated |= passed.copied if guarded == "test" else set()
             source_rows[split] = [rows[i] for i in passed.kept]
@@ -37,3 +39,10 @@ def prepare_pair(name: str, spec: PairSpec, prepared: Path, out: Path) -> None:
         write_jsonl(out / f"{split}.jsonl", rows)
     rows_left = {split: len(rows) for split, rows in source_rows.items()}
     write_json(out / "profile.json", {"rows": rows_left, "gate": gate, "contaminated_test_rows": sorted(contaminated)})
+
+
+def _refuse_twin(name: str, spec: PairSpec, copied: int, rows: int, guarded: str) -> None:
+    """Raise InputError if a source holds most of the learner's rows: what is left of it is no independent source."""
+    if copied > TWIN * rows:
+        what = f"{copied} of the {rows} {guarded} rows of {spec.learner} have copies in {spec.source_task}: they are one data set"
+        raise InputError(f"pair {name}", what, "Take another source, or remove the shared rows from the source's files")

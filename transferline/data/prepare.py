@@ -80,7 +80,7 @@ def purge(name: str, spec: TargetSpec, splits: Splits) -> tuple[dict[str, dict[s
     for side, guarded in pairs:
         texts = [example.content for example in splits[side]]
         originals = [example.content for example in splits[guarded]]
-        copies = find_copies(texts, originals, spec.gate.near)
+        copies = find_copies(texts, originals, spec.gate.near, literal=spec.features is not None)
         counts[f"{side} in {guarded}"] = copies.counts()
         if copies and spec.gate.policy == "strict":
             raise leak_error(f"target {name}", side, guarded, splits[side][_first(copies)].where, len(copies))
