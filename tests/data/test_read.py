@@ -32,7 +32,8 @@ def write(folder: Path, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
-    assert [row.values for row in read_rows(write(tmp_path, suffix), Read())] == ROWS
+    how = Read(quoting="minimal" if suffix == "tsv" else None)
+    assert [row.values for row in read_rows(write(tmp_path, suffix), how)] == ROWS
 
 
 def test_txt_is_one_text_a_line(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_txt_is_one_text_a_line(tmp_path: Path) -> None:
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("late\n")
     (tmp_path / "a.txt").write_text("early\n")
-    (tmp_path / "notes.md").write_text("no data\n")
+    (tmp_path / "README.md").write_text("no data\n")
     assert [r.values["text"].strip() for r in read_rows(tmp_path, Read())] == ["early", "late"]
 
 
