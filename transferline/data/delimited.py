@@ -70,7 +70,7 @@ def table_rows(path: Path, how: Read, dialect: Dialect) -> Iterator[tuple[int, d
 
 def _check_header(where: str, header: list[str]) -> None:
     for place, name in enumerate(header, start=1):
-        if not name.strip():
+        if not name.strip() and (place > 1 or len(header) == 1):  # the first may be a pandas index
             mend = "Name it, or give `columns` and `skip_lines: 1` in `read`"
             raise InputError(where, f"column {place} has no name", mend)
         if name in header[: place - 1]:
