@@ -131,12 +131,13 @@ def _numbered(path: Path, how: Read) -> Iterator[tuple[int, dict[str, object]]]:
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    decode = json.JSONDecoder(object_pairs_hook=_distinct_keys).decode  # json.loads would make one for each line
     for number, line in text_lines(path):
         if not line.strip():
             continue
         where = f"{path}, row {number}"
         try:
-            values = json.loads(line, object_pairs_hook=_distinct_keys)
+            values = decode(line.strip())
         except json.JSONDecodeError as error:
             raise InputError(where, f"not JSON ({error.msg})", "Mend or drop the line") from error
         except (ValueError, RecursionError) as error:
