@@ -50,14 +50,18 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
             lengths.extend(len(text.split()) for text in chosen)
             yield from ({"text": text} for text in chosen)
 
-    texts = (text for row in read_rows(root / spec.data, spec.read) if (text := _text(row, spec)))
+    said: list[str] = []
+    texts = (text for row in read_rows(root / spec.data, spec.read, said.append) if (text := _text(row, spec)))
     with Sorted(texts, out.parent / f".{out.name}.sorting") as ordered:
+        for line in said:
+            tell(f"read: {line}")
         tell(f"corpus {name}: {ordered.count:,} texts, looking for copies of test and validation rows")
         # A limit keeps the lowest hashes, so that rows which arrive later change little.
         write_jsonl(out / "corpus.jsonl", gated(itertools.islice(ordered, spec.limit)))
     if not lengths:
         raise InputError(f"domain {name}", "the gate left nothing of the corpus", "Bring other text")
     profile = {
+        "read": said,
         "corpus": describe_lengths(lengths),
         "gate": {f"corpus in {guarded} of {target}": counts for (target, guarded), counts in gate.items()},
         "contaminated_test_rows": {target: sorted(names) for target, names in contaminated.items()},

@@ -67,6 +67,10 @@ class Read(_Declared):
     """names for a table without a header"""
     skip_lines: int = 0
     """lines before the table begins"""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """between the fields of a table; left out, by the file's suffix and its header"""
+    quoting: Literal["none", "minimal"] | None = None
+    """minimal: fields may stand in double quotes; none: a quote is text; left out, none for tabs and minimal for others"""
     format: Literal["auto", "conll"] = "auto"
     """auto: by the file's suffix; conll: a word and its tag a line, tag last, blank lines between sentences"""
     arrays: tuple[str, str] = ("X", "y")

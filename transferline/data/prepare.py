@@ -25,7 +25,8 @@ Splits = dict[Split, list[Example]]
 
 def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and profile.json of a target to `out`."""
-    splits = make_splits(name, spec, root)
+    said: dict[str, list[str]] = {}
+    splits = make_splits(name, spec, root, said)
     tell(f"prepare {name}: {sum(map(len, splits.values())):,} rows read, looking for copies between the splits")
     check_labels(name, spec, splits)
     gate, contaminated = purge(name, spec, splits)
@@ -43,6 +44,7 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
             split: describe([e.content for e in rows], [e.label for e in rows], spec.task)
             for split, rows in splits.items()
         },
+        "read": said,
         "duplicates": duplicates,
         "gate": gate,
         "contaminated_test_rows": contaminated,
@@ -50,13 +52,20 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     write_json(out / "profile.json", profile)
 
 
-def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
-    """Read every declared split, and make the missing ones from the training rows by hash."""
+def make_splits(name: str, spec: TargetSpec, root: Path, said: dict[str, list[str]] | None = None) -> Splits:
+    """Read every declared split, and make the missing ones from the training rows by hash.
+
+    Prints the rows and the dialect of each file, and adds them to `said` by split.
+    """
     data = root / spec.data
-    rows: Splits = {
-        split: [example_of(row, spec) for row in read_rows(data, how) if not (spec.skip_empty and is_empty(row, spec))]
-        for split, how in spec.read.items()
-    }
+    said = {} if said is None else said
+    rows: Splits = {}
+    for split, how in spec.read.items():
+        lines = said.setdefault(split, [])
+        table = read_rows(data, how, lines.append)
+        rows[split] = [example_of(row, spec) for row in table if not (spec.skip_empty and is_empty(row, spec))]
+        for line in lines:
+            tell(f"read: {line}")
     missing = [split for split in SPLITS if split not in rows]
     if missing:
         share = spec.split
