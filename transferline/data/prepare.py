@@ -5,18 +5,21 @@ Run as `python -m transferline data prepare TARGET`. Every file is written whole
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
 from transferline.core.errors import InputError
-from transferline.data.declarations import Split, TargetSpec
-from transferline.data.examples import check_labels, example_of, is_empty, record_of
+from transferline.data.declarations import Read, Split, TargetSpec
+from transferline.data.examples import columns_of, example_of, is_empty, record_of
+from transferline.data.label_checks import check_labels
 from transferline.data.leak_gate import leak_error
 from transferline.data.near_duplicates import Copies, find_copies
 from transferline.data.prepared_files import tell, write_json, write_jsonl
 from transferline.data.profile import describe
-from transferline.data.read import read_rows
+from transferline.data.read import agree_first_column, no_column, read_rows
+from transferline.data.row_checks import apply_checks
 from transferline.data.split import Example, assign, distinct, fingerprint, limit
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -25,7 +28,12 @@ Splits = dict[Split, list[Example]]
 
 def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and profile.json of a target to `out`."""
-    splits = make_splits(name, spec, root)
+    skipped: Counter[str] = Counter()
+    splits = make_splits(name, spec, root, skipped)
+    if skipped:
+        counts = ", ".join(f"{count:,} of {split}" for split, count in skipped.items())
+        tell(f"prepare {name}: warning (skip_empty): rows without text or label are left out: {counts}")
+    findings = apply_checks(name, spec, splits)
     tell(f"prepare {name}: {sum(map(len, splits.values())):,} rows read, looking for copies between the splits")
     check_labels(name, spec, splits)
     gate, contaminated = purge(name, spec, splits)
@@ -44,19 +52,23 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
             for split, rows in splits.items()
         },
         "duplicates": duplicates,
+        "checks": findings,
+        "skipped": dict(skipped),
         "gate": gate,
         "contaminated_test_rows": contaminated,
     }
     write_json(out / "profile.json", profile)
 
 
-def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
-    """Read every declared split, and make the missing ones from the training rows by hash."""
+def make_splits(name: str, spec: TargetSpec, root: Path, skipped: Counter[str] | None = None) -> Splits:
+    """Read every declared split, and make the missing ones from the training rows by hash.
+
+    Counts in `skipped` the rows of each declared split that lack text or label, where `skip_empty` leaves them out.
+    """
     data = root / spec.data
-    rows: Splits = {
-        split: [example_of(row, spec) for row in read_rows(data, how) if not (spec.skip_empty and is_empty(row, spec))]
-        for split, how in spec.read.items()
-    }
+    counts = Counter[str]() if skipped is None else skipped
+    reads = agree_first_column(data, spec.read, spec.features)
+    rows: Splits = {split: _examples(data, how, spec, counts, split) for split, how in reads.items()}
     missing = [split for split in SPLITS if split not in rows]
     if missing:
         share = spec.split
@@ -70,6 +82,23 @@ def make_splits(name: str, spec: TargetSpec, root: Path) -> Splits:
         if not rows[split]:
             raise InputError(f"target {name}", f"the {split} split is empty", "Give more rows or change `split`")
     return {split: rows[split] for split in SPLITS}
+
+
+def _examples(data: Path, how: Read, spec: TargetSpec, skipped: Counter[str], split: Split) -> list[Example]:
+    """The examples of one declared split. Raises InputError if a column is missing from a whole file."""
+    examples: list[Example] = []
+    columns: dict[str, set[str]] = defaultdict(set)
+    for row in read_rows(data, how):
+        columns[row.file].update(row.values)
+        if spec.skip_empty and is_empty(row, spec):
+            skipped[split] += 1
+        else:
+            examples.append(example_of(row, spec))
+    for file, names in columns.items():
+        for column in columns_of(spec):
+            if column not in names:
+                raise InputError(file, *no_column(column, names))
+    return examples
 
 
 def purge(name: str, spec: TargetSpec, splits: Splits) -> tuple[dict[str, dict[str, int]], list[str]]:
