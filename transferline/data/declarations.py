@@ -153,7 +153,10 @@ class Checks(_Declared):
     """What `prepare` does about suspicious rows: stop, warn, or only count them in the profile."""
 
     conflicting_labels: Level | None = None
-    """one text with different labels; left out: error for labels and tags, warning for numbers, ignore for texts to generate"""
+    """one text with different labels in one split; left out: error for labels and tags of texts, warning for numbers and for
+    rows of numbers, ignore for texts to generate"""
+    conflicting_copies: Level = "warning"
+    """one text with different labels in two splits: the leak gate removes the copy on the training side"""
     group_holes: Level = "error"
     """rows without a value in the column `group`; without an error, each is a group of its own"""
     shared_groups: Level = "warning"

@@ -29,11 +29,14 @@ Splits = dict[Split, list[Example]]
 def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and profile.json of a target to `out`."""
     skipped: Counter[str] = Counter()
-    splits = make_splits(name, spec, root, skipped)
+    splits = make_splits(spec, root, skipped)
     if skipped:
         counts = ", ".join(f"{count:,} of {split}" for split, count in skipped.items())
         tell(f"prepare {name}: warning (skip_empty): rows without text or label are left out: {counts}")
     findings = apply_checks(name, spec, splits)
+    for split, rows in splits.items():
+        if not rows:
+            raise InputError(f"target {name}", f"the {split} split is empty", "Give more rows or change `split`")
     tell(f"prepare {name}: {sum(map(len, splits.values())):,} rows read, looking for copies between the splits")
     check_labels(name, spec, splits)
     gate, contaminated = purge(name, spec, splits)
@@ -60,7 +63,7 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     write_json(out / "profile.json", profile)
 
 
-def make_splits(name: str, spec: TargetSpec, root: Path, skipped: Counter[str] | None = None) -> Splits:
+def make_splits(spec: TargetSpec, root: Path, skipped: Counter[str] | None = None) -> Splits:
     """Read every declared split, and make the missing ones from the training rows by hash.
 
     Counts in `skipped` the rows of each declared split that lack text or label, where `skip_empty` leaves them out.
@@ -78,9 +81,6 @@ def make_splits(name: str, spec: TargetSpec, root: Path, skipped: Counter[str] |
             split = assign(example.unit, share)
             made[split if split in made else "train"].append(example)
         rows = {**rows, **made}
-    for split in SPLITS:
-        if not rows[split]:
-            raise InputError(f"target {name}", f"the {split} split is empty", "Give more rows or change `split`")
     return {split: rows[split] for split in SPLITS}
 
 

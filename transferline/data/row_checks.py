@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from transferline.core.errors import InputError
-from transferline.core.problem import TargetKind
 from transferline.data.declarations import Checks, Level, Split, TargetSpec
 from transferline.data.label_checks import names_of
 from transferline.data.prepared_files import tell
@@ -24,7 +23,6 @@ SHOWN = 3  # examples a finding names
 FAR = 10.0  # interquartile ranges beyond a quartile: rarer than one number in 10^40 of a normal distribution
 _MISSING = re.compile(r"<?(nan|nat|null|none|nil|na|n/a|#n/a|undefined)>?", re.IGNORECASE)
 _HYPHEN = re.compile(r"(?<=[^\W\d])[-_]+(?=[^\W\d])")
-_CONFLICTS: dict[TargetKind, Level] = {"regression": "warning", "generation": "ignore"}
 Splits = Mapping[Split, Sequence[Example]]
 
 
@@ -48,7 +46,7 @@ def find_suspicious(spec: TargetSpec, splits: Splits) -> list[Finding]:
     """The findings of all checks that apply to the target's kind, in the order of `Checks`."""
     found = []
     for check in Checks.model_fields:
-        level = getattr(spec.checks, check) or _CONFLICTS.get(spec.task, "error")
+        level = getattr(spec.checks, check) or _level_of_conflicts(spec)
         for count, what, examples, where in _CHECKS[check](spec, splits):
             found.append(Finding(check, level, count, what, tuple(examples[:SHOWN]), where))
     return found
@@ -67,25 +65,45 @@ def apply_checks(name: str, spec: TargetSpec, splits: Splits) -> list[dict[str, 
     return [asdict(finding) for finding in findings]
 
 
+def _level_of_conflicts(spec: TargetSpec) -> Level:
+    """A second label of a text is a mistake in one of the rows, and file order would choose which label is learnt.
+
+    Two ratings of a text differ by nature, as do replies to it, and rows of few numbers are often equal.
+    """
+    if spec.task == "generation":
+        return "ignore"
+    return "warning" if spec.task == "regression" or spec.features is not None else "error"
+
+
 Found = Iterator[tuple[int, str, list[str], str]]
 """Count, statement, examples, and the place of the first."""
 
 
 def _conflicting_labels(spec: TargetSpec, splits: Splits) -> Found:
+    conflicts = [one for rows in splits.values() for one in _conflicts(rows)]
+    if conflicts:
+        what = f"{len(conflicts)} texts have different labels in one split"
+        yield len(conflicts), what, [_told(some) for some in conflicts], conflicts[0][1].where
+
+
+def _conflicting_copies(spec: TargetSpec, splits: Splits) -> Found:
+    inside = {fingerprint(some[0].content) for rows in splits.values() for some in _conflicts(rows)}
+    across = [some for some in _conflicts(_all(splits)) if fingerprint(some[0].content) not in inside]
+    if across:
+        what = f"{len(across)} texts have different labels in two splits"
+        yield len(across), what, [_told(some) for some in across], across[0][1].where
+
+
+def _conflicts(rows: Iterable[Example]) -> list[list[Example]]:
+    """Texts with several labels: for each, the first example of each label."""
     labels: dict[str, dict[object, Example]] = defaultdict(dict)
-    rows: Counter[str] = Counter()
-    for example in _all(splits):
-        name = fingerprint(example.content)
-        labels[name].setdefault(example.label, example)
-        rows[name] += 1
-    mixed = {name: list(some.values()) for name, some in labels.items() if len(some) > 1}
-    if mixed:
-        examples = [
-            f"{_short(some[0].content)} has " + ", ".join(f"{_label(e)} ({e.where})" for e in some[:SHOWN])
-            for some in mixed.values()
-        ]
-        what = f"{len(mixed)} texts have different labels ({sum(rows[name] for name in mixed)} rows)"
-        yield len(mixed), what, examples, next(iter(mixed.values()))[1].where
+    for example in rows:
+        labels[fingerprint(example.content)].setdefault(example.label, example)
+    return [list(some.values()) for some in labels.values() if len(some) > 1]
+
+
+def _told(some: Sequence[Example]) -> str:
+    return f"{_short(some[0].content)} has " + ", ".join(f"{_label(e)} ({e.where})" for e in some[:SHOWN])
 
 
 def _group_holes(spec: TargetSpec, splits: Splits) -> Found:
@@ -118,7 +136,7 @@ def _spellings(spec: TargetSpec, splits: Splits) -> Found:
     several = {form: counts for form, counts in spelled.items() if len(counts) > 1}
     if several:
         what = f"{len(several)} labels are spelled in several ways and read as one"
-        examples = [f"{_counted(counts)} as {form!r}" for form, counts in several.items()]
+        examples = [f"{_counted(counts, ascii)} as {form!r}" for form, counts in several.items()]
         yield len(several), what, examples, first[next(iter(several))].where
 
 
@@ -130,7 +148,7 @@ def _similar_labels(spec: TargetSpec, splits: Splits) -> Found:
     several = [sorted(labels) for labels in alike.values() if len(labels) > 1]
     if several:
         what = f"{sum(map(len, several))} labels look like another label"
-        yield sum(map(len, several)), what, [_counted({n: counts[n] for n in names}) for names in several], ""
+        yield sum(map(len, several)), what, [_counted({n: counts[n] for n in names}, ascii) for names in several], ""
 
 
 def _missing_words(spec: TargetSpec, splits: Splits) -> Found:
@@ -195,6 +213,7 @@ def _identical_texts(spec: TargetSpec, splits: Splits) -> Found:
 
 _CHECKS: dict[str, Callable[[TargetSpec, Splits], Found]] = {
     "conflicting_labels": _conflicting_labels,
+    "conflicting_copies": _conflicting_copies,
     "group_holes": _group_holes,
     "shared_groups": _shared_groups,
     "spellings": _spellings,
@@ -228,8 +247,9 @@ def _key(label: str) -> str:
     return "".join(char for char in folded if unicodedata.category(char)[0] not in "CZ")
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name!r} ({count} rows)" for name, count in counts.items())
+def _counted(counts: Mapping[str, int], show: Callable[[str], str] = repr) -> str:
+    """Names with their counts. `ascii` as `show` tells spellings apart that look the same."""
+    return ", ".join(f"{show(name)} ({count} rows)" for name, count in counts.items())
 
 
 def _label(example: Example) -> str:
