@@ -93,7 +93,8 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
         for line in filter(None, (raw.strip() for raw in process.stderr)):
             messages.append(line)
             if line.startswith(NEWS):
-                console.print(f"          {line.removeprefix(NEWS)}")
+                # without markup: a warning may show a label such as [/b]
+                console.print(f"          {line.removeprefix(NEWS)}", markup=False)
     if process.returncode:
         # lines of our own stages name file, row and remedy; DVC's only say that the stage failed
         ours = [line for line in messages if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus", "pair")]

@@ -31,7 +31,7 @@ def test_several_labels_come_as_a_list_or_with_a_separator() -> None:
 
 @pytest.mark.parametrize("bad", ["high", "nan", "inf"])
 def test_what_is_no_number_is_refused_with_its_row(bad: str) -> None:
-    with pytest.raises(InputError, match=rf"f\.csv, row 7: '{bad}' in column 'label' is no number\. Correct"):
+    with pytest.raises(InputError, match=rf"f\.csv, row 7: column 'label' holds '{bad}', which is no number\. Correct"):
         example({"text": "t", "label": bad}, task="regression")
     assert example({"text": "t", "label": "-2.5"}, task="regression").label == -2.5
 
@@ -39,7 +39,7 @@ def test_what_is_no_number_is_refused_with_its_row(bad: str) -> None:
 def test_words_and_tags_must_be_as_many() -> None:
     with pytest.raises(InputError, match="row 7: 2 words and 3 tags"):
         example({"text": ["a", "b"], "label": ["O", "O", "O"]}, task="tokens")
-    with pytest.raises(InputError, match="'PER' is no tag"):
+    with pytest.raises(InputError, match="'PER', which is no tag"):
         example({"text": ["a"], "label": ["PER"]}, task="tokens")
     with pytest.raises(InputError, match="holds no words"):
         example({"text": [], "label": []}, task="tokens")

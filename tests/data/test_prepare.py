@@ -74,7 +74,11 @@ def test_given_splits_are_kept_and_missing_ones_made(tmp_path: Path) -> None:
     [
         ([("fine", "a"), ("", "a")], {}, "row 3: column 'text' is empty"),
         ([("fine", "")], {}, "row 2: column 'label' is empty"),
-        ([("fine", "c")], {"labels": {"a": "A", "b": "B"}}, r"row 2: label 'c' is not known\. Known are \['a', 'b'\]"),
+        (
+            [("fine", "c")],
+            {"labels": {"a": "A", "b": "B"}},
+            r"row 2: .*label 'c', which is not known\. Known are \['a', 'b'\]",
+        ),
         ([("fine", "a")], {"text": "body"}, r"no column 'body'.*\['label', 'text'\]"),
         ([("fine", "a")], {"label": "mood"}, "no column 'mood'"),
         ([("fine", "a")], {"group": "author"}, "no column 'author'"),

@@ -7,7 +7,8 @@ import pytest
 
 from transferline.core.errors import InputError
 from transferline.data.declarations import Read
-from transferline.data.read import Row, normalise, read_rows, text_of
+from transferline.data.read import Row, read_rows, text_of
+from transferline.data.values import normalise
 
 ROWS = [{"text": "one, two", "label": "a"}, {"text": 'she said "no"', "label": "b"}, {"text": "zwölf", "label": "a"}]
 

@@ -18,6 +18,7 @@ from transferline.data.prepared_files import tell, write_json, write_jsonl
 from transferline.data.profile import describe_lengths
 from transferline.data.read import Row, read_rows, text_of
 from transferline.data.sorting import Sorted
+from transferline.data.values import is_missing
 
 AT_ONCE = 10_000  # texts that are gated together
 
@@ -71,6 +72,6 @@ def prepare_corpus(name: str, spec: DomainSpec, root: Path, prepared: Path, out:
 
 def _text(row: Row, spec: DomainSpec) -> str:
     """The text of a row, empty for an empty line. Raises InputError if the column is missing."""
-    if spec.text in row.values and not str(row.values[spec.text] or "").strip():
+    if spec.text in row.values and is_missing(row.values[spec.text]):
         return ""
     return text_of(row, spec.text, spec.html)

@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from transferline.core.problem import Setting, TargetKind
+from transferline.data.check_levels import Checks
+from transferline.data.values import is_missing, label_form, normalise
 
 Split = Literal["train", "validation", "test"]
+Value = bool | int | float | str
+"""A value of a column. Numbers and truth values match every spelling of theirs (see data/values.py)."""
 METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
     "single-label": ("accuracy", "macro_f1"),
     "multi-label": ("micro_f1", "macro_f1", "exact_match"),
@@ -61,7 +65,7 @@ class Read(_Declared):
 
     file: str | None = None
     """inside `data`, where that is a folder; left out, every file of the folder is read"""
-    where: dict[str, str | int | tuple[str | int, ...]] = {}
+    where: dict[str, Value | tuple[Value, ...]] = {}
     """keep the rows whose columns have these values, or one of several"""
     columns: tuple[str, ...] = ()
     """names for a table without a header"""
@@ -75,6 +79,8 @@ class Read(_Declared):
     """auto: by the file's suffix; conll: a word and its tag a line, tag last, blank lines between sentences"""
     arrays: tuple[str, str] = ("X", "y")
     """npz and mat: names of the matrix (rows are examples) and of its labels"""
+    first_column: Literal[0, 1] | None = None
+    """svmlight: number of the first column; left out, all files of the target decide it together"""
 
 
 class Share(_Declared):
@@ -166,8 +172,10 @@ class TargetSpec(_Declared):
     former_labels: dict[str, str | tuple[str, ...] | None] | Literal["fresh"] = {}
     """labels that the champion knows and the data no longer have: old label -> new label (renamed or merged), a list of new labels
     (split), or null (withdrawn). fresh: such a champion is not compared with"""
-    separator: str = ";"
+    separator: Annotated[str, Field(min_length=1)] = ";"
     """between the labels of a multi-label row that is not a list"""
+    lists: Literal["refuse", "parse"] = "refuse"
+    """a text that is a list in brackets, such as "['x', 'y']", where several labels, words or tags are expected"""
     labels: dict[str | int, str] = {}
     """value in the data -> name of the label; empty: the values are the names"""
     bins: tuple[float, ...] = ()
@@ -178,12 +186,13 @@ class TargetSpec(_Declared):
     """columns by whose values `compare` looks at parts of the test (source, customer, channel)"""
     html: bool = False
     skip_empty: bool = False
-    """leave out rows without text or label, instead of stopping at them"""
+    """leave out rows without text or label, instead of stopping at them; 0, false and an empty list are values"""
     split: Share = Share()
     limit: dict[Split, int] = {}
     """at most so many rows of a split, label shares kept"""
     least: Annotated[int, Field(ge=1)] = 5
     """a label with fewer rows than this stops `prepare`"""
+    checks: Checks = Checks()
     gate: Gate = Gate()
     recipe: str = "default"
     metric: str = ""
@@ -195,6 +204,19 @@ class TargetSpec(_Declared):
     fallback: Literal["control", "none"] = "control"
     """control: where adaptation did not pay, the unadapted model is the candidate"""
     seeds: Annotated[int, Field(ge=3)] = 3
+
+    @model_validator(mode="after")
+    def _names_labels(self) -> TargetSpec:
+        forms: dict[str, str] = {}
+        for value, name in self.labels.items():
+            if is_missing(name):
+                raise ValueError(f"labels: the name of {value!r} is empty")
+            form = label_form(value)
+            if normalise(name) != forms.setdefault(form, normalise(name)):
+                raise ValueError(
+                    f"labels: {form!r} has two names, {forms[form]!r} and {name!r}; 1 and 1.0 are one value"
+                )
+        return self
 
     @model_validator(mode="after")
     def _has_training(self) -> TargetSpec:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from transferline.core.errors import InputError
+from transferline.data.values import LARGEST, ValueProblem, category_form, plain
 
-SUFFIXES = (".npz", ".mat", ".svmlight", ".libsvm", ".svm")
+_SVMLIGHT = (".svmlight", ".libsvm", ".svm")
+SUFFIXES = (".npz", ".mat", *_SVMLIGHT)
 _MEND = "Write `column:value` for whatever is not zero, columns counted from 0"
-_LARGEST = np.finfo(np.float32).max
 
 
 def write_row(columns: Sequence[int], values: Sequence[float]) -> str:
@@ -37,6 +38,9 @@ def read_row(text: str, width: int | None, where: str = "") -> tuple[np.ndarray,
     """Columns and fp32 values of a row. Raises InputError on a token that is no number, or a column beyond `width`."""
     place = where or f"row {text[:40]!r}"
     columns, values = [], []
+    if "_" in text or not text.isascii():  # int() and float() would read 1_000 and digits of other scripts
+        wrong = next((part for part in text.split() if "_" in part or not part.isascii()), text[:40])
+        raise InputError(place, f"{wrong!r} is no feature", _MEND)
     for part in text.split():
         column, colon, value = part.partition(":")
         try:
@@ -44,7 +48,7 @@ def read_row(text: str, width: int | None, where: str = "") -> tuple[np.ndarray,
             values.append(float(value))
         except ValueError:
             raise InputError(place, f"{part!r} is no feature", _MEND) from None
-        if not colon or not abs(values[-1]) <= _LARGEST:  # NaN too
+        if not colon or not abs(values[-1]) <= LARGEST:  # NaN too
             raise InputError(place, f"{part!r} is no finite number", _MEND)
     if columns and (min(columns) < 0 or (width is not None and max(columns) >= width)):
         what = (
@@ -74,11 +78,37 @@ def sparse(texts: Sequence[str], width: int) -> Any:
     return csr_matrix((values, columns, ends), shape=(len(rows), width))
 
 
-def rows_of_matrix(path: Path, arrays: tuple[str, str], text: str = "text") -> Iterator[dict[str, object]]:
-    """Rows of a file as `text` and, if the file has labels, `label`. Raises InputError if the file holds no matrix."""
+def is_svmlight(path: Path) -> bool:
+    return path.suffix.lower() in _SVMLIGHT
+
+
+def first_column(paths: Sequence[Path], width: int | None) -> int:
+    """Whether svmlight files that belong together count columns from 0 or from 1.
+
+    A column 0 in any of them shows 0. A column `width` shows 1. Raises InputError if neither occurs.
+    """
+    columns = [_load_svmlight(path, True)[0].indices for path in paths]
+    if any(len(some) and some.min() == 0 for some in columns):
+        return 0
+    if width is not None and any(len(some) and some.max() >= width for some in columns):
+        return 1
+    mend = "Declare `first_column: 0` or `first_column: 1` under `read` in params.yaml, or write 0:0 in one row"
+    raise InputError(paths[0], "nothing shows whether its columns are counted from 0 or from 1", mend)
+
+
+def rows_of_matrix(
+    path: Path, arrays: tuple[str, str], text: str = "text", first_column: int | None = None
+) -> Iterator[dict[str, object]]:
+    """Rows of a file as `text` and, if the file has labels, `label`. Raises InputError if the file holds no matrix.
+
+    `first_column` is the number of the first column of an svmlight file. Without it, the file itself must show it.
+    """
     from scipy.sparse import csr_matrix, issparse
 
-    features, labels = _read(path, arrays)
+    features, labels = _read(path, arrays, first_column)
+    if (kind := features.dtype.kind) not in "biuf":
+        what = f"the array {arrays[0]!r} holds values of type {features.dtype}"
+        raise InputError(path, f"{what}, no real numbers" if kind == "c" else what, "Save real numbers")
     if not issparse(features):
         features = np.asarray(features)
         features = csr_matrix(features.reshape(len(features), -1).astype(np.float64) if features.ndim else [[0.0]])
@@ -96,22 +126,28 @@ def rows_of_matrix(path: Path, arrays: tuple[str, str], text: str = "text") -> I
         yield row if names is None else {**row, "label": _label(names[i])}
 
 
-def _label(value: Any) -> str:
-    """A label as text. Whole numbers have no decimal point, for any type that the file stores."""
-    plain = value.item() if hasattr(value, "item") else value
-    return str(int(plain)) if isinstance(plain, float) and plain.is_integer() else str(plain)
+def _label(value: Any) -> object:
+    """A label in its form, or as it is where it has none, so that the reader of the row refuses it by name."""
+    try:
+        return category_form(value)
+    except ValueProblem:
+        return plain(value)
 
 
-def _read(path: Path, arrays: tuple[str, str]) -> tuple[Any, Any]:
+def _read(path: Path, arrays: tuple[str, str], first: int | None) -> tuple[Any, Any]:
     """Matrix and labels (or None) of a file."""
     if path.suffix.lower() == ".npz":
         return _from_npz(path, arrays)
     if path.suffix.lower() == ".mat":
         return _from_mat(path, arrays)
+    return _load_svmlight(path, (first_column([path], None) if first is None else first) == 0)
+
+
+def _load_svmlight(path: Path, zero_based: bool) -> tuple[Any, Any]:
     from sklearn.datasets import load_svmlight_file
 
     try:
-        matrix, labels = load_svmlight_file(str(path), zero_based="auto")
+        matrix, labels = load_svmlight_file(str(path), zero_based=zero_based)
     except ValueError as error:
         raise InputError(path, f"no svmlight file ({error})", "Write `label column:value ...` on each line") from error
     return matrix, labels

@@ -5,18 +5,21 @@ Run as `python -m transferline data prepare TARGET`. Every file is written whole
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
 from transferline.core.errors import InputError
 from transferline.data.declarations import Split, TargetSpec
-from transferline.data.examples import check_labels, example_of, is_empty, record_of
+from transferline.data.examples import columns_of, example_of, is_empty, record_of
+from transferline.data.label_checks import check_labels
 from transferline.data.leak_gate import leak_error
 from transferline.data.near_duplicates import Copies, find_copies
 from transferline.data.prepared_files import tell, write_json, write_jsonl
 from transferline.data.profile import describe
-from transferline.data.read import read_rows
+from transferline.data.read import Row, agree_first_column, no_column, read_rows
+from transferline.data.row_checks import apply_checks
 from transferline.data.split import Example, assign, distinct, fingerprint, limit
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -25,8 +28,16 @@ Splits = dict[Split, list[Example]]
 
 def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and profile.json of a target to `out`."""
+    skipped: Counter[str] = Counter()
     said: dict[str, list[str]] = {}
-    splits = make_splits(name, spec, root, said)
+    splits = make_splits(spec, root, skipped, said)
+    if skipped:
+        counts = ", ".join(f"{count:,} of {split}" for split, count in skipped.items())
+        tell(f"prepare {name}: warning (skip_empty): rows without text or label are left out: {counts}")
+    findings = apply_checks(name, spec, splits)
+    for split, rows in splits.items():
+        if not rows:
+            raise InputError(f"target {name}", f"the {split} split is empty", "Give more rows or change `split`")
     tell(f"prepare {name}: {sum(map(len, splits.values())):,} rows read, looking for copies between the splits")
     check_labels(name, spec, splits)
     gate, contaminated = purge(name, spec, splits)
@@ -46,24 +57,30 @@ def prepare(name: str, spec: TargetSpec, root: Path, out: Path) -> None:
         },
         "read": said,
         "duplicates": duplicates,
+        "checks": findings,
+        "skipped": dict(skipped),
         "gate": gate,
         "contaminated_test_rows": contaminated,
     }
     write_json(out / "profile.json", profile)
 
 
-def make_splits(name: str, spec: TargetSpec, root: Path, said: dict[str, list[str]] | None = None) -> Splits:
+def make_splits(
+    spec: TargetSpec, root: Path, skipped: Counter[str] | None = None, said: dict[str, list[str]] | None = None
+) -> Splits:
     """Read every declared split, and make the missing ones from the training rows by hash.
 
-    Prints the rows and the dialect of each file, and adds them to `said` by split.
+    Counts in `skipped` the rows of each declared split that lack text or label, where `skip_empty` leaves them out. Prints the
+    rows and the dialect of each file, and adds them to `said` by split.
     """
     data = root / spec.data
+    counts = Counter[str]() if skipped is None else skipped
+    reads = agree_first_column(data, spec.read, spec.features)
     said = {} if said is None else said
     rows: Splits = {}
-    for split, how in spec.read.items():
+    for split, how in reads.items():
         lines = said.setdefault(split, [])
-        table = read_rows(data, how, lines.append)
-        rows[split] = [example_of(row, spec) for row in table if not (spec.skip_empty and is_empty(row, spec))]
+        rows[split] = _examples(read_rows(data, how, lines.append), spec, counts, split)
         for line in lines:
             tell(f"read: {line}")
     missing = [split for split in SPLITS if split not in rows]
@@ -75,10 +92,24 @@ def make_splits(name: str, spec: TargetSpec, root: Path, said: dict[str, list[st
             split = assign(example.unit, share)
             made[split if split in made else "train"].append(example)
         rows = {**rows, **made}
-    for split in SPLITS:
-        if not rows[split]:
-            raise InputError(f"target {name}", f"the {split} split is empty", "Give more rows or change `split`")
     return {split: rows[split] for split in SPLITS}
+
+
+def _examples(table: Iterable[Row], spec: TargetSpec, skipped: Counter[str], split: Split) -> list[Example]:
+    """The examples of one declared split. Raises InputError if a column is missing from a whole file."""
+    examples: list[Example] = []
+    columns: dict[str, set[str]] = defaultdict(set)
+    for row in table:
+        columns[row.file].update(row.values)
+        if spec.skip_empty and is_empty(row, spec):
+            skipped[split] += 1
+        else:
+            examples.append(example_of(row, spec))
+    for file, names in columns.items():
+        for column in columns_of(spec):
+            if column not in names:
+                raise InputError(file, *no_column(column, names))
+    return examples
 
 
 def purge(name: str, spec: TargetSpec, splits: Splits) -> tuple[dict[str, dict[str, int]], list[str]]:

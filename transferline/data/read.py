@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from transferline.core.errors import InputError
 from transferline.data import feature_matrix
 from transferline.data.conll import conll_rows
-from transferline.data.declarations import Read
+from transferline.data.declarations import Read, Split
 from transferline.data.delimited import SEPARATORS, dialect_of, table_rows
 from transferline.data.text_lines import text_lines
+from transferline.data.values import ValueProblem, category_form, text_form
 
+Formed = TypeVar("Formed")
 _SUFFIXES = (*SEPARATORS, ".jsonl", ".parquet", ".txt", ".conll", *feature_matrix.SUFFIXES)
 _NO_DATA = ("readme", "license", "licence")  # names of files that describe the data
-_BREAKS = re.compile(r"<br\s*/?>|</?p>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def read_rows(data: Path, how: Read, say: Callable[[str], None] | None = None) -
             count += 1
             for column in how.where:
                 if column not in row.values:
-                    raise InputError(path, *_no_column(column, row.values))
-            if all(str(row.values[column]) in _wanted(values) for column, values in how.where.items()):
+                    raise InputError(path, *no_column(column, row.values))
+            if all(_kept(row.values[column], values) for column, values in how.where.items()):
                 found = True
                 yield row
         if say is not None:
@@ -58,30 +59,60 @@ def read_rows(data: Path, how: Read, say: Callable[[str], None] | None = None) -
         raise InputError(data / (how.file or ""), what, "Check the file, and `read` in params.yaml")
 
 
-def _wanted(values: object) -> set[str]:
-    """The value or values that a row is kept for, as text."""
-    return {str(value) for value in values} if isinstance(values, tuple) else {str(values)}
+def _kept(value: object, wanted: object) -> bool:
+    """Whether a value has the form of a wanted one, or of one of several."""
+    several = wanted if isinstance(wanted, tuple) else (wanted,)
+    try:
+        return category_form(value) in {category_form(one) for one in several}
+    except ValueProblem:  # a list or an object equals no value that can be declared
+        return False
 
 
 def text_of(row: Row, column: str, html: bool = False) -> str:
-    """The normalised text of a row: NFC, white space folded, optionally without HTML line breaks."""
+    """The normalised text of a row: NFC, white space folded, optionally without HTML line breaks.
+
+    Raises InputError with file and row if the column is missing, empty, or holds another type than text.
+    """
+    return checked(row, column, partial(text_form, html=html))
+
+
+def value_of(row: Row, column: str) -> object:
+    """The value of a row. Raises InputError with file and row if the row lacks the column."""
     if column not in row.values:
-        raise InputError(row.file, *_no_column(column, row.values))
-    text = normalise(str(row.values[column] or ""), html)
-    if not text:
-        raise InputError(row.where, f"column {column!r} is empty", "Fill it or drop the row")
-    return text
+        raise InputError(row.where, *no_column(column, row.values))
+    return row.values[column]
 
 
-def normalise(text: str, html: bool = False) -> str:
-    """Normalise to NFC, collapse white space and trim. With `html`, <br> and <p> become spaces too."""
-    if html:
-        text = _BREAKS.sub(" ", text)
-    return " ".join(unicodedata.normalize("NFC", text).split())
+def checked(row: Row, column: str, form: Callable[[object], Formed]) -> Formed:
+    """`form` of the value of a row. A ValueProblem becomes an InputError with file, row and column."""
+    value = value_of(row, column)
+    try:
+        return form(value)
+    except ValueProblem as problem:
+        raise InputError(row.where, f"column {column!r} {problem.what}", problem.mend) from None
 
 
-def _no_column(column: str, values: dict[str, object]) -> tuple[str, str]:
+def no_column(column: str, values: Iterable[str]) -> tuple[str, str]:
+    """What is wrong with a row or file that lacks a column, and how to correct it."""
     return f"there is no column {column!r}", f"Its columns are {sorted(values)}: name one of them in params.yaml"
+
+
+def agree_first_column(data: Path, reads: Mapping[Split, Read], width: int | None) -> dict[Split, Read]:
+    """The reads of a target, with one number of the first column for all its svmlight files.
+
+    Raises InputError if the declared numbers differ, or no file shows whether columns are counted from 0 or 1.
+    """
+    files = {
+        split: [path for path in _files(data, how) if feature_matrix.is_svmlight(path)] for split, how in reads.items()
+    }
+    svmlight = [path for some in files.values() for path in some]
+    if not svmlight:
+        return dict(reads)
+    declared = {how.first_column for split, how in reads.items() if files[split]} - {None}
+    if len(declared) > 1:
+        raise InputError(data, "its splits declare `first_column` 0 and 1", "All files of a target count alike")
+    first = declared.pop() if declared else feature_matrix.first_column(svmlight, width)
+    return {split: how.model_copy(update={"first_column": first}) for split, how in reads.items()}
 
 
 def _files(data: Path, how: Read) -> list[Path]:
@@ -126,7 +157,7 @@ def _numbered(path: Path, how: Read) -> Iterator[tuple[int, dict[str, object]]]:
     if suffix in (".txt", ".conll"):
         return ((number, {"text": line}) for number, line in text_lines(path) if line.strip())
     if suffix in feature_matrix.SUFFIXES:
-        return enumerate(feature_matrix.rows_of_matrix(path, how.arrays), start=1)
+        return enumerate(feature_matrix.rows_of_matrix(path, how.arrays, first_column=how.first_column), start=1)
     return table_rows(path, how, dialect_of(path, how))
 
 

@@ -29,6 +29,10 @@ class Example:
     slices: tuple[tuple[str, str], ...] = ()
     features: int | None = None
     """columns of the matrix that it is a row of"""
+    spellings: tuple[tuple[str, str], ...] = ()
+    """(form, spelling) of its labels, as the file has them"""
+    group: str | None = None
+    """value of the grouping column; empty where the row has none"""
 
     @property
     def content(self) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 
 from transferline.core.errors import InputError
 from transferline.data.declarations import AuditSpec
-from transferline.data.read import read_rows, text_of
+from transferline.data.read import checked, read_rows, text_of
+from transferline.data.values import label_form
 from transferline.evaluation.significance import Interval
 
 MASK = "[MASK]"
@@ -57,7 +58,7 @@ def read_pairs(spec: AuditSpec, root: Path) -> list[Pair]:
                     row.where, f"column {spec.template!r} has no {MASK}", "Mark the place that is filled in"
                 )
             sides = [template.replace(MASK, side) for side in sides]
-        made.append(Pair(text_of(row, spec.kind) if spec.kind else ALL, *sides))
+        made.append(Pair(checked(row, spec.kind, label_form) if spec.kind else ALL, *sides))
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -90,11 +91,24 @@ def _data(profiles: Mapping[str, Any]) -> list[str]:
         "",
         table(["split", "rows", "median words", "labels", "duplicates"], rows),
         "",
+        *_checks(target),
         "Copies found by the leak gate, and removed from the side named first:",
         "",
         table(["pair", "exact", "near"], gate),
         "",
     ]
+
+
+def _checks(profile: Mapping[str, Any]) -> list[str]:
+    """The findings of the checks of rows, one a line, and the rows that were left out."""
+    lines = [
+        f"- {finding['level']} ({finding['check']}): {finding['what']}: {'; '.join(finding['examples'])}"
+        for finding in profile.get("checks", [])
+    ]
+    skipped = profile.get("skipped", {})
+    lines += [f"- {count} rows of {split} without text or label are left out" for split, count in skipped.items()]
+    # labels and texts of users must not become markup
+    return [*(re.sub(r"([\\`*<>\[\]|])", r"\\\1", line) for line in lines), ""] if lines else []
 
 
 def _clean(report: Report) -> list[str]:
