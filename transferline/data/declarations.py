@@ -153,7 +153,7 @@ class Checks(_Declared):
     """What `prepare` does about suspicious rows: stop, warn, or only count them in the profile."""
 
     conflicting_labels: Level | None = None
-    """one text with different labels in one split; left out: error for labels and tags of texts, warning for numbers and for
+    """one text with different labels in one split; left out: error for labels and tags of texts, warning for numbers, bins and
     rows of numbers, ignore for texts to generate"""
     conflicting_copies: Level = "warning"
     """one text with different labels in two splits: the leak gate removes the copy on the training side"""
