@@ -156,7 +156,7 @@ def _similar_labels(spec: TargetSpec, splits: RowsOfSplits) -> Found:
 def _missing_words(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     rows, words = [], Counter[str]()
     for example in _all(splits):
-        labels = [] if spec.task == "regression" else _strings(example)
+        labels = [] if spec.task in ("regression", "tokens") else names_of(example)
         spelled = [text for text in (example.text, example.pair, *labels) if text and _MISSING.fullmatch(text)]
         if spelled:
             rows.append(example)
@@ -231,11 +231,6 @@ _CHECKS: dict[str, Callable[[TargetSpec, RowsOfSplits], Found]] = {
 
 def _all(splits: RowsOfSplits) -> Iterator[Example]:
     return (example for rows in splits.values() for example in rows)
-
-
-def _strings(example: Example) -> list[str]:
-    """The labels of an example as texts. Tags are not looked at, and a text to generate is one label."""
-    return [] if example.kind == "tokens" else names_of(example)
 
 
 def _label_counts(splits: RowsOfSplits) -> Counter[str]:
