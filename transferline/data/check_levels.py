@@ -15,7 +15,7 @@ class Checks(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     conflicting_labels: Level | None = None
-    """one text with different labels in one split; left out: error for labels and tags of texts, warning for numbers and for
+    """one text with different labels in one split; left out: error for labels and tags of texts, warning for numbers, bins and
     rows of numbers, ignore for texts to generate"""
     conflicting_copies: Level = "warning"
     """one text with different labels in two splits: the leak gate removes the copy on the training side"""

@@ -24,11 +24,11 @@ SHOWN = 3  # examples a finding names
 FAR = 10.0  # interquartile ranges beyond a quartile: rarer than one number in 10^40 of a normal distribution
 _MISSING = re.compile(r"<?(nan|nat|null|none|nil|na|n/a|#n/a|undefined)>?", re.IGNORECASE)
 _HYPHEN = re.compile(r"(?<=[^\W\d])[-_]+(?=[^\W\d])")
-Splits = Mapping[Split, Sequence[Example]]
+RowsOfSplits = Mapping[Split, Sequence[Example]]
 
 
 @dataclass(frozen=True)
-class Finding:
+class RowFinding:
     """Result of one check: the number of rows or labels concerned, and examples."""
 
     check: str
@@ -43,17 +43,17 @@ class Finding:
         return f"{self.what}: {'; '.join(self.examples)}"
 
 
-def find_suspicious(spec: TargetSpec, splits: Splits) -> list[Finding]:
+def find_suspicious(spec: TargetSpec, splits: RowsOfSplits) -> list[RowFinding]:
     """The findings of all checks that apply to the target's kind, in the order of `Checks`."""
     found = []
     for check in Checks.model_fields:
         level = getattr(spec.checks, check) or _level_of_conflicts(spec)
         for count, what, examples, where in _CHECKS[check](spec, splits):
-            found.append(Finding(check, level, count, what, tuple(examples[:SHOWN]), where))
+            found.append(RowFinding(check, level, count, what, tuple(examples[:SHOWN]), where))
     return found
 
 
-def apply_checks(name: str, spec: TargetSpec, splits: Splits) -> list[dict[str, object]]:
+def apply_checks(name: str, spec: TargetSpec, splits: RowsOfSplits) -> list[dict[str, object]]:
     """Report the findings on stderr. Raises InputError on the first of level `error`. Returns the profile's section."""
     findings = find_suspicious(spec, splits)
     for finding in findings:
@@ -69,25 +69,27 @@ def apply_checks(name: str, spec: TargetSpec, splits: Splits) -> list[dict[str, 
 def _level_of_conflicts(spec: TargetSpec) -> Level:
     """A second label of a text is a mistake in one of the rows, and file order would choose which label is learnt.
 
-    Two ratings of a text differ by nature, as do replies to it, and rows of few numbers are often equal.
+    Two ratings of a text differ by nature, also where `bins` cut them into labels, as do replies to it. Rows of few numbers are
+    often equal.
     """
     if spec.task == "generation":
         return "ignore"
-    return "warning" if spec.task == "regression" or spec.features is not None else "error"
+    rated = spec.task == "regression" or bool(spec.bins)
+    return "warning" if rated or spec.features is not None else "error"
 
 
 Found = Iterator[tuple[int, str, list[str], str]]
 """Count, statement, examples, and the place of the first."""
 
 
-def _conflicting_labels(spec: TargetSpec, splits: Splits) -> Found:
+def _conflicting_labels(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     conflicts = [one for rows in splits.values() for one in _conflicts(rows)]
     if conflicts:
         what = f"{len(conflicts)} texts have different labels in one split"
         yield len(conflicts), what, [_told(some) for some in conflicts], conflicts[0][1].where
 
 
-def _conflicting_copies(spec: TargetSpec, splits: Splits) -> Found:
+def _conflicting_copies(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     inside = {fingerprint(some[0].content) for rows in splits.values() for some in _conflicts(rows)}
     across = [some for some in _conflicts(_all(splits)) if fingerprint(some[0].content) not in inside]
     if across:
@@ -107,14 +109,14 @@ def _told(some: Sequence[Example]) -> str:
     return f"{_short(some[0].content)} has " + ", ".join(f"{_label(e)} ({e.where})" for e in some[:SHOWN])
 
 
-def _group_holes(spec: TargetSpec, splits: Splits) -> Found:
+def _group_holes(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     rows = [example for example in _all(splits) if example.group == ""]
     if spec.group and rows:
         what = f"{len(rows)} of {sum(1 for _ in _all(splits))} rows have no value in the group column {spec.group!r}"
         yield len(rows), what, [_short(e.content) for e in rows], rows[0].where
 
 
-def _shared_groups(spec: TargetSpec, splits: Splits) -> Found:
+def _shared_groups(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     places: dict[str, dict[str, Example]] = defaultdict(dict)
     for split, rows in splits.items():
         for example in rows:
@@ -127,7 +129,7 @@ def _shared_groups(spec: TargetSpec, splits: Splits) -> Found:
         yield len(shared), what, examples, list(next(iter(shared.values())).values())[-1].where
 
 
-def _spellings(spec: TargetSpec, splits: Splits) -> Found:
+def _spellings(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     spelled: dict[str, Counter[str]] = defaultdict(Counter)
     first: dict[str, Example] = {}
     for example in _all(splits):
@@ -141,7 +143,7 @@ def _spellings(spec: TargetSpec, splits: Splits) -> Found:
         yield len(several), what, examples, first[next(iter(several))].where
 
 
-def _similar_labels(spec: TargetSpec, splits: Splits) -> Found:
+def _similar_labels(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     counts = _label_counts(splits)
     alike: dict[str, list[str]] = defaultdict(list)
     for label in counts:
@@ -152,10 +154,10 @@ def _similar_labels(spec: TargetSpec, splits: Splits) -> Found:
         yield sum(map(len, several)), what, [_counted({n: counts[n] for n in names}, ascii) for names in several], ""
 
 
-def _missing_words(spec: TargetSpec, splits: Splits) -> Found:
+def _missing_words(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     rows, words = [], Counter[str]()
     for example in _all(splits):
-        labels = [] if spec.task == "regression" else _strings(example)
+        labels = [] if spec.task in ("regression", "tokens") else names_of(example)
         spelled = [text for text in (example.text, example.pair, *labels) if text and _MISSING.fullmatch(text)]
         if spelled:
             rows.append(example)
@@ -165,7 +167,7 @@ def _missing_words(spec: TargetSpec, splits: Splits) -> Found:
         yield len(rows), what, [_counted({word: n}) for word, n in words.most_common()], rows[0].where
 
 
-def _one_split(spec: TargetSpec, splits: Splits) -> Found:
+def _one_split(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     counts = _label_counts(splits)
     seen = {split: _label_counts({split: rows}) for split, rows in splits.items()}
     lacking = {label: [split for split in splits if label not in seen[split]] for label in counts}
@@ -175,14 +177,14 @@ def _one_split(spec: TargetSpec, splits: Splits) -> Found:
         yield len(lacking), f"{len(lacking)} labels do not occur in every split", examples, ""
 
 
-def _single_rows(spec: TargetSpec, splits: Splits) -> Found:
+def _single_rows(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     counts = _label_counts({"train": splits["train"]})
     single = [label for label, count in sorted(counts.items()) if count == 1]
     if single:
         yield len(single), f"{len(single)} labels have one training row", [repr(label) for label in single], ""
 
 
-def _outliers(spec: TargetSpec, splits: Splits) -> Found:
+def _outliers(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     rows = list(_all(splits)) if spec.task == "regression" else []
     numbers = np.array([example.label for example in rows], dtype=float)
     if not len(numbers):
@@ -190,13 +192,14 @@ def _outliers(spec: TargetSpec, splits: Splits) -> Found:
     low, first, third, high = np.percentile(numbers, [5, 25, 75, 95])
     if first == third:  # half of the numbers are equal: their tails give the scale
         first, third = low, high
-    far = np.flatnonzero(np.maximum(first - numbers, numbers - third) > FAR * (third - first)) if first < third else []
+    beyond = np.maximum(first - numbers, numbers - third)
+    far = np.flatnonzero((beyond > FAR * (third - first)) & (first < third))
     if len(far):
         what = f"{len(far)} numbers lie far from all others (half lie from {first:g} to {third:g})"
         yield len(far), what, [f"{numbers[i]:g} ({rows[i].where})" for i in far], rows[far[0]].where
 
 
-def _identical_texts(spec: TargetSpec, splits: Splits) -> Found:
+def _identical_texts(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     for split, rows in splits.items():
         times: Counter[tuple[str, object]] = Counter()
         first: dict[tuple[str, object], Example] = {}
@@ -212,7 +215,7 @@ def _identical_texts(spec: TargetSpec, splits: Splits) -> Found:
             yield count, what, examples, first[repeated[0][0]].where
 
 
-_CHECKS: dict[str, Callable[[TargetSpec, Splits], Found]] = {
+_CHECKS: dict[str, Callable[[TargetSpec, RowsOfSplits], Found]] = {
     "conflicting_labels": _conflicting_labels,
     "conflicting_copies": _conflicting_copies,
     "group_holes": _group_holes,
@@ -227,16 +230,11 @@ _CHECKS: dict[str, Callable[[TargetSpec, Splits], Found]] = {
 }
 
 
-def _all(splits: Splits) -> Iterator[Example]:
+def _all(splits: RowsOfSplits) -> Iterator[Example]:
     return (example for rows in splits.values() for example in rows)
 
 
-def _strings(example: Example) -> list[str]:
-    """The labels of an example as texts. Tags are not looked at, and a text to generate is one label."""
-    return [] if example.kind == "tokens" else names_of(example)
-
-
-def _label_counts(splits: Splits) -> Counter[str]:
+def _label_counts(splits: RowsOfSplits) -> Counter[str]:
     """Rows of each label. Numbers and texts to generate are no labels of this kind."""
     rows = (example for example in _all(splits) if example.kind not in ("regression", "generation"))
     return Counter(label for example in rows for label in names_of(example))
