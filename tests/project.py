@@ -73,7 +73,7 @@ def write_corpus(path: Path, rows: int = 200, seed: int = 1) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32, positions: int = 64) -> None:
+def write_tiny_bert(folder: Path, layers: int = 2, width: int = 32, positions: int = 128) -> None:
     """Write a randomly initialised BERT with a word vocabulary, as `save_pretrained` does."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer

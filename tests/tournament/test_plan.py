@@ -109,10 +109,10 @@ def test_keys_of_label_budgets_do_not_change_by_accident() -> None:
 
 
 GOLDEN = {
-    "adapted 20": "tune-9f505e5d6c15b11e",
-    "adapted unadapted 20": "tune-ce23de4b50d53c6d",
+    "adapted 20": "tune-26cbb5f2930fbe7f",
+    "adapted unadapted 20": "tune-78521403392d5b3a",
     "majority 20": "control-464112abeebf039b",
     "probe 20": "tune-f67ab1438a92445c",
-    "scratch 20": "control-91316de2b9dc6bbe",
-    "tfidf 20": "control-4049295a705ddef4",
+    "scratch 20": "control-77ebc2da8d9f0cbe",
+    "tfidf 20": "control-7a286dd11fb5df47",
 }
