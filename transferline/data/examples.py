@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from transferline.core.errors import InputError
 from transferline.data.declarations import Split, TargetSpec
-from transferline.data.feature_matrix import read_row
-from transferline.data.read import Row, normalise, text_of
+from transferline.data.input_form import InputForm
+from transferline.data.read import Row, normalise
 from transferline.data.split import Example, Label
 
 _TAG = re.compile(r"O|[BI]-\S+")
@@ -19,11 +19,8 @@ _TAG = re.compile(r"O|[BI]-\S+")
 def example_of(row: Row, spec: TargetSpec) -> Example:
     """The example that a row means to a target. Raises InputError with file, row and mend."""
     label = _label_of(row, spec)
-    words = _words_of(row, spec) if spec.task == "tokens" else ()
-    text = " ".join(words) if words else text_of(row, spec.text, spec.html)
-    pair = text_of(row, spec.pair, spec.html) if spec.pair else None
-    if spec.features is not None:
-        read_row(text, spec.features, row.where)
+    inputs = InputForm.of(spec).record(row, spec.text, spec.pair)
+    text, pair, words = inputs["text"], inputs.get("pair"), tuple(inputs.get("words", ()))
     if words and isinstance(label, tuple) and len(words) != len(label):
         what = f"{len(words)} words and {len(label)} tags"
         raise InputError(row.where, what, "Give each word one tag")
@@ -140,14 +137,6 @@ def _tags_of(row: Row, spec: TargetSpec, value: object) -> tuple[str, ...]:
         "B" + tag[1:] if tag[:1] == "I" and last[2:] != tag[2:] else tag
         for last, tag in zip(before, tags, strict=False)
     )
-
-
-def _words_of(row: Row, spec: TargetSpec) -> tuple[str, ...]:
-    value = _value(row, spec.text)
-    words = [str(word).strip() for word in value] if isinstance(value, list) else str(value or "").split()
-    if not words or not all(words):
-        raise InputError(row.where, f"column {spec.text!r} holds no words, or an empty one", "Correct the row")
-    return tuple(normalise(word).replace(" ", "_") for word in words)
 
 
 def _value(row: Row, column: str) -> object:

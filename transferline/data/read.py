@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -57,7 +58,12 @@ def text_of(row: Row, column: str, html: bool = False) -> str:
     """The normalised text of a row: NFC, white space folded, optionally without HTML line breaks."""
     if column not in row.values:
         raise InputError(row.file, *_no_column(column, row.values))
-    text = normalise(str(row.values[column] or ""), html)
+    value = row.values[column]
+    if value is not None and not isinstance(value, str):
+        kind = "NaN" if isinstance(value, float) and math.isnan(value) else f"a value of type {type(value).__name__}"
+        what = f"column {column!r} holds {kind} where a text is expected"
+        raise InputError(row.where, what, "Write a text, or drop the row")
+    text = normalise(value or "", html)
     if not text:
         raise InputError(row.where, f"column {column!r} is empty", "Fill it or drop the row")
     return text
