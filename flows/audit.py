@@ -15,7 +15,8 @@ from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
 from transferline.core.project import root, store
-from transferline.core.runtime import Runtime, exactly
+from transferline.core.runtime import Runtime
+from transferline.data.input_form import InputForm
 from transferline.data.prepared_files import write_json
 from transferline.evaluation.bias import Bias, Pair, measure_bias, read_pairs
 from transferline.evaluation.markdown import table
@@ -24,7 +25,7 @@ from transferline.flows.support.choices import OWN, RecipeChoice, TargetChoice, 
 from transferline.flows.support.planning import open_line
 from transferline.flows.support.preflight import begin
 from transferline.inference.forgetting import Forgotten, measure_forgetting
-from transferline.models.tokenization import load_tokenizer, tokenizer_settings_of
+from transferline.inference.text_scoring import Scorer
 from transferline.recipes.chain import Chain, Data
 from transferline.recipes.params import Params
 from transferline.targets import TARGETS
@@ -63,7 +64,7 @@ def audit(
         build_chain(line, chain, data, run, runner)
         runtime = line.runtime.resolve()
         forgotten = ask_sources(chain, data, source_tasks, runtime)
-        biases = ask_pairs(chain, line.params, line.spec.task, runtime)
+        biases = ask_pairs(chain, line.params, InputForm.of(line.spec), runtime)
         text = markdown(target, chain.recipe, forgotten, biases)
         folder = root() / "data" / FOLDER / target / chain.recipe
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,34 +92,29 @@ def ask_sources(chain: Chain, data: Data, source_tasks: Sequence[str], runtime: 
     return found
 
 
-def ask_pairs(chain: Chain, params: Params, task: str, runtime: Runtime) -> dict[str, dict[str, dict[str, Bias]]]:
-    """Bias by audit, model (`before`, `after`) and kind of pair. Empty for targets without one output per text."""
+def ask_pairs(chain: Chain, params: Params, form: InputForm, runtime: Runtime) -> dict[str, dict[str, dict[str, Bias]]]:
+    """Bias by audit, model (`before`, `after`) and kind of pair. Empty for targets without one output per single text."""
     found: dict[str, dict[str, dict[str, Bias]]] = {}
-    for name, spec in params.audits.items() if issubclass(TARGETS[task], SequenceTarget) else ():  # type: ignore[index]
+    # a model of pairs or of feature matrices cannot read a single sentence
+    applies = issubclass(TARGETS[form.task], SequenceTarget) and not form.pair and form.features is None
+    for name, spec in params.audits.items() if applies else ():
         # a public data set is fetched by DVC; a file of the user's is read where it is
         source = Path(spec.data).name
         if source in params.sources:
             reproduce([f"fetch@{source}"])
-        pairs = read_pairs(spec, root())
+        pairs = read_pairs(spec, root(), form)
         found[name] = {
-            when: measure_bias(pairs, *answers_of(store() / chain.roles[role][0], task, pairs, runtime))
+            when: measure_bias(pairs, *answers_of(store() / chain.roles[role][0], pairs, runtime))
             for when, role in ROLES.items()
         }
     return found
 
 
-def answers_of(model: Path, task: str, pairs: Sequence[Pair], runtime: Runtime) -> list[np.ndarray]:
+def answers_of(model: Path, pairs: Sequence[Pair], runtime: Runtime) -> list[np.ndarray]:
     """Outputs of a model for both sides of the pairs, computed as a served model computes them."""
-    target = TARGETS[task]()  # type: ignore[index]
-    network = target.open(model).to(runtime.device)
-    tokenizer = load_tokenizer(model)
-    reading = tokenizer_settings_of(model, tokenizer)
-    made = []
-    with exactly():  # evaluation always runs in full fp32
-        for side in ("first", "second"):
-            examples = target.unlabelled([{"text": getattr(pair, side)} for pair in pairs], tokenizer, reading)
-            made.append(np.asarray(target.answer(network, examples)))
-    return made
+    scorer = Scorer(model, runtime)
+    sides = ([{"text": getattr(pair, side)} for pair in pairs] for side in ("first", "second"))
+    return [scorer.score(records, look=False).outputs for records in sides]
 
 
 def markdown(target: str, recipe: str, forgotten: Mapping[str, Forgotten], biases: Mapping[str, Any]) -> str:

@@ -11,8 +11,7 @@ from prefect.artifacts import create_table_artifact
 from slugify import slugify
 
 from transferline.core.project import root
-from transferline.data.read import text_of
-from transferline.flows.support.batch_scoring import read_texts, score
+from transferline.flows.support.batch_scoring import blank_lines, find_model, read_records, score
 from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.preflight import begin
 from transferline.tasks.support.progress import console
@@ -31,6 +30,8 @@ def predict(
 ) -> dict[str, str]:
     """Predict the label of every text in a file or folder with a registered model. Returns path, rows and model version.
 
+    Rows keep their order. A row that the model cannot read stops the run, and the error names all such rows.
+
     Args:
         target: the target of the model, a name from params.yaml
         source: file or folder of texts (.csv, .tsv, .jsonl, .parquet, .txt)
@@ -41,11 +42,13 @@ def predict(
         device: where to compute
     """
     begin()
-    rows, texts = read_texts(source, text)
-    pairs = [text_of(row, pair) for row in rows] if pair else None
+    model = find_model(f"{target}@{version}")
+    rows, records = read_records(source, model.form, text, pair, "Name its column by `--pair COLUMN`")
     # look=False: labels and probabilities only, without the features that `watch` needs
-    number, scored = score(f"{target}@{version}", texts, device, pairs, look=False)
-    table = pd.DataFrame({"file": [r.file for r in rows], "row": [r.number for r in rows], "text": texts})
+    scored = score(model, records, device, look=False)
+    table = pd.DataFrame({"file": [r.file for r in rows], "row": [r.number for r in rows]})
+    for name in ("text", "pair") if model.form.pair else ("text",):
+        table[name] = [record[name] for record in records]
     table["label"] = scored.predicted
     for name, values in scored.columns().items():
         table[name] = values
@@ -54,10 +57,13 @@ def predict(
     counts = table["label"].value_counts().head(50)  # generated texts can have any number of values
     summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
     create_table_artifact(
-        summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {number}"
+        summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {model.version}"
     )
-    console.print(f"{len(table)} texts labelled by {target} version {number}: {place}")
-    return {"output": str(place), "rows": str(len(table)), "version": number}
+    console.print(f"{len(table)} texts labelled by {target} version {model.version}: {place}")
+    left_out = blank_lines(rows)
+    if left_out:
+        console.print(left_out)
+    return {"output": str(place), "rows": str(len(table)), "version": model.version}
 
 
 def _write(table: pd.DataFrame, place: Path) -> None:

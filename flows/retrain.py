@@ -9,6 +9,7 @@ from typing import Literal
 
 from prefect import flow
 
+from transferline.data.input_form import InputForm
 from transferline.flows.support.approval import approve
 from transferline.flows.support.artifacts import publish_report, show_chain
 from transferline.flows.support.chain_building import build_chain, request_of
@@ -59,7 +60,10 @@ def retrain(
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)
-        registration = register(chain, data, report, verdict, run_id=run.run_id, judged=champion, approval=approval)
+        form = InputForm.of(line.spec)
+        registration = register(
+            chain, report, verdict, form=form, run_id=run.run_id, judged=champion, approval=approval
+        )
         return publish_report(
             run,
             chain,

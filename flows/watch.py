@@ -10,9 +10,10 @@ from prefect.artifacts import create_table_artifact
 from slugify import slugify
 
 from transferline.core.errors import InputError
-from transferline.data.prepared_files import read_jsonl
+from transferline.data.input_form import inputs_of
+from transferline.data.prepared_files import content_of, read_jsonl
 from transferline.evaluation.drift import LEAST, Drift, measure_drift
-from transferline.flows.support.batch_scoring import read_texts, score
+from transferline.flows.support.batch_scoring import RegisteredModel, find_model, read_records, score
 from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.preflight import begin
 from transferline.recipes.params import Params, Watch, project_params
@@ -42,8 +43,10 @@ def watch(target: TargetChoice, stream: str = "", threshold: float = 0.0) -> dic
         raise InputError(f"watch {target!r}", "no stream is declared", mend)
     how = declared or Watch(stream=stream)
     limit = threshold or how.threshold
-    _, texts = read_texts(stream or how.stream, how.text)
-    drift = _measure(target, texts, params)
+    model = find_model(f"{target}@champion")
+    mend = f"Name its column by operations.{target}.watch.pair in params.yaml"
+    _, new = read_records(stream or how.stream, model.form, how.text, how.pair, mend)
+    drift = _measure(target, model, new, params)
     alarm = drift.alarm(limit)
     text = (
         f"{target}: {'drift' if alarm else 'no drift'}; proxy A-distance {drift.distance:.2f} of {limit:g}, "
@@ -60,24 +63,25 @@ def watch(target: TargetChoice, stream: str = "", threshold: float = 0.0) -> dic
     return {"alarm": alarm, **drift.flat()}
 
 
-def _measure(target: str, texts: list[str], params: Params) -> Drift:
-    """Drift against the target's validation and test rows.
+def _measure(target: str, model: RegisteredModel, stream: list[dict[str, Any]], params: Params) -> Drift:
+    """Drift against the target's validation and test rows, which `prepare` has already brought into the input form.
 
     Training rows are no reference: a model's features of texts that it was trained on differ from those of new texts.
     Raises InputError if either side has too few texts.
     """
     data = locked_data(target, params)
     rows = _some([row for role in ("validation", "test") for row in read_jsonl(data[role].path)])
-    held_out = [row["text"] for row in rows]
-    new = _some(texts)
+    held_out = [inputs_of(row) for row in rows]
+    new = _some(stream)
     if min(len(held_out), len(new)) < LEAST:
         what = f"{len(held_out)} reference and {len(new)} new texts are too few to compare distributions"
         raise InputError(f"watch {target!r}", what, f"Provide at least {LEAST} of each")
     # one call for both sides, so that they are scored by the same model in the same way
-    _, scored = score(f"{target}@champion", [*held_out, *new])
+    scored = score(model, [*held_out, *new])
     known, incoming = np.split(scored.features, [len(held_out)])
     before, now = scored.shares(slice(len(held_out))), scored.shares(slice(len(held_out), None))
-    return measure_drift(held_out, new, (known, incoming), (before, now))
+    reference, texts = ([content_of(record["text"], record.get("pair")) for record in side] for side in (held_out, new))
+    return measure_drift(reference, texts, (known, incoming), (before, now))
 
 
 def _some(texts: list[StreamRow]) -> list[StreamRow]:

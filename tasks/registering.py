@@ -15,6 +15,7 @@ from transferline.core.checkpoint import Checkpoint, intact, read_lineage
 from transferline.core.errors import InputError
 from transferline.core.project import store
 from transferline.data.declarations import TargetSpec
+from transferline.data.input_form import InputForm
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 from transferline.recipes.chain import Chain, Data
@@ -23,10 +24,12 @@ from transferline.recipes.model_card import model_card
 from transferline.tasks.promoting import Approval, move_champion, version_of_alias
 from transferline.tasks.support import outbox
 from transferline.tasks.support.leases import exclusive
-from transferline.tasks.support.mlflow_model import EXTRA, log_model, weights_of
+from transferline.tasks.support.mlflow_model import EXTRA, legacy_form, log_model, weights_of
 from transferline.tasks.support.outbox import patiently
 from transferline.tasks.support.shared_store import fetch
 from transferline.tasks.support.tracking import client, has_runs
+
+FORM_TAG = "transferline.input_form"
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,10 @@ def bring_back(version: Any) -> str:
 @task(task_run_name="register", cache_policy=NO_CACHE)
 def register(
     chain: Chain,
-    data: Data,
     report: Report,
     verdict: Verdict,
     *,
+    form: InputForm,
     run_id: str,
     judged: Champion | None,
     approval: Approval,
@@ -115,16 +118,17 @@ def register(
     outbox.drain(client(), wait=True)  # a version refers to its run, so the server must have created the run
     run = outbox.real_id(run_id)
     return patiently(
-        lambda: _register(chain, data, report, verdict, run_id=run, judged=judged, approval=approval), "registering"
+        lambda: _register(chain, report, verdict, form=form, run_id=run, judged=judged, approval=approval),
+        "registering",
     )
 
 
 def _register(
     chain: Chain,
-    data: Data,
     report: Report,
     verdict: Verdict,
     *,
+    form: InputForm,
     run_id: str,
     judged: Champion | None,
     approval: Approval,
@@ -135,7 +139,7 @@ def _register(
     # one lease for look-up, creation and alias: two runs with the same key must not create two versions
     with exclusive(f"registry-{chain.target}", everywhere=True):
         versions = {
-            role: _version_of(chain, data, role, key, report=report, verdict=verdict, run_id=run_id)
+            role: _version_of(chain, role, key, report=report, verdict=verdict, form=form, run_id=run_id)
             for role, key in wanted.items()
         }
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
@@ -154,15 +158,18 @@ def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict
         raise RuntimeError(f"{what}. Run again: finished stages are reused")
 
 
-def _version_of(chain: Chain, data: Data, role: str, key: str, *, report: Report, verdict: Verdict, run_id: str) -> str:
-    """The registered version of a key. It is created if there is none."""
+def _version_of(
+    chain: Chain, role: str, key: str, *, report: Report, verdict: Verdict, form: InputForm, run_id: str
+) -> str:
+    """The registered version of a key with this input form. It is created if there is none."""
     found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
+    found = [version for version in found if _serves(version, form)]
     if found:
         return str(max(found, key=lambda version: int(version.version)).version)  # the newest, if several exist
     folder = store() / key
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
-    model_id = log_model(folder, data["test"].path, run_id, role, card)
+    model_id = log_model(folder, form, run_id, role, card)
     if not _exists(chain.target):
         client().create_registered_model(
             chain.target, description=f"Models of the target {chain.target} ({report.kind})"
@@ -170,6 +177,7 @@ def _version_of(chain: Chain, data: Data, role: str, key: str, *, report: Report
     tags = {"transferline.key": key, "transferline.role": role, "transferline.recipe": chain.recipe}
     tags |= {f"transferline.data.{name}": md5 for name, md5 in lineage.get("data", {}).items()}
     tags |= {f"transferline.{name}": str(lineage.get(name, "")) for name in ("digest", "commit", "created", "run")}
+    tags[FORM_TAG] = form.dump()
     tags["transferline.parents"] = " ".join(lineage.get("parents", []))
     # tags in the same request as the version: a kill leaves both or neither
     source = f"models:/{model_id}"
@@ -177,6 +185,18 @@ def _version_of(chain: Chain, data: Data, role: str, key: str, *, report: Report
         chain.target, source, run_id=run_id, tags=tags, description=card, model_id=model_id
     )
     return str(version.version)
+
+
+def _serves(version: Any, form: InputForm) -> bool:
+    """Whether a version reads raw input in this form. A version from before the form was saved does not fold HTML."""
+    saved = version.tags.get(FORM_TAG)
+    return InputForm.parse(saved) == form if saved else not form.html
+
+
+def form_of(version: Any, folder: Path) -> InputForm:
+    """The input form of a registered version, whose checkpoint lies in `folder`."""
+    saved = version.tags.get(FORM_TAG)
+    return InputForm.parse(saved) if saved else legacy_form(version, folder)
 
 
 def _exists(name: str) -> bool:

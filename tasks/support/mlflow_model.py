@@ -1,7 +1,7 @@
-"""Log a checkpoint as an MLflow model, in the transformers flavour if possible, else in pyfunc with transferline's code.
+"""Log a checkpoint as an MLflow model in the pyfunc flavour, together with its input form and the code that serves it.
 
-The transformers flavour serves a model without transferline. It is used for models that its text-classification pipeline
-supports: one text in, labels or a number out, a standard architecture, and no tokenization settings of our own.
+One flavour serves every kind of model. MLflow's transformers flavour would skip the input form: it reads a text as it is, and
+takes a null or a number for a text.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any
 
 from transferline.core.checkpoint import RECORD
 from transferline.core.project import root
-from transferline.data.prepared_files import read_jsonl
+from transferline.data.input_form import FILE as FORM
+from transferline.data.input_form import InputForm
 from transferline.data.rows import FILE as ROWS
-from transferline.models.prefix_tuning import CONFIG as PREFIX
-from transferline.models.tokenization import FILE as READING
 from transferline.targets import kind_of_model
 
 EXTRA = "transferline"  # artifact folder beside a logged model: lineage, fingerprints, config and tokenizer
-REQUIREMENTS = ("torch", "transformers", "safetensors", "accelerate")
-OURS = (
-    *REQUIREMENTS,
+REQUIREMENTS = (
+    "torch",
+    "transformers",
+    "safetensors",
+    "accelerate",
     "peft",
     "pydantic",
     "numpy",
@@ -32,18 +33,17 @@ OURS = (
     "xxhash",
     "PyYAML",
     "scipy",
-)  # further imports of transferline's serving code
+)  # imports of transferline's serving code
 _SENTENCE = "a wonderful film, beautifully acted"
 _ROW = "0:1.0"
 
 
-def log_model(folder: Path, test: Path, run_id: str, role: str, card: str) -> str:
-    """Log a checkpoint under a run. Returns the id of the logged model. `test` is read for the input columns."""
+def log_model(folder: Path, form: InputForm, run_id: str, role: str, card: str) -> str:
+    """Log a checkpoint with its input form under a run. Returns the id of the logged model."""
     import mlflow
 
-    pair = "pair" in read_jsonl(test)[0]
     with mlflow.start_run(run_id=run_id):
-        model_id = _log_plain(folder, role, card) if is_plain(folder, pair) else _log_ours(folder, pair, role)
+        model_id = _log(folder, form, role)
         mlflow.log_text(card, f"{role}/model_card.md")
         # all other files as they are: `registering._restore` needs them, with the weights, to rebuild the checkpoint
         for path in sorted(folder.iterdir()):
@@ -52,12 +52,14 @@ def log_model(folder: Path, test: Path, run_id: str, role: str, card: str) -> st
     return model_id
 
 
-def is_plain(folder: Path, pair: bool) -> bool:
-    """Whether MLflow's transformers flavour can serve a checkpoint without transferline's code."""
-    family = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
-    sequence = kind_of_model(folder) in ("single-label", "multi-label", "regression")
-    rules = any((folder / name).exists() for name in (READING, PREFIX))
-    return sequence and not pair and not family.startswith("transferline-") and not rules
+def legacy_form(version: Any, folder: Path) -> InputForm:
+    """The input form of a version that was registered without one: its kind, and the columns of its signature."""
+    import mlflow
+
+    signature = mlflow.models.get_model_info(version.source).signature
+    columns = signature.inputs.input_names() if signature is not None and signature.inputs is not None else []
+    width = json.loads((folder / ROWS).read_text(encoding="utf-8"))["width"] if (folder / ROWS).exists() else None
+    return InputForm(kind_of_model(folder), pair="pair" in columns, features=width)
 
 
 def weights_of(model: Path) -> Sequence[Path]:
@@ -65,46 +67,36 @@ def weights_of(model: Path) -> Sequence[Path]:
     return [path for place in ("model", "data") for path in (model / place).rglob("*.safetensors")]
 
 
-def _log_plain(folder: Path, role: str, card: str) -> str:
-    import mlflow
-    from huggingface_hub import ModelCard
-    from transformers import AutoTokenizer, pipeline
-
-    from transferline.models.weights import open_tuned
-
-    model = open_tuned("AutoModelForSequenceClassification", folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
-    info = mlflow.transformers.log_model(
-        classifier,
-        name=role,
-        # without a card, `log_model` would ask the Hub for one
-        model_card=ModelCard(f"---\npipeline_tag: text-classification\nlibrary_name: transformers\n---\n{card}"),
-        signature=_signature(("text",)),
-        input_example=_example(("text",)),
-        model_config={"truncation": True, "max_length": tokenizer.model_max_length, "top_k": None},
-        pip_requirements=pinned(REQUIREMENTS),
-    )
-    return info.model_id
-
-
-def _log_ours(folder: Path, pair: bool, role: str) -> str:
+def _log(folder: Path, form: InputForm, role: str) -> str:
     import mlflow
 
-    columns = ("text", "pair") if pair else ("text",)
-    with tempfile.TemporaryDirectory(prefix="transferline-code-") as scratch:
+    columns = ("text", "pair") if form.pair else ("text",)
+    with tempfile.TemporaryDirectory(prefix="transferline-model-") as scratch:
         info = mlflow.pyfunc.log_model(
             name=role,
             # a loader module and code files instead of a pickled object: loading runs no pickle
             loader_module="transferline.inference.serving",
-            data_path=str(folder),
+            data_path=str(with_form(folder, form, Path(scratch))),
             code_paths=[str(_code(Path(scratch)))],
-            signature=_signature(columns),
-            input_example=_example(columns, _ROW if (folder / ROWS).exists() else _SENTENCE),
-            pip_requirements=pinned(OURS),
+            signature=_signature(),
+            input_example=_example(columns, _ROW if form.features is not None else _SENTENCE),
+            pip_requirements=pinned(REQUIREMENTS),
             metadata={"project": root().name},
         )
     return info.model_id
+
+
+def with_form(folder: Path, form: InputForm, scratch: Path) -> Path:
+    """A folder with links to a checkpoint's files, and its input form beside them. The checkpoint itself stays as it is.
+
+    Its digest covers all its files, and targets with different forms may share it.
+    """
+    linked = scratch / folder.name
+    linked.mkdir()
+    for path in folder.iterdir():
+        (linked / path.name).symlink_to(path.resolve())
+    (linked / FORM).write_text(form.dump() + "\n", encoding="utf-8")
+    return linked
 
 
 def _code(scratch: Path) -> Path:
@@ -115,12 +107,15 @@ def _code(scratch: Path) -> Path:
     return Path(shutil.copytree(Path(transferline.__file__).parent, scratch / "transferline", ignore=left_out))
 
 
-def _signature(columns: Sequence[str]) -> Any:
+def _signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    # no output schema: the transformers flavour returns one column per label, ordered by probability
-    return ModelSignature(inputs=Schema([ColSpec("string", column) for column in columns]))
+    # Columns of type "string" would make MLflow's server turn a null into the text "None" (requests by `instances` or `inputs`).
+    # Both columns are optional here, because the model checks them itself and names the row. For a missing required column
+    # MLflow's server answers with status 500, and it drops a column that the signature does not name.
+    return ModelSignature(inputs=Schema([ColSpec(AnyType(), column, required=False) for column in ("text", "pair")]))
 
 
 def _example(columns: Sequence[str], text: str = _SENTENCE) -> Any:

@@ -11,9 +11,11 @@ from tests.kinds import CPU, build
 from tests.methods.parameter.laws import method
 from transferline.core.errors import InputError
 from transferline.data.declarations import AuditSpec
+from transferline.data.input_form import InputForm
 from transferline.evaluation.bias import ALL, Pair, measure_bias, read_pairs
 from transferline.inference.forgetting import measure_forgetting
 
+FORM = InputForm("single-label")
 PAIRS = [Pair("age", "a", "b")] * 30 + [Pair("gender", "a", "b")] * 70
 
 
@@ -46,10 +48,10 @@ def test_a_known_change_is_found_where_it_is() -> None:
 def test_templates_are_filled_in_and_a_row_without_a_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("sentence,one,two,about\nThe [MASK] is loud,boy,girl,gender\n")
     spec = AuditSpec(data="pairs.csv", template="sentence", first="one", second="two", kind="about")
-    assert read_pairs(spec, tmp_path) == [Pair("gender", "The boy is loud", "The girl is loud")]
+    assert read_pairs(spec, tmp_path, FORM) == [Pair("gender", "The boy is loud", "The girl is loud")]
     (tmp_path / "pairs.csv").write_text("sentence,one,two,about\nThe boy is loud,boy,girl,gender\n")
     with pytest.raises(InputError, match=r"pairs.csv, row 2.*no \[MASK\]"):
-        read_pairs(spec, tmp_path)
+        read_pairs(spec, tmp_path, FORM)
 
 
 def test_a_model_that_was_not_changed_has_forgotten_nothing(kinds, tiny: Path) -> None:

@@ -13,7 +13,10 @@ from tests.kinds import CPU, QUICK, build
 from tests.project import declare
 from tests.recording import record
 from transferline.core.problem import Setting
-from transferline.evaluation.bias import Pair, measure_bias
+from transferline.data.declarations import AuditSpec
+from transferline.data.input_form import InputForm
+from transferline.data.prepared_files import write_jsonl
+from transferline.evaluation.bias import Pair, measure_bias, read_pairs
 from transferline.evaluation.significance import Interval
 from transferline.flows import audit as module
 from transferline.flows.audit import answers_of, ask_pairs, ask_sources, markdown
@@ -53,12 +56,24 @@ def test_pairs_are_asked_with_and_without_transfer(bare: Path, monkeypatch: pyte
     asked = record(monkeypatch, module, "answers_of", lambda model, *_: outputs(0.3 if model.name == "tune-1" else 0.0))
     fetched = record(monkeypatch, module, "reproduce")
     params = load_params(bare / "params.yaml")
-    found = ask_pairs(CHAIN, params, "single-label", CPU)
+    found = ask_pairs(CHAIN, params, InputForm("single-label"), CPU)
     assert [args[0].name for args, _ in asked.calls] == ["tune-9", "tune-1"]
     assert found["gender"]["before"]["gender"].shift.value == 0
     assert found["gender"]["after"]["gender"].shift.value == pytest.approx(0.3)
     assert fetched.calls == []  # the file is the user's own
-    assert ask_pairs(CHAIN, params, "generation", CPU) == {}  # such a target has no one answer a text
+    others = InputForm("generation"), InputForm("single-label", pair=True), InputForm("single-label", features=3)
+    assert [ask_pairs(CHAIN, params, form, CPU) for form in others] == [{}, {}, {}]  # none has one output a text
+
+
+def test_pairs_are_read_in_the_models_input_form(bare: Path) -> None:
+    text = "<br />A [MASK]<p>spoke,  loudly"
+    rows = [{"of": text, "he": "man<br>", "she": "woman"}, {"of": "[MASK]", "he": "cafe\u0301", "she": "x"}]
+    write_jsonl(bare / "pairs.jsonl", rows)
+    spec = AuditSpec(data="pairs.jsonl", first="he", second="she", template="of")
+    found = read_pairs(spec, bare, InputForm("single-label", html=True))
+    sides = [("A man spoke, loudly", "A woman spoke, loudly"), ("caf\u00e9", "x")]
+    assert [(pair.first, pair.second) for pair in found] == sides
+    assert read_pairs(spec, bare, InputForm("single-label"))[0].first == "<br />A man<br><p>spoke, loudly"
 
 
 def outputs(change: float) -> list[np.ndarray]:
@@ -70,7 +85,7 @@ def outputs(change: float) -> list[np.ndarray]:
 def test_answers_are_a_served_models(kinds: Any, tiny: Path, tmp_path: Path) -> None:
     out, _ = build(Full(**{**QUICK, "epochs": 1}), kinds["single-label"], tmp_path / "t", tiny)
     pairs = [Pair("same", "a lovely film", "a lovely film"), Pair("other", "a lovely film", "an awful plot")]
-    first, second = answers_of(out, "single-label", pairs, CPU)
+    first, second = answers_of(out, pairs, CPU)
     assert first.shape == second.shape == (2, 2)
     np.testing.assert_allclose(first.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(first[0], second[0])

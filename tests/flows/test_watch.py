@@ -12,9 +12,11 @@ import pytest
 from tests.project import declare
 from tests.recording import record
 from transferline.core.errors import InputError
+from transferline.data.input_form import InputForm
 from transferline.data.prepared_files import write_jsonl
 from transferline.evaluation.drift import LEAST
 from transferline.flows import watch as module
+from transferline.flows.support.batch_scoring import RegisteredModel
 from transferline.flows.watch import MOST, watch
 from transferline.inference.text_scoring import Scored
 from transferline.recipes.chain import Pin
@@ -23,7 +25,7 @@ OPERATION = {"reviews": {"watch": {"stream": "incoming.txt", "threshold": 0.5, "
 
 
 def write_stream(path: Path, rows: int = 150) -> None:
-    path.write_text("".join(f"new text {i}\n" for i in range(rows)))
+    path.write_text("".join(f"new<br>text {i}\n" for i in range(rows)))
 
 
 @pytest.fixture
@@ -34,15 +36,22 @@ def away(bare: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         write_jsonl(bare / f"{role}.jsonl", ({"id": str(i), "text": f"old text {i}"} for i in range(100)))
     data = {role: Pin(bare / f"{role}.jsonl", role) for role in ("validation", "test")}
 
-    def score(model: str, texts: list[str]) -> tuple[str, Scored]:
-        assert model == "reviews@champion"
+    def find_model(name: str) -> RegisteredModel:
+        assert name == "reviews@champion"
+        return RegisteredModel("1", bare, InputForm("single-label", html=True))
+
+    def score(model: RegisteredModel, records: list[dict[str, str]]) -> Scored:
+        assert model.folder == bare
+        texts = [record["text"] for record in records]
+        assert all(set(record) == {"text"} and "<br>" not in record["text"] for record in records)
         rng = np.random.default_rng(0)
         new = np.array([text.startswith("new") for text in texts])
         features = rng.normal(size=(len(texts), 4)) + far["distance"] * new[:, None]
         outputs = np.tile([0.9, 0.1], (len(texts), 1))
-        return "1", Scored("single-label", ("a", "b"), outputs, features)
+        return Scored("single-label", ("a", "b"), outputs, features)
 
     monkeypatch.setattr(module, "locked_data", lambda target, params: data)
+    monkeypatch.setattr(module, "find_model", find_model)
     monkeypatch.setattr(module, "score", score)
     record(monkeypatch, module, "begin")
     record(monkeypatch, module, "create_table_artifact")
@@ -91,6 +100,15 @@ def test_without_a_stream_or_with_too_few_texts_it_is_refused(away: dict[str, fl
         watch.fn("reviews")
     declare(bare)
     with pytest.raises(InputError, match="no stream is declared"):
+        watch.fn("reviews")
+
+
+def test_a_pair_model_needs_the_column_of_the_second_text(
+    away: dict[str, float], bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = InputForm("single-label", pair=True)
+    record(monkeypatch, module, "find_model", RegisteredModel("1", bare, form))
+    with pytest.raises(InputError, match=r"Name its column by operations\.reviews\.watch\.pair"):
         watch.fn("reviews")
 
 

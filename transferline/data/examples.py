@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from transferline.core.errors import InputError
 from transferline.data.declarations import TargetSpec
-from transferline.data.feature_matrix import read_row
-from transferline.data.labels import label_of, spellings_of, words_of
+from transferline.data.input_form import InputForm
+from transferline.data.labels import label_of, spellings_of
 from transferline.data.prepared_files import content_of
-from transferline.data.read import Row, checked, text_of
+from transferline.data.read import Row, checked
 from transferline.data.split import Example
 from transferline.data.values import category_form, is_missing
 
@@ -15,11 +15,8 @@ from transferline.data.values import category_form, is_missing
 def example_of(row: Row, spec: TargetSpec) -> Example:
     """The example that a row means to a target. Raises InputError with file, row and mend."""
     label = label_of(row, spec)
-    words = words_of(row, spec) if spec.task == "tokens" else ()
-    text = " ".join(words) if words else text_of(row, spec.text, spec.html)
-    pair = text_of(row, spec.pair, spec.html) if spec.pair else None
-    if spec.features is not None:
-        read_row(text, spec.features, row.where)
+    inputs = InputForm.of(spec).record(row, spec.text, spec.pair)
+    text, pair, words = inputs["text"], inputs.get("pair"), tuple(inputs.get("words", ()))
     if words and isinstance(label, tuple) and len(words) != len(label):
         what = f"{len(words)} words and {len(label)} tags"
         raise InputError(row.where, what, "Give each word one tag")

@@ -11,6 +11,7 @@ import tokenize
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Literal
 
 from transferline.data.declarations import TargetSpec
 from transferline.data.read import Row, checked
@@ -27,6 +28,8 @@ from transferline.data.values import (
     text_form,
 )
 
+Lists = Literal["refuse", "parse"]
+"""What to do with a list that was written as a text."""
 _ARRAY = re.compile(r"(array|Index|list|tuple|set|frozenset)\(.*\)", re.DOTALL)
 _PARSE = "Write a list of the format, or set `lists: parse` in params.yaml"
 
@@ -36,9 +39,14 @@ def label_of(row: Row, spec: TargetSpec) -> Label:
     return checked(row, spec.label, _FORMS[spec.task](spec))
 
 
-def words_of(row: Row, spec: TargetSpec) -> tuple[str, ...]:
-    """The words of a row of a tagging target. Raises InputError if there are none, or one is no text."""
-    return checked(row, spec.text, partial(_words, spec=spec))
+def words_form(value: object, lists: Lists) -> tuple[str, ...]:
+    """The words of a value of a tagging target. Raises ValueProblem if there are none, or one is no text."""
+    words = _sequence(value, lists)
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
+        wrong = next((word for word in words if not isinstance(word, str)), "")
+        found = f"{name_of_type(wrong)} among the words" if not isinstance(wrong, str) else "no words, or an empty one"
+        raise ValueProblem(f"holds {found}", "Correct the row")
+    return tuple(normalise(str(word)).replace(" ", "_") for word in words)
 
 
 def spellings_of(row: Row, spec: TargetSpec) -> tuple[tuple[str, str], ...]:
@@ -75,7 +83,7 @@ def _parts(value: object, spec: TargetSpec) -> list[object]:
         return list(value)
     if isinstance(value, str):
         if _looks_listed(value):
-            return _parsed(value, spec)
+            return _parsed(value, spec.lists)
         return [part for part in value.split(spec.separator) if part.strip()]
     return [value]
 
@@ -111,7 +119,7 @@ def named_labels(labels: Mapping[str | int, str]) -> dict[str, str]:
 def _tags(value: object, spec: TargetSpec) -> tuple[str, ...]:
     """Tags in one scheme, BIO (see tag_schemes.py)."""
     names = named_labels(spec.labels)
-    forms = [label_form(tag) for tag in _sequence(value, spec)]
+    forms = [label_form(tag) for tag in _sequence(value, spec.lists)]
     tags = [names.get(form, form) for form in forms]
     try:
         return to_bio(tags)
@@ -120,22 +128,13 @@ def _tags(value: object, spec: TargetSpec) -> tuple[str, ...]:
         raise ValueProblem(f"holds {str(wrong)!r}, which is no tag", mend) from None
 
 
-def _words(value: object, spec: TargetSpec) -> tuple[str, ...]:
-    words = _sequence(value, spec)
-    if not words or not all(isinstance(word, str) and word.strip() for word in words):
-        wrong = next((word for word in words if not isinstance(word, str)), "")
-        found = f"{name_of_type(wrong)} among the words" if not isinstance(wrong, str) else "no words, or an empty one"
-        raise ValueProblem(f"holds {found}", "Correct the row")
-    return tuple(normalise(str(word)).replace(" ", "_") for word in words)
-
-
-def _sequence(value: object, spec: TargetSpec) -> list[object]:
+def _sequence(value: object, lists: Lists) -> list[object]:
     """Words or tags: a list, or a text with white space between them."""
     value = plain(value)
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, str):
-        return _parsed(value, spec) if _looks_listed(value) and listed(value) is not None else list(value.split())
+        return _parsed(value, lists) if _looks_listed(value) and listed(value) is not None else list(value.split())
     if is_missing(value):
         return []
     raise ValueProblem(f"holds {name_of_type(value)} where a list is expected", "Correct the row")
@@ -148,8 +147,8 @@ def _looks_listed(text: str) -> bool:
     return brackets or bool(_ARRAY.fullmatch(text)) or listed(text) is not None
 
 
-def _parsed(text: str, spec: TargetSpec) -> list[object]:
-    if spec.lists == "refuse":
+def _parsed(text: str, lists: Lists) -> list[object]:
+    if lists == "refuse":
         raise ValueProblem(f"holds a list that was written as a text, {text[:60]!r}", _PARSE)
     parts = listed(text)
     if parts is None:

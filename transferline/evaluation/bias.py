@@ -15,7 +15,8 @@ import numpy as np
 
 from transferline.core.errors import InputError
 from transferline.data.declarations import AuditSpec
-from transferline.data.read import checked, read_rows, text_of
+from transferline.data.input_form import InputForm
+from transferline.data.read import Row, checked, read_rows, text_of
 from transferline.data.values import label_form
 from transferline.evaluation.significance import Interval
 
@@ -46,19 +47,23 @@ class Bias:
     """mean signed change, first minus second, of the last label's probability or of the number"""
 
 
-def read_pairs(spec: AuditSpec, root: Path) -> list[Pair]:
-    """The pairs of an audit. Raises InputError on a row that says nothing."""
+def read_pairs(spec: AuditSpec, root: Path, form: InputForm) -> list[Pair]:
+    """The pairs of an audit in a model's input form. Raises InputError on a row that cannot be read."""
     made = []
     for row in read_rows(root / spec.data, spec.read):
-        sides = [text_of(row, column) for column in (spec.first, spec.second)]
+        columns = [column for column in (spec.first, spec.second, spec.template) if column]
+        texts = {column: text_of(row, column) for column in columns}  # raises on what is no text
+        # the sides are filled in as the file has them: the form is applied once, to the whole sentence
+        raw = {column: str(row.values[column]).strip() for column in columns}
+        sides = [raw[spec.first], raw[spec.second]]
         if spec.template is not None:
-            template = text_of(row, spec.template)
-            if MASK not in template:
+            if MASK not in texts[spec.template]:
                 raise InputError(
                     row.where, f"column {spec.template!r} has no {MASK}", "Mark the place that is filled in"
                 )
-            sides = [template.replace(MASK, side) for side in sides]
-        made.append(Pair(checked(row, spec.kind, label_form) if spec.kind else ALL, *sides))
+            sides = [raw[spec.template].replace(MASK, side) for side in sides]
+        first, second = (form.record(Row({"text": side}, row.file, row.number))["text"] for side in sides)
+        made.append(Pair(checked(row, spec.kind, label_form) if spec.kind else ALL, first, second))
     return made
 
 

@@ -14,7 +14,7 @@ from transferline.core.problem import TargetKind
 from transferline.core.runtime import Runtime, exactly
 from transferline.data.rows import Rows
 from transferline.evaluation.predictions import PREDICTIONS, Predictions
-from transferline.models.tokenization import TokenizerSettings, load_tokenizer, tokenizer_settings_of
+from transferline.models.tokenization import load_tokenizer, tokenizer_settings_of
 from transferline.targets import TARGETS, kind_of_model
 from transferline.targets.target import Examples
 
@@ -62,22 +62,38 @@ class Scored:
         return np.array([len(self.outputs[part])])
 
 
-def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime, look: bool = True) -> Scored:
-    """Score records (`text`, and `pair` or `words` where the kind wants them) with a checkpoint, in fp32, as a served model would.
+class Scorer:
+    """A loaded model that scores records in fp32, as the evaluation does. Load it once, and score many times."""
 
-    `look` is whether features are wanted as well.
-    """
-    kind = kind_of_model(model)
-    target = TARGETS[kind]()
-    network = target.open(model).to(runtime.device)
-    tokenizer = load_tokenizer(model)
-    reading = tokenizer_settings_of(model, tokenizer)
-    wanted = [_complete(kind, record, tokenizer) for record in records]
-    with exactly():
-        examples = target.unlabelled(wanted, tokenizer, reading)
-        outputs = target.answer(network, examples)
-        features = _features(target, network, examples, model, reading, runtime) if look else np.zeros((0, 1))
-    return Scored(kind, tuple(target.labels), outputs, features)
+    def __init__(self, model: Path, runtime: Runtime) -> None:
+        self.model, self.runtime = model, runtime
+        self.kind = kind_of_model(model)
+        self.target = TARGETS[self.kind]()
+        self.network = self.target.open(model).to(runtime.device)
+        self.tokenizer = load_tokenizer(model)
+        self.reading = tokenizer_settings_of(model, self.tokenizer)
+
+    def score(self, records: Sequence[dict[str, Any]], look: bool = True) -> Scored:
+        """Score records (`text`, and `pair` or `words` where the kind reads them). `look` adds the features."""
+        wanted = [_complete(self.kind, record, self.tokenizer) for record in records]
+        with exactly():
+            examples = self.target.unlabelled(wanted, self.tokenizer, self.reading)
+            outputs = self.target.answer(self.network, examples)
+            features = self._features(examples) if look else np.zeros((0, 1))
+        return Scored(self.kind, tuple(self.target.labels), outputs, features)
+
+    def _features(self, examples: Examples) -> np.ndarray:
+        """Features that the head reads, (n, width). For tagging and generation, mean-pooled features of the last layer."""
+        if self.kind not in ("tokens", "generation"):
+            return self.target.features(self.network, examples)
+        from transferline.models.embeddings import embed
+
+        return embed(self.model, [record["text"] for record in examples.records], self.reading, self.runtime)
+
+
+def score_texts(model: Path, records: Sequence[dict[str, Any]], runtime: Runtime, look: bool = True) -> Scored:
+    """Score records with a checkpoint's folder, once."""
+    return Scorer(model, runtime).score(records, look)
 
 
 def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
@@ -85,14 +101,3 @@ def _complete(kind: TargetKind, record: dict[str, Any], tokenizer: Any) -> dict[
     if isinstance(tokenizer, Rows):
         return {**record, "features": tokenizer.width}
     return {**record, "words": record["text"].split()} if kind == "tokens" and "words" not in record else record
-
-
-def _features(
-    target: Any, network: Any, examples: Examples, model: Path, reading: TokenizerSettings, runtime: Runtime
-) -> np.ndarray:
-    """Features that the head reads, (n, width). For tagging and generation, mean-pooled features of the last layer."""
-    if target.name not in ("tokens", "generation"):
-        return target.features(network, examples)
-    from transferline.models.embeddings import embed
-
-    return embed(model, [record["text"] for record in examples.records], reading, runtime)

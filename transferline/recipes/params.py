@@ -30,6 +30,8 @@ class Watch(BaseModel):
     """file or folder of incoming texts; .csv, .jsonl, .parquet or .txt"""
     text: str = "text"
     """name of the text column"""
+    pair: str = ""
+    """name of the column of the second text, for models of text pairs"""
     threshold: Annotated[float, Field(gt=0, le=2)] = 0.5
     """proxy A-distance (0 to 2) above which drift is reported"""
     cron: str | None = None

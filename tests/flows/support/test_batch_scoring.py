@@ -1,4 +1,4 @@
-"""Texts of a file, scored by a registered model."""
+"""Rows of a file, scored by a registered model."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ import pytest
 
 from tests.recording import record
 from transferline.core.errors import InputError
+from transferline.data.input_form import InputForm
 from transferline.flows.support import batch_scoring
-from transferline.flows.support.batch_scoring import read_texts, score
+from transferline.flows.support.batch_scoring import RegisteredModel, find_model, read_records, score
+
+ONE = InputForm("single-label")
 
 
 def test_texts_are_read_in_their_order_from_a_file_or_a_folder(bare: Path) -> None:
     (bare / "in").mkdir()
     (bare / "in" / "a.csv").write_text("body,other\none,1\ntwo,2\n")
     (bare / "in" / "b.csv").write_text("body,other\nthree,3\n")
-    rows, texts = read_texts("in/a.csv", "body")
-    assert texts == ["one", "two"]
+    rows, records = read_records("in/a.csv", ONE, "body")
+    assert records == [{"text": "one"}, {"text": "two"}]
     assert len({row.number for row in rows}) == 2
-    assert read_texts("in", "body")[1] == ["one", "two", "three"]
+    assert read_records("in", ONE, "body")[1] == [{"text": "one"}, {"text": "two"}, {"text": "three"}]
 
 
 def test_a_missing_file_or_column_is_refused(bare: Path) -> None:
     with pytest.raises(InputError, match="there is no such file or folder"):
-        read_texts("nowhere.csv", "text")
+        read_records("nowhere.csv", ONE)
     (bare / "a.csv").write_text("body\none\n")
     with pytest.raises(InputError, match="'text'"):
-        read_texts("a.csv", "text")
+        read_records("a.csv", ONE)
 
 
-@pytest.mark.parametrize("pairs", [None, ["x", "y"]])
-def test_the_registered_version_scores_the_texts(
-    pairs: list[str] | None, bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    version = SimpleNamespace(version=7)
+def test_the_registered_version_scores_the_records(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = InputForm("single-label", html=True)
+    version = SimpleNamespace(version=7, tags={"transferline.input_form": form.dump()})
     found = record(monkeypatch, batch_scoring, "find_version", version)
     brought = record(monkeypatch, batch_scoring, "bring_back", "tune-1")
     scored = record(monkeypatch, batch_scoring, "score_texts", "scores")
-    assert score("film@champion", ["one", "two"], "cpu", pairs, look=False) == ("7", "scores")
+    model = find_model("film@champion")
+    assert model == RegisteredModel("7", bare / "store" / "tune-1", form)
+    assert score(model, [{"text": "one"}], "cpu", look=False) == "scores"  # type: ignore[comparison-overlap]
     assert found.only[0] == ("film@champion",)
     assert brought.only[0] == (version,)
     (folder, records, runtime, look), _ = scored.only
-    assert (folder, runtime.device, look) == (bare / "store" / "tune-1", "cpu", False)
-    second = [{"pair": "x"}, {"pair": "y"}] if pairs else [{}, {}]
-    assert records == [{"text": "one", **second[0]}, {"text": "two", **second[1]}]
+    assert (folder, records, runtime.device, look) == (model.folder, [{"text": "one"}], "cpu", False)
