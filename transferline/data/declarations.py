@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from transferline.core.problem import Setting, TargetKind
 
 Split = Literal["train", "validation", "test"]
+LEAST_SEEDS = 3  # fewer do not allow an estimate of the standard deviation over seeds
+MOST_SEEDS = 1000  # each seed is a model to train
 METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
     "single-label": ("accuracy", "macro_f1"),
     "multi-label": ("micro_f1", "macro_f1", "exact_match"),
@@ -19,8 +22,11 @@ METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
 """What each kind may be judged by; the first is the default. All lie in (-1, 1], higher is better."""
 
 
+Seeds = Annotated[int, Field(ge=LEAST_SEEDS, le=MOST_SEEDS)]
+
+
 class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Member(_Declared):
@@ -64,7 +70,7 @@ class Read(_Declared):
     """keep the rows whose columns have these values, or one of several"""
     columns: tuple[str, ...] = ()
     """names for a table without a header"""
-    skip_lines: int = 0
+    skip_lines: Annotated[int, Field(ge=0)] = 0
     """lines before the table begins"""
     format: Literal["auto", "conll"] = "auto"
     """auto: by the file's suffix; conll: a word and its tag a line, tag last, blank lines between sentences"""
@@ -101,7 +107,7 @@ class DomainSpec(_Declared):
     read: Read = Read()
     text: str = "text"
     html: bool = False
-    limit: int | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
     gate: Gate = Gate()
 
 
@@ -172,7 +178,7 @@ class TargetSpec(_Declared):
     skip_empty: bool = False
     """leave out rows without text or label, instead of stopping at them"""
     split: Share = Share()
-    limit: dict[Split, int] = {}
+    limit: dict[Split, Annotated[int, Field(ge=1)]] = {}
     """at most so many rows of a split, label shares kept"""
     least: Annotated[int, Field(ge=1)] = 5
     """a label with fewer rows than this stops `prepare`"""
@@ -184,7 +190,14 @@ class TargetSpec(_Declared):
     """non-inferiority margin on `metric`"""
     fallback: Literal["control", "none"] = "control"
     """control: where adaptation did not pay, the unadapted model is the candidate"""
-    seeds: Annotated[int, Field(ge=3)] = 3
+    seeds: Seeds = 3
+
+    @field_validator("bins")
+    @classmethod
+    def _ascend(cls, bins: tuple[float, ...]) -> tuple[float, ...]:
+        if any(above <= below for below, above in pairwise(bins)):
+            raise ValueError("the edges must ascend")
+        return bins
 
     @model_validator(mode="after")
     def _has_training(self) -> TargetSpec:
