@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from transferline.core.problem import Setting, TargetKind
 
@@ -55,7 +55,19 @@ class HubSource(_Declared):
     splits: tuple[str, ...] = ("train", "validation", "test")
 
 
-Source = PackageSource | HubSource
+def _source_kind(given: object) -> str:
+    """Which kind of source a declaration means, so that its errors are those of one kind."""
+    return (
+        "hub source"
+        if isinstance(given, HubSource) or (isinstance(given, dict) and "hub" in given)
+        else "package source"
+    )
+
+
+Source = Annotated[
+    Annotated[PackageSource, Tag("package source")] | Annotated[HubSource, Tag("hub source")],
+    Discriminator(_source_kind),
+]
 
 
 class Read(_Declared):

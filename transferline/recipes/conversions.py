@@ -9,6 +9,7 @@ from transferline.core.errors import shown
 from transferline.core.former_names import present_name
 
 LARGEST = 2**53  # of a setting that is a whole number: the largest that JSON keeps exactly
+QUOTE = "Put it in quotes if it is text"
 MAY_BE_EMPTY = ("about", "where")
 
 
@@ -28,6 +29,9 @@ def conversions(
         yield place, ("the text is empty", "Give it a value, or leave the entry out")
     elif isinstance(checked, int | float) and not isinstance(checked, bool):
         if isinstance(given, bool | str):
-            yield place, (f"{shown(given)} is not a number", "Write a number without quotes")
+            yield place, (f"{shown(given)} is not a number", f"Write a number. {QUOTE}")
         elif isinstance(checked, int) and (isinstance(given, float) or abs(checked) > LARGEST):
-            yield place, (f"{given!r} is not a whole number up to {LARGEST}", "Write digits only, such as 2000")
+            yield (
+                place,
+                (f"{given!r} is not a whole number up to {LARGEST}", f"Write digits only, such as 2000. {QUOTE}"),
+            )

@@ -51,14 +51,25 @@ class Document:
 
     def find(self, place: Sequence[object]) -> tuple[tuple[str, ...], int]:
         """The entry at a place and its line, counted from 1. Parts of the place that the file does not contain are left out."""
-        node, line, names = self.root, self.root.start_mark.line, []
+        names, line, _ = self._walk(place)
+        return names, line
+
+    def written(self, place: Sequence[object]) -> str:
+        """The text of a scalar as it stands in the file."""
+        return str(self._walk(place)[2].value)
+
+    def _walk(self, place: Sequence[object]) -> tuple[tuple[str, ...], int, Node]:
+        node, line, names, chosen = self.root, self.root.start_mark.line, [], None
         for part in place:
             found = self._child(node, part)
-            if found is not None:
+            method = self._child(node, "method")
+            if method is not None and method[1].value == part and chosen is not node:
+                chosen = node  # pydantic names the method before the field: ('recipes', NAME, 'tune', 'full', 'epochs')
+            elif found is not None:
                 key, node = found
                 line = key.start_mark.line
                 names.append(str(part)[:LONGEST_SHOWN])
-        return tuple(names), line + 1
+        return tuple(names), line + 1, node
 
     def refuse(self, place: Sequence[object], what: str, mend: str) -> NoReturn:
         """Raise InputError for the entry at a place."""

@@ -14,6 +14,7 @@ from transferline.recipes.conversions import conversions
 from transferline.recipes.strict_yaml import Document
 
 SHOWN = 5  # errors in one message
+PLAIN = {"dictionary or object to extract fields from": "mapping", "dictionary": "mapping", "tuple": "list"}
 
 
 def explain(document: Document, error: ValidationError, model: type[BaseModel]) -> InputError:
@@ -24,18 +25,22 @@ def explain(document: Document, error: ValidationError, model: type[BaseModel]) 
         names, _ = document.find(details["loc"])
         if not any(other[: len(names)] == names and details["type"] != "missing" for other in found):
             found[(*names, str(details["loc"][-1])) if details["type"] == "missing" else names] = details
-    messages = []
-    for details in sorted(found.values(), key=lambda details: document.find(details["loc"])[1]):
-        names, line = document.find(details["loc"])
-        place = (*names, str(details["loc"][-1])) if details["type"] == "missing" else names
-        messages.append((f"line {line}, {'.'.join(place)}", *_words(details, model)))
-    (where, what, mend), *others = messages
-    more = "".join(f". Also {place}: {what}" for place, what, _ in others[: SHOWN - 1])
+    messages: dict[tuple[int, str], tuple[str, str]] = {}  # entries that merge the same anchor report its mistake once
+    for names, details in found.items():
+        what, mend = _words(details, model, document)
+        # a validator of a whole block begins its message with the field
+        field = what.split(":")[0] if details["type"] == "value_error" else ""
+        deeper, line = document.find((*details["loc"], field))
+        place = names if details["type"] == "missing" else deeper
+        what = what.removeprefix(f"{field}: ") if deeper != names else what
+        messages.setdefault((line, what), (f"line {line}, {'.'.join(place)}", mend))
+    ((_, what), (where, mend)), *others = sorted(messages.items())
+    more = "".join(f". Also {place}: {what}" for (_, what), (place, _) in others[: SHOWN - 1])
     unseen = f". {len(messages) - SHOWN} more errors follow" if len(messages) > SHOWN else ""
     return InputError(f"{document.path}, {where}", what, f"{mend}{more}{unseen}")
 
 
-def _words(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
+def _words(details: ErrorDetails, model: type[BaseModel], document: Document) -> tuple[str, str]:
     """Cause and correction of one error."""
     loc, given, context = details["loc"], details["input"], details.get("ctx", {})
     if details["type"] == "extra_forbidden":
@@ -48,11 +53,18 @@ def _words(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
             context["tag"], known
         )
     if details["type"] == "string_type" and given is not None:
-        return f"{shown(given)} is not text", f"Put it in quotes if it is text: '{given}'"
+        if not isinstance(given, int | float):
+            return "it is a list or a mapping, not text", "Write one text"
+        text = document.written(loc)
+        return f"{shown(text)} is not text", f"Put it in quotes if it is text: '{text}'"
     if given is None:
         return "it has no value", "Give it a value, or leave the entry out"
+    if details["type"] == "union_tag_not_found":
+        return "the field `method` is missing", "Add it; `transferline methods` lists the methods"
     what = details["msg"].removeprefix("Value error, ")
-    echo = f", not {shown(given)}" if isinstance(given, str | int | float) else ""
+    for technical, plain in PLAIN.items():
+        what = what.replace(technical, plain)
+    echo = f", not {shown(given)}" if isinstance(given, str | int | float) and details["type"] != "value_error" else ""
     return f"{what}{echo}", "Correct the entry; docs/reference.md lists the fields of each block"
 
 
@@ -87,6 +99,8 @@ def _tags(member: Any) -> tuple[object, ...]:
     """The words with which pydantic names a member of a union in an error's place."""
     method = getattr(member, "model_fields", {}).get("method")
     kind = method.annotation if method else None
+    if get_origin(member) is Annotated:
+        return tuple(getattr(data, "tag", "") for data in get_args(member)[1:])
     return (getattr(member, "__name__", ""), *(get_args(kind) if get_origin(kind) is Literal else ()))
 
 
