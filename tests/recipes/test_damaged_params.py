@@ -29,10 +29,72 @@ def nested(depth: int) -> Any:
 
 
 ODD: list[Any] = [
-    *(None, True, False, "", "  ", "yes", "null", "auto", "other", "own", "[/b]", "../../x", "/etc/passwd", "a b", "${x}", "*", "😀"),
-    *("x" * 5000, "nan", "1e999", "2024-02-30", "é", "-1", "single-label", "full", "minilm", "a/b", "film/film-sentiment"),
-    *(-1, 0, 1, 2, 3, 10**9, 10**15, 2**63, 10**40, -(10**20), 0.5, -0.5, 1e-300, 1e300, float("nan"), float("inf"), 3.0),
-    *([], {}, [[]], [None], [1, "a"], ["a", "a"], [-1.5, 1e300], {"a": 1}, {1: 2}, {"": ""}, {"method": "full"}, nested(8), nested(60)),
+    *(
+        None,
+        True,
+        False,
+        "",
+        "  ",
+        "yes",
+        "null",
+        "auto",
+        "other",
+        "own",
+        "[/b]",
+        "../../x",
+        "/etc/passwd",
+        "a b",
+        "${x}",
+        "*",
+        "😀",
+    ),
+    *(
+        "x" * 5000,
+        "nan",
+        "1e999",
+        "2024-02-30",
+        "é",
+        "-1",
+        "single-label",
+        "full",
+        "minilm",
+        "a/b",
+        "film/film-sentiment",
+    ),
+    *(
+        -1,
+        0,
+        1,
+        2,
+        3,
+        10**9,
+        10**15,
+        2**63,
+        10**40,
+        -(10**20),
+        0.5,
+        -0.5,
+        1e-300,
+        1e300,
+        float("nan"),
+        float("inf"),
+        3.0,
+    ),
+    *(
+        [],
+        {},
+        [[]],
+        [None],
+        [1, "a"],
+        ["a", "a"],
+        [-1.5, 1e300],
+        {"a": 1},
+        {1: 2},
+        {"": ""},
+        {"method": "full"},
+        nested(8),
+        nested(60),
+    ),
 ]
 RAW = (
     "!!int 3", "!!python/object:os.system {}", "!x", "&a [*a]", "*nobody", "[" * 3000, "{" * 50, "9" * 5000, "1e9", ".inf", "0x1F",
@@ -118,7 +180,22 @@ def corrupted(rng: random.Random) -> bytes:
         for _ in range(rng.choice([1, 1, 3, 20])):
             data[rng.randrange(len(data))] = rng.randrange(256)
     elif change == "insert":
-        data[at:at] = rng.choice([b"\x00", b"\xff", b"\xef\xbb\xbf", b"\r", b"\t", b"\xc3", b"\xed\xa0\x80", b"'", b'"', b"{", b"*x ", b"&x "])
+        data[at:at] = rng.choice(
+            [
+                b"\x00",
+                b"\xff",
+                b"\xef\xbb\xbf",
+                b"\r",
+                b"\t",
+                b"\xc3",
+                b"\xed\xa0\x80",
+                b"'",
+                b'"',
+                b"{",
+                b"*x ",
+                b"&x ",
+            ]
+        )
     elif change == "truncate":
         del data[at:]
     elif change == "join":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from transferline.core.errors import shown
+from transferline.core.packages import PackageName, Release, Sha256
 from transferline.core.problem import Setting, TargetKind
 
 Split = Literal["train", "validation", "test"]
 LEAST_SEEDS = 3  # fewer do not allow an estimate of the standard deviation over seeds
+WRITTEN = ("data/prepared", "data/corpora", "data/pairs")  # outputs of the stages in dvc.yaml
 MOST_SEEDS = 1000  # each seed is a model to train
 METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
     "single-label": ("accuracy", "macro_f1"),
@@ -25,6 +30,22 @@ METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
 Seeds = Annotated[int, Field(ge=LEAST_SEEDS, le=MOST_SEEDS)]
 
 
+def _readable(data: str) -> str:
+    """Check a path of raw data. Raises ValueError if it is a URL, or if DVC would make it depend on its own output."""
+    if "://" in data or "\n" in data:
+        raise ValueError(f"{shown(data)} is not a path. Download the data first, and name its file or folder")
+    # two levels below the top, so that `..` is a folder above the project
+    path = PurePosixPath(posixpath.normpath(f"/above/project/{data}" if not data.startswith("/") else data))
+    for name in WRITTEN:
+        written = PurePosixPath("/above/project", name)
+        if path == written or path in written.parents or written in path.parents:
+            raise ValueError(f"{shown(data)} holds files that the data stages write. Name a folder of raw data")
+    return data
+
+
+DataPath = Annotated[str, AfterValidator(_readable)]
+
+
 class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -34,14 +55,14 @@ class Member(_Declared):
 
     member: str
     """path inside the wheel"""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
 
 class PackageSource(_Declared):
     """Files inside a PyPI package: name, version, members with their hashes."""
 
-    package: str
-    release: str
+    package: PackageName
+    release: Release
     files: dict[str, Member]
     """name under data/raw/<source>/ -> member"""
 
@@ -115,7 +136,7 @@ class Gate(_Declared):
 class DomainSpec(_Declared):
     """Raw text that stands for a domain's P(X)."""
 
-    data: str
+    data: DataPath
     read: Read = Read()
     text: str = "text"
     html: bool = False
@@ -149,7 +170,7 @@ class PairSpec(_Declared):
 class AuditSpec(_Declared):
     """Paired sentences that differ only in a group of people. An unbiased model gives both the same prediction."""
 
-    data: str
+    data: DataPath
     read: Read = Read()
     first: str
     """column of the first sentence, or of the words that fill it in"""
@@ -165,7 +186,7 @@ class TargetSpec(_Declared):
     """A labelled task in a domain, and what counts as better on it."""
 
     domain: str
-    data: str
+    data: DataPath
     read: dict[Split, Read] = {"train": Read()}
     task: TargetKind = "single-label"
     text: str = "text"
