@@ -33,7 +33,7 @@ from transferline.recipes.comparison import Comparison
 from transferline.recipes.params import Params, project_params
 from transferline.recipes.recipe import Recipe
 from transferline.tasks.placing import open_runner
-from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.progress import console, log, notice
 from transferline.tasks.support.tracking import ComparisonRun
 from transferline.tasks.versioning import pin_data
 from transferline.tournament.diagnosis_page import draw_affinities, draw_layers, headline, markdown
@@ -124,7 +124,7 @@ def look(ground: Ground, source_tasks: list[str], builder: Builder) -> Seen:
         builder.build([collected])
         family = family_known(base)
         if family is None or not family.can("encode"):
-            console.print(f"  [yellow]skipped[/] base {name}: it gives no features to diagnose")
+            notice("skipped", "yellow", f"base {name}: it gives no features to diagnose")
             continue
         stage = Diagnose(source_tasks=tuple(source_tasks), corpus="corpus" in data)
         read = tuple((role, data[role].md5) for role in stage.roles())

@@ -18,7 +18,7 @@ from transferline.flows.support.preflight import begin
 from transferline.recipes.params import project_params
 from transferline.tasks.placing import placement
 from transferline.tasks.support.gpu_slots import devices
-from transferline.tasks.support.progress import console
+from transferline.tasks.support.progress import console, notice
 from transferline.tasks.versioning import pin_all
 
 IN_FLIGHT = 8  # concurrent targets if workers or a cluster compute the stages
@@ -97,4 +97,4 @@ def _show(rows: list[dict[str, str]]) -> None:
     console.print(table)
     for row in plain:
         if row["reason"]:
-            console.print(f"  [red]failed [/] {row['target']}: {row['reason']}")
+            notice("failed", "red", f"{row['target']}: {row['reason']}")

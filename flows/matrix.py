@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
+from rich.text import Text
 from slugify import slugify
 
 from transferline.core.errors import InputError
@@ -106,7 +107,8 @@ def publish(run: ComparisonRun, comparison: str, cells: list[Cell], metric: str)
     create_markdown_artifact(text, key=slugify(f"matrix-{comparison}"), description=summary)
     log(summary)
     console.print(text)
-    console.print(f"[bold]{summary}[/]\nfigure: {_shown(folder / 'matrix.svg')}    MLflow run {run.run_id}")
+    console.print(Text(summary, style="bold"))
+    console.print(f"figure: {_shown(folder / 'matrix.svg')}    MLflow run {run.run_id}")
     return {"picture": str(folder / "matrix.svg"), "run": run.run_id, **{name: str(n) for name, n in counted.items()}}
 
 

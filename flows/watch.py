@@ -16,7 +16,8 @@ from transferline.evaluation.drift import LEAST, Drift, measure_drift
 from transferline.flows.support.batch_scoring import RegisteredModel, find_model, read_records, score
 from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.preflight import begin
-from transferline.recipes.params import Params, Watch, project_params
+from transferline.recipes.params import Params, project_params
+from transferline.recipes.schedules import Watch
 from transferline.tasks.support.data_versions import locked_data
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log

@@ -26,7 +26,7 @@ from transferline.core.settings import Placement, inherited, settings
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.checkpoint_building import build_checkpoint, finished
 from transferline.tasks.support.gpu_slots import Slot, devices, slot
-from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.progress import log, notice
 
 GPU_DEPLOYMENT = "stage/gpu"
 # Stages submitted to workers at once. Each costs one waiting thread here; the work pool's limit decides how many compute.
@@ -102,7 +102,7 @@ def build_on_a_slot(request: Request) -> Checkpoint:
             if code >= 0:
                 raise _child_error(request, code)
             cause = _cause(code)
-            console.print(f"  [yellow]died   [/] {request.title}: {cause}; start {attempt} of {most_starts()}")
+            notice("died", "yellow", f"{request.title}: {cause}; start {attempt} of {most_starts()}")
             log(f"{request.title}: its process was killed by {cause}")
     raise StageDied(f"{request.title}: its process died {most_starts()} times, the last time by {cause}")
 

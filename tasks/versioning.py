@@ -22,7 +22,7 @@ from transferline.recipes.chain import Data
 from transferline.recipes.params import Params
 from transferline.tasks.support.data_versions import data_stages, locked_data, open_repo
 from transferline.tasks.support.locks import held
-from transferline.tasks.support.progress import console
+from transferline.tasks.support.progress import console, notice
 
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
@@ -48,7 +48,7 @@ def pin_all(targets: list[str], params: Params) -> None:
     try:
         reproduce(data_stages(targets, params), ["--keep-going"])
     except InputError as error:
-        console.print(f"  [yellow]data   [/] {error.what}")
+        notice("data", "yellow", f"{error.what}")
 
 
 def reproduce(stages: list[str], options: Sequence[str] = ()) -> None:
@@ -78,7 +78,7 @@ def _mend_locks() -> None:
         except json.JSONDecodeError:
             continue
         return
-    console.print("  [yellow]data   [/] DVC's lock file was damaged by a kill; it is replaced")
+    notice("data", "yellow", "DVC's lock file was damaged by a kill; it is replaced")
     path.unlink(missing_ok=True)
 
 
@@ -86,7 +86,7 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
     """`dvc repro` as a command of its own: its stages then belong to one process group, and none outlives it."""
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
-    console.print(f"  [cyan]data   [/] dvc repro {' '.join(stages)}")
+    notice("data", "cyan", f"dvc repro {' '.join(stages)}")
     messages: list[str] = []
     with subprocess.Popen(command, cwd=root(), env=inherited(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -12,7 +12,7 @@ from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 from transferline.flows.support.planning import Line
 from transferline.tasks.promoting import Approval
-from transferline.tasks.support.progress import console
+from transferline.tasks.support.progress import notice
 from transferline.tasks.support.tracking import TransferRun
 
 
@@ -32,7 +32,7 @@ def approve(line: Line, report: Report, verdict: Verdict, run: TransferRun) -> A
     if not line.params.operation(line.target).approval or verdict.decision != "promote":
         return Approval(True)
     if not deployment.id:  # started from the command line, which cannot show a form
-        console.print(f"  [yellow]waiting[/] for approval: transferline promote {line.target}@challenger --reason ...")
+        notice("waiting", "yellow", f"for approval: transferline promote {line.target}@challenger --reason ...")
         return Approval(False, reason="waits for approval")
     lines = [f"**{line.target}**: {verdict.headline}", *(f"- {reason}" for reason in verdict.reasons)]
     lines.append(f"\nMLflow run `{run.run_id}`")

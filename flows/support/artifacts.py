@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 from rich.table import Table
+from rich.text import Text
 from slugify import slugify
 
 from transferline.core.settings import settings
@@ -35,7 +36,7 @@ def show_chain(chain: Chain) -> None:
         chain_table(chain, reused), key=f"chain-{slugify(chain.target)}", description=f"{chain.target}: the plan"
     )
     console.print(
-        f"[bold]{chain.target}[/]  recipe {chain.recipe}, setting {settings_told(chain)}: "
+        f"{chain.target}  recipe {chain.recipe}, setting {settings_told(chain)}: "
         f"{len(chain.steps)} steps, {sum(reused.values())} of them reused"
     )
 
@@ -119,7 +120,7 @@ def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, reg
         numbers = (_or_dash(line.calibration), f"{line.latency_ms:.1f}", f"{line.megabytes:.0f}")
         table.add_row(role, str(line.seeds), *scores, *numbers)
     console.print(table)
-    console.print(f"[bold]verdict: {verdict.headline}[/]")
+    console.print(Text(f"verdict: {verdict.headline}", style="bold"))
     for reason in (*verdict.reasons, *report.notes):
         console.print(f"  - {reason}")
     versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())

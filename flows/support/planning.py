@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transferline.core.errors import InputError
 from transferline.core.project import root, store
 from transferline.core.runtime import Runtime
-from transferline.data.declarations import TargetSpec
+from transferline.data.declarations import LEAST_SEEDS, MOST_SEEDS, TargetSpec
 from transferline.models.bases import FetchedBase, FolderBase
 from transferline.models.families import Family, family_of
 from transferline.recipes.admission import TransferSettings, check_recipe, setting_between
@@ -24,8 +24,6 @@ from transferline.tasks.support.commit_marks import committed
 
 if TYPE_CHECKING:
     from transferline.tasks.support.comparison_decision import RecordedDecision
-
-LEAST_SEEDS = 3  # fewer do not allow an estimate of the standard deviation over seeds
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,8 @@ def open_line(target: str | None, recipe: str | None, seeds: int | None, device:
         params.recipe(chosen)
     if seeds is not None and seeds < LEAST_SEEDS:
         raise InputError("seeds", f"{seeds} are too few for a verdict", f"Ask for {LEAST_SEEDS} or more")
+    if seeds is not None and seeds > MOST_SEEDS:
+        raise InputError("seeds", f"{seeds} are too many", f"Ask for {MOST_SEEDS} or fewer")
     runtime = Runtime.model_validate({"device": device, "precision": precision})
     return Line(params, name, chosen, spec, seeds or spec.seeds, runtime)
 

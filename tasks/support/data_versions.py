@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.recipes.chain import Data, Pin
 from transferline.recipes.params import Params
+from transferline.recipes.strict_yaml import read_yaml
 
 SPLITS = ("train", "validation", "test")
 PAIR = "pair with "  # prefix of a source task's name among the profiles
@@ -62,8 +64,19 @@ def _hashes() -> dict[str, str]:
     return {path: md5 for path, md5 in known.items() if md5}
 
 
-def open_repo() -> Any:
-    """The project's DVC repository, as a context manager."""
+@contextmanager
+def open_repo() -> Iterator[Any]:
+    """The project's DVC repository. Raises InputError where DVC cannot read dvc.yaml or dvc.lock, or refuses a stage."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    return Repo(str(root()))
+    if (root() / "dvc.yaml").exists():
+        read_yaml(root() / "dvc.yaml")  # DVC's own message for wrong YAML names no line
+    try:
+        with Repo(str(root())) as repo:
+            yield repo
+    except DvcException as error:
+        what = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(
+            "DVC", what, "Correct params.yaml, dvc.yaml or dvc.lock; `dvc status` shows the details"
+        ) from error

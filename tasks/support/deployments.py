@@ -15,11 +15,14 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
+from pydantic import BaseModel, ValidationError
 
 from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.core.settings import given, inherited, settings
 from transferline.recipes.params import Params
+from transferline.recipes.strict_yaml import read_yaml
+from transferline.recipes.validation_errors import explain
 from transferline.tasks.support.restarts import RESTART
 
 TAG = "transferline"
@@ -27,6 +30,30 @@ TEND = "transferline.flows.tend.tend"
 EVERY = "*/5 * * * *"  # schedule of `tend`, which restarts crashed runs where no `transferline serve` does
 HEARTBEAT = "30"  # seconds, the shortest interval that Prefect allows; a missing heartbeat marks a run as crashed
 _VARIABLE = re.compile(r"\{\{\s*\$([A-Z_]+)\s*\}\}")
+
+
+class Pool(BaseModel):
+    """The work pool of a deployment in prefect.yaml."""
+
+    name: str
+
+
+class ListedDeployment(BaseModel):
+    """One deployment in prefect.yaml. Prefect's other fields are allowed, and not read."""
+
+    name: str
+    entrypoint: str
+    work_pool: Pool
+    tags: tuple[str, ...] = (TAG,)
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class PrefectFile(BaseModel):
+    """The parts of prefect.yaml that `transferline deploy` reads."""
+
+    deployments: tuple[ListedDeployment, ...] = ()
+    pull: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,17 +73,9 @@ class Deployment:
 
 def declared(params: Params) -> list[Deployment]:
     """The deployments of prefect.yaml, and one for each schedule in params.yaml."""
-    listed = _prefect_yaml().get("deployments", [])
     found = [
-        Deployment(
-            entry["name"],
-            entry["entrypoint"],
-            entry["work_pool"]["name"],
-            tuple(entry.get("tags", [TAG])),
-            entry.get("description", ""),
-            entry.get("parameters", {}),
-        )
-        for entry in listed
+        Deployment(entry.name, entry.entrypoint, entry.work_pool.name, entry.tags, entry.description, entry.parameters)
+        for entry in _prefect_yaml().deployments
     ]
     pools = {one.entrypoint: one.pool for one in found}
     tags = (TAG, RESTART, "transferline-scheduled")
@@ -88,10 +107,7 @@ def _scheduled(
 
 
 def deploy(wanted: Sequence[Deployment]) -> list[str]:
-    """Register deployments and their work pools, and delete this project's other deployments. Returns `flow/name` of each.
-
-    Raises InputError on an invalid schedule, before the server is changed.
-    """
+    """Register deployments and their work pools, and delete this project's other deployments. Returns `flow/name` of each."""
     schedules = [_schedule(one) for one in wanted]
     with get_client(sync_client=True) as client:
         for pool in dict.fromkeys(one.pool for one in wanted):
@@ -135,14 +151,8 @@ def _schema(flow: Flow[Any, Any]) -> dict[str, Any]:
 
 
 def _schedule(one: Deployment) -> CronSchedule | None:
-    if one.cron is None:
-        return None
-    try:
-        return CronSchedule(cron=one.cron, timezone=one.timezone)
-    except ValueError as error:
-        what = f"{one.cron!r} in {one.timezone!r} is not a valid schedule"
-        mend = 'Write five fields, minute to weekday, such as "0 3 * * 1", and a time zone such as Europe/Berlin'
-        raise InputError(f"params.yaml, operations.{one.name}", what, mend) from error
+    """The schedule of a deployment. The check of params.yaml is stricter (recipes/schedules.py), so Prefect accepts it."""
+    return CronSchedule(cron=one.cron, timezone=one.timezone) if one.cron else None
 
 
 def _environment() -> dict[str, str]:
@@ -179,19 +189,28 @@ def _load(entrypoint: str) -> Flow[Any, Any]:
     from importlib import import_module
 
     module, _, name = entrypoint.rpartition(".")
-    return getattr(import_module(module), name)
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        mend = "Write an entrypoint such as transferline.flows.retrain.retrain"
+        raise InputError("prefect.yaml", f"there is no flow {entrypoint!r} ({error})", mend) from error
+    return found
 
 
 def _pull_steps() -> list[dict[str, Any]]:
     """The pull section of prefect.yaml, environment variables filled in; block references stay for the worker."""
     known = inherited(root=root())
-    text = yaml.safe_dump(_prefect_yaml().get("pull") or [])
+    text = yaml.safe_dump(_prefect_yaml().pull or [])
     return yaml.safe_load(_VARIABLE.sub(lambda found: known.get(found.group(1), ""), text))
 
 
-def _prefect_yaml() -> dict[str, Any]:
-    """prefect.yaml of the project. Raises InputError if there is none."""
+def _prefect_yaml() -> PrefectFile:
+    """prefect.yaml of the project. Raises InputError if there is none, or with the line of a mistake."""
     path = root() / "prefect.yaml"
     if not path.exists():
         raise InputError(path, "there is no such file", "Copy it from the transferline repository, or run there")
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    document = read_yaml(path)
+    try:
+        return PrefectFile.model_validate(document.value)
+    except ValidationError as error:
+        raise explain(document, error, PrefectFile) from error

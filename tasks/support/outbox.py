@@ -20,7 +20,7 @@ import psutil
 
 from transferline.core.project import store
 from transferline.core.settings import settings
-from transferline.tasks.support.progress import console
+from transferline.tasks.support.progress import notice
 
 PENDING = "pending-"
 REST = 10.0  # seconds without requests after a failed one, so that a stage does not wait for a timeout at every entry
@@ -67,7 +67,7 @@ def patiently(call: Callable[[], Answer], what: str) -> Answer:
             if not is_away(error) or time.monotonic() > deadline:
                 raise
             if not announced:
-                console.print(f"  [yellow]waiting[/] the tracking server does not answer; {what} waits for it")
+                notice("waiting", "yellow", f"the tracking server does not answer; {what} waits for it")
                 announced = True
             time.sleep(min(5.0, REST))
 
@@ -94,9 +94,7 @@ def send(client: Any, entry: dict[str, Any]) -> None:
             if not is_away(error):
                 raise
             _away_until = time.monotonic() + REST
-            console.print(
-                "  [yellow]waiting[/] the tracking server does not answer; the run goes on, its logs are sent later"
-            )
+            notice("waiting", "yellow", "the tracking server does not answer; the run goes on, its logs are sent later")
     with buffer.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
 

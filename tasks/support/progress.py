@@ -9,12 +9,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from transferline.core.stage import Progress
 
-console = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
+# without markup: names and texts from params.yaml or from a server are shown as they are
+console = Console(
+    stderr=True, markup=False, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120
+)
 QUIET_EVERY = 5.0  # seconds between two progress lines without a terminal, where each is a line of a log file
 _last: dict[str, float] = {}
+
+
+def notice(word: str, colour: str, *parts: str | tuple[str, str]) -> None:
+    """Print a line that begins with a coloured word. A part is text, or a pair of text and style."""
+    console.print(Text.assemble("  ", (f"{word:7}", colour), " ", *parts))
 
 
 def show_progress(
@@ -24,7 +33,7 @@ def show_progress(
     if isinstance(what, str):
         colour = "green" if verb == "reused" else "cyan"
         figures = "" if verb == "reused" else "  " + _figures(summary or {})
-        console.print(f"  [{colour}]{verb:7}[/] {what:32} [dim]{key}[/]{figures}")
+        notice(verb, colour, f"{what:32} ", (key, "dim"), figures)
         log(f"{verb} {what} {key}{figures}")
         return
     now = time.monotonic()

@@ -25,7 +25,7 @@ from transferline.core.stage import Progress
 from transferline.tasks.support import outbox
 from transferline.tasks.support.locks import held
 from transferline.tasks.support.mlflow_database import make_tables
-from transferline.tasks.support.progress import console
+from transferline.tasks.support.progress import notice
 from transferline.tasks.support.provenance import commit
 
 FLUSH_EVERY = 10.0  # seconds between two batches of a stage's metrics
@@ -167,7 +167,7 @@ class TransferRun(_Run):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         super().__exit__(kind, error, trace)
         if not outbox.drain(client(), wait=error is None):
-            console.print("  [yellow]waiting[/] logs are kept in the store's .outbox; the next run sends them")
+            notice("waiting", "yellow", "logs are kept in the store's .outbox; the next run sends them")
 
 
 class ComparisonRun(TransferRun):

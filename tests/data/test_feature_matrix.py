@@ -100,7 +100,7 @@ def test_copies_of_test_rows_leave_training(tmp_path: Path) -> None:
     np.savez(tmp_path / "train.npz", X=np.concatenate([train, test[:7]]), y=["a", "b", "a"] * 22 + ["b"])
     np.savez(tmp_path / "test.npz", X=test, y=["a", "b"] * 10)
     read = {"train": Read(file="train.npz"), "test": Read(file="test.npz")}
-    prepare("m", TargetSpec(domain="d", data=".", read=read, features=4), tmp_path, tmp_path / "out")
+    prepare("m", TargetSpec(domain="d", data=tmp_path.name, read=read, features=4), tmp_path.parent, tmp_path / "out")
     kept = {row["text"] for row in read_jsonl(tmp_path / "out" / "train.jsonl")}
     tested = read_jsonl(tmp_path / "out" / "test.jsonl")
     assert len(tested) == 20

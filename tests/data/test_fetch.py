@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from transferline.core.errors import InputError
-from transferline.data.declarations import HubSource, PackageSource
 from transferline.data.fetch import fetch
 from transferline.data.prepared_files import read_jsonl
+from transferline.data.source_declarations import HubSource, PackageSource
 
 ROWS = "text,label\nfine,a\n"
 

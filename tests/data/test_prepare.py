@@ -60,10 +60,10 @@ def test_a_group_stays_in_one_split(tmp_path: Path) -> None:
 
 
 def test_given_splits_are_kept_and_missing_ones_made(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    write_reviews(tmp_path / "data" / "train.csv", 100, seed=1)
-    write_reviews(tmp_path / "data" / "test.csv", 40, seed=2)
-    declared = spec(data="data", read={"train": Read(file="train.csv"), "test": Read(file="test.csv")})
+    (tmp_path / "raw").mkdir()
+    write_reviews(tmp_path / "raw" / "train.csv", 100, seed=1)
+    write_reviews(tmp_path / "raw" / "test.csv", 40, seed=2)
+    declared = spec(data="raw", read={"train": Read(file="train.csv"), "test": Read(file="test.csv")})
     made = run(tmp_path, declared)
     assert len(made["test"]) == 40
     assert made["validation"]
@@ -95,12 +95,12 @@ def test_bad_rows_stop_with_one_clear_error(tmp_path: Path, lines: list, changes
 
 
 def test_a_test_label_never_seen_in_training_is_named_with_its_row(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    write_reviews(tmp_path / "data" / "train.csv", 100)
-    (tmp_path / "data" / "test.csv").write_text(
+    (tmp_path / "raw").mkdir()
+    write_reviews(tmp_path / "raw" / "train.csv", 100)
+    (tmp_path / "raw" / "test.csv").write_text(
         "text,label\n" + "".join(f"unheard of sentence {i} here,ugly\n" for i in range(6)), encoding="utf-8"
     )
-    declared = spec(data="data", read={"train": Read(file="train.csv"), "test": Read(file="test.csv")})
+    declared = spec(data="raw", read={"train": Read(file="train.csv"), "test": Read(file="test.csv")})
     with pytest.raises(InputError, match=r"test\.csv, row 2: label 'ugly' in test is never seen in training"):
         run(tmp_path, declared)
 
@@ -111,20 +111,20 @@ class TestLeakGate:
     @pytest.fixture
     def leaky(self, tmp_path: Path) -> TargetSpec:
         """A test whose rows 0..2 stand in train: word for word, in capitals, and with one word changed of thirty."""
-        (tmp_path / "data").mkdir()
+        (tmp_path / "raw").mkdir()
         long = [" ".join(f"word{i * 37 + j * j * 11}" for j in range(30)) for i in range(40)]
         test = [(text, "ab"[i % 2]) for i, text in enumerate(long[:10])]
         copies = [(long[0], "a"), (long[1].upper(), "b"), (long[2].rsplit(" ", 1)[0] + " other", "a")]
         train = [(text, "ab"[i % 2]) for i, text in enumerate(long[10:])] + copies
         for name, lines in (("train", train), ("test", test)):
-            with (tmp_path / "data" / f"{name}.csv").open("w", newline="") as file:
+            with (tmp_path / "raw" / f"{name}.csv").open("w", newline="") as file:
                 csv.writer(file).writerows([("text", "label"), *lines])
         reads = {"train": Read(file="train.csv"), "test": Read(file="test.csv")}
-        return spec(data="data", read=reads, split=Share(validation=0.01, test=0.1), least=1)
+        return spec(data="raw", read=reads, split=Share(validation=0.01, test=0.1), least=1)
 
     def test_purge_removes_exact_and_near_copies_and_counts_them(self, tmp_path: Path, leaky: TargetSpec) -> None:
         # the hash gives no row to so small a validation split; take it from a file of its own
-        (tmp_path / "data" / "validation.csv").write_text("text,label\nsomething else entirely,a\nand more,b\n")
+        (tmp_path / "raw" / "validation.csv").write_text("text,label\nsomething else entirely,a\nand more,b\n")
         declared = leaky.model_copy(update={"read": {**leaky.read, "validation": Read(file="validation.csv")}})
         made = run(tmp_path, declared)
         assert len(made["test"]) == 10

@@ -60,8 +60,8 @@ class Model:
         read = {split: Read(file=f"{split}.{suffix}") for split in ("train", "test")}
         html = kind not in ("features", "tokens")
         fields = {"read": read, "split": Share(validation=0.2), "html": html, **DECLARED[kind]}
-        self.spec = TargetSpec(domain="d", data=".", **fields)
-        prepare(kind, self.spec, root, root / kind)
+        self.spec = TargetSpec(domain="d", data=root.name, **fields)
+        prepare(kind, self.spec, root.parent, root / kind)
         splits = {split: root / kind / f"{split}.jsonl" for split in ("train", "validation", "test")}
         pooling = "first" if kind == "generation" else "mean"
         truncation = {"truncation": "both", "max_tokens": 8} if kind == "both ends" else {}

@@ -36,8 +36,12 @@ def test_the_shipped_file_is_right() -> None:
         ("\npairs:\n", "\npears:\n", "pairs: Field required"),
         ("{source: tweets/tweet-tone,", "{source: tweets/nobody,", "pairs.tweets-for-goods.source.*is not declared"),
         ("{source: tweets/tweet-tone,", "{source: tweet-tone,", "pairs.tweets-for-goods.source.*pattern"),
-        ("source_tasks: [other]", "source_tasks: [nobody]", "recipes.pooled-probe, source.*'nobody' is not declared"),
-        ("  news-topics:", "  news; rm -rf x:", r"targets: 'news; rm -rf x' is not a valid name"),
+        (
+            "source_tasks: [other]",
+            "source_tasks: [nobody]",
+            "recipes.pooled-probe.*source_tasks: 'nobody' is not declared",
+        ),
+        ("  news-topics:", "  news; rm -rf x:", r"targets.*'news; rm -rf x' is not a valid name"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -96,26 +96,27 @@ def plan(target: TargetArgument = None, recipe: RecipeName = None) -> None:
     for step in chain:
         table.add_row(step.title, step.key, "\n".join(step.parents) or "-", "reuse" if reused[step.key] else "build")
     # rich assumes 80 columns without a terminal, where keys would be cut off
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 120)
     console.print(table)
     for change in changes:
-        console.print(change, markup=False)
+        console.print(change)
 
 
 @app.command()
 def targets() -> None:
     """List targets, recipes and comparisons of params.yaml."""
     from rich.console import Console
+    from rich.text import Text
 
     from transferline.recipes.params import project_params
 
     params = project_params()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    # without markup: names and descriptions are shown as they stand in params.yaml
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 120)
     for name, spec in params.targets.items():
         default = "  (default)" if name == params.default_target else ""
-        console.print(
-            f"[bold]{name}[/]  domain {spec.domain}, recipe {spec.recipe}, judged by {spec.judged_by}{default}"
-        )
+        words = f"  domain {spec.domain}, recipe {spec.recipe}, judged by {spec.judged_by}{default}"
+        console.print(Text.assemble((name, "bold"), words))
     console.print("recipes:")
     for name, recipe in params.recipes.items():
         console.print(f"  {name:16} {recipe.about}")

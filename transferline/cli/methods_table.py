@@ -6,12 +6,13 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from transferline.core.errors import InputError
 from transferline.recipes.catalogue import entries, settings_of
 from transferline.recipes.registry import ADAPTING, INSTANCES, TUNING
 
-_console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+_console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def show_methods() -> None:
@@ -34,7 +35,8 @@ def show_method(name: str) -> None:
     if name not in known:
         raise InputError(f"method {name!r}", "there is no such method", f"There are {', '.join(sorted(known))}")
     entry = next(entry for entry in entries() if entry.name == name)
-    _console.print(f"[bold]{name}[/]  {entry.about}\nsource: {entry.source}\nin a recipe: {entry.place}")
+    _console.print(Text.assemble((name, "bold"), f"  {entry.about}"))
+    _console.print(f"source: {entry.source}\nin a recipe: {entry.place}")
     _console.print(f"base: {entry.base}\ntargets: {entry.targets}\nsettings: {entry.settings}\n")
     table = Table(box=None)
     for column in ("field", "default", "meaning"):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 Device = Literal["auto", "cpu", "cuda"]
-console = Console(highlight=False, soft_wrap=True)
+console = Console(markup=False, highlight=False, soft_wrap=True)
 
 
 def serve(
@@ -137,7 +137,7 @@ def models() -> None:
             tags = [version.tags.get(f"transferline.{name}", "") for name in ("role", "key", "why")]
             number = str(version.version)
             table.add_row(model.name, number, ", ".join(aliases.get(number, [])), *tags)
-    Console(width=None if console.is_terminal else 160).print(table)
+    Console(markup=False, width=None if console.is_terminal else 160).print(table)
 
 
 def gc(

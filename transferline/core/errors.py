@@ -1,4 +1,11 @@
-"""The one exception that a user's mistake raises."""
+"""The one exception that a user's mistake raises, and the parts of its messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+LONGEST_SHOWN = 60  # characters of a user's value that a message repeats
 
 
 class InputError(ValueError):
@@ -10,3 +17,22 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.mend}"
+
+
+def closest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that is most similar to a mistyped one, or None if none is similar."""
+    found = difflib.get_close_matches(str(name)[:LONGEST_SHOWN], list(known), n=1)
+    return found[0] if found else None
+
+
+def choices(name: object, known: Iterable[str]) -> str:
+    """The correction of an unknown name: the most similar known one, and the list of all."""
+    names = sorted(known)
+    found = closest(name, names)
+    return (f"Did you mean {found!r}? " if found else "") + f"Declared are {names}"
+
+
+def shown(value: object) -> str:
+    """A user's value for a message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

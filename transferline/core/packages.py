@@ -9,9 +9,17 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from transferline.core.errors import InputError
 from transferline.core.settings import settings
+
+# both become words of a `pip` command: a leading hyphen would make them an option
+PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Release = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def sha256_of(path: Path) -> str:

@@ -6,7 +6,6 @@ docs/reference.md from the fields below. Switches of other libraries are set in 
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from transferline.core.errors import InputError
+from transferline.core.errors import InputError, closest
 
 PREFIX = "TRANSFERLINE_"
 PASSED_ON = (PREFIX, "MLFLOW_", "PREFECT_", "HF_", "TRANSFORMERS_", "AWS_", "DVC_", "OMP_NUM_THREADS")
@@ -188,8 +187,8 @@ def unknown() -> list[str]:
     warnings = []
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in _NAMES:
-            close = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
-            hint = f"did you mean {known[close[0]]}?" if close else "docs/reference.md lists the variables"
+            close = closest(name.removeprefix(PREFIX), known)
+            hint = f"did you mean {known[close]}?" if close else "docs/reference.md lists the variables"
             warnings.append(f"{name} is set, but there is no such setting; {hint}")
     return warnings
 

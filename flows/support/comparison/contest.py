@@ -25,7 +25,7 @@ from transferline.recipes.chain import Step, predict_step
 from transferline.recipes.comparison import Comparison
 from transferline.recipes.recipe import Recipe
 from transferline.tasks.support.commit_marks import recorded
-from transferline.tasks.support.progress import console
+from transferline.tasks.support.progress import notice
 from transferline.tournament.ablation import prefixes
 from transferline.tournament.forecast import Forecast, minutes, speed
 from transferline.tournament.hyperparameters import best_of, halve, longer, rungs, tried
@@ -90,7 +90,7 @@ class Contest:
             best = best_of({name: scores[first[name].key] for name in several})
             chosen[best] = several[best]
             if len(several) > 1:
-                console.print(f"  [cyan]chosen [/] {best} of {len(several)} trials, on validation")
+                notice("chosen", "cyan", f"{best} of {len(several)} trials, on validation")
         return chosen
 
     def run(self, plan: Tournament) -> Tournament:
@@ -153,7 +153,7 @@ class Contest:
         dropped = [name for name in names if name not in kept]
         if dropped:
             self.notes.append(f"dropped on validation by halving: {', '.join(dropped)}")
-            console.print(f"  [cyan]halved [/] {len(kept)} of {len(names)} recipes go on")
+            notice("halved", "cyan", f"{len(kept)} of {len(names)} recipes go on")
         twins = {plan.entries[name].twin for name in kept}
         others = {n for n, e in plan.entries.items() if e.control or (e.added and n in twins) or n in twins}
         return plan.only([name for name in plan.entries if name in kept | others])
@@ -172,7 +172,7 @@ class Contest:
                 mend = "Raise the limit; finished stages are kept"
                 raise InputError("compare", f"{cost}, more than the remaining limit", mend)
             self.notes.append(f"left out, because it could exceed the limit: {cost}")
-            console.print(f"  [yellow]skipped[/] {cost}, more than the remaining limit")
+            notice("skipped", "yellow", f"{cost}, more than the remaining limit")
             return False
         self.builder.leaves(plan, leaves)
         scoring = [flops for step, flops in zip(bound.steps, bound.each, strict=True) if step.kind == "predict"]

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from rich.table import Table
+from rich.text import Text
 from slugify import slugify
 
 from transferline.core.project import root
@@ -146,12 +147,12 @@ def _print(run: ComparisonRun, result: Result, report: Path) -> None:
         table.add_row(*(row[place] for place in shown))
     console.print(table)
     decision = result.decision
-    console.print(f"[bold]decision: {decision.headline}[/]")
+    console.print(Text(f"decision: {decision.headline}", style="bold"))
     for title in ("why", "sure", "cost", "next"):
         for sentence in getattr(decision, title):
             console.print(f"  {title + ':':6} {sentence}")
     for name, to in decision.negative.items():
-        console.print(f"  [red]negative transfer[/] {name} is proven worse than {to}")
+        console.print(Text.assemble("  ", ("negative transfer", "red"), f" {name} is proven worse than {to}"))
     for note in result.notes:
         console.print(f"  note:  {note}")
     for ratio in decision.ratios:

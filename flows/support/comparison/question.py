@@ -78,7 +78,7 @@ def show_plan(contest: Contest, recipes: Mapping[str, Recipe], name: str) -> Non
     ground, bound = contest.builder.ground, contest.most(recipes)
     rows = len(ground.data["test"].path.read_text(encoding="utf-8").splitlines())  # JSON Lines: one row per line
     console.print(
-        f"[bold]{ground.target}[/]  comparison {name}: {len(recipes)} recipes and controls, labels {list(ground.budgets)}, "
+        f"{ground.target}  comparison {name}: {len(recipes)} recipes and controls, labels {list(ground.budgets)}, "
         f"{ground.seeds} seeds: {bound.leaves} models; at most {bound} left to do"
     )
     if ground.spec.task in (

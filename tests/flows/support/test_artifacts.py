@@ -57,7 +57,7 @@ def test_the_plan_says_how_much_is_reused(printed: list[str], monkeypatch: pytes
     page = record(monkeypatch, artifacts, "create_markdown_artifact")
     monkeypatch.setattr(artifacts, "reusable", lambda chain: {BASE.key: True, TUNE.key: False})
     show_chain(CHAIN)
-    assert printed == ["[bold]reviews[/]  recipe probe, setting unknown: 2 steps, 1 of them reused"]
+    assert printed == ["reviews  recipe probe, setting unknown: 2 steps, 1 of them reused"]
     assert page.only[1]["key"] == "chain-reviews"
 
 

@@ -24,9 +24,9 @@ TEXTS = {
 def test_it_learns_in_every_script(script: str, tmp_path: Path) -> None:
     bad, good, between = TEXTS[script]
     rows = []
-    for i in range(120):  # the number of full stops keeps texts apart
+    for i in range(120):  # a number keeps texts apart, which would be copies of each other
         words = [(good if i % 2 else bad)[(i + k) % len(good)] for k in range(2 + i % 2)]
-        rows.append({"text": between.join(words) + "." * (i // 6 + 1), "label": "good" if i % 2 else "bad"})
+        rows.append({"text": f"{between.join(words)} {i * 7919}", "label": "good" if i % 2 else "bad"})
     write_jsonl(tmp_path / "rows.jsonl", rows)
     spec = TargetSpec(domain="d", data="rows.jsonl", split=Share(test=0.3, validation=0.2))
     prepare("t", spec, tmp_path, tmp_path / "t")

@@ -8,6 +8,8 @@ Saved as JSON and safetensors, never as a pickle.
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -141,8 +143,10 @@ def _analyzer(texts: Sequence[str]) -> str:
     """What a term is: a word, or a character where the texts have hardly any words (scripts without spaces, emoji)."""
     words = _vectorizer("word").build_analyzer()
     unspaced = sum(len(_UNSPACED.findall(text)) for text in texts)
-    letters = sum(character.isalnum() for text in texts for character in text)
-    return "char" if 2 * unspaced > letters or not any(words(text) for text in texts) else "word"
+    kinds = Counter(unicodedata.category(character) for text in texts for character in text)
+    letters = sum(count for kind, count in kinds.items() if kind[0] == "L")
+    symbols = kinds["So"] > letters  # emoji, perhaps with numbers between them
+    return "char" if symbols or 2 * unspaced > letters or not any(words(text) for text in texts) else "word"
 
 
 class Columns:
