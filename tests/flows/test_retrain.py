@@ -15,6 +15,8 @@ from tests.recording import record
 from transferline.core.checkpoint import Checkpoint, intact
 from transferline.core.errors import InputError
 from transferline.core.runtime import Runtime
+from transferline.data.declarations import TargetSpec
+from transferline.data.input_form import InputForm
 from transferline.flows import retrain as module
 from transferline.tasks.registering import Champion
 
@@ -256,7 +258,7 @@ class Planned:
 
     def __init__(self, target: str, recipe: str | None, *_: object) -> None:
         self.target, self.recipe = target, recipe or "default"
-        self.seeds, self.runtime, self.spec, self.params = 3, Runtime(), "spec", "params"
+        self.seeds, self.runtime, self.spec, self.params = 3, Runtime(), SPEC, "params"
 
     def source_tasks(self) -> tuple[str, ...]:
         return ("plays",)
@@ -268,6 +270,7 @@ class Planned:
         return self
 
 
+SPEC = TargetSpec(domain="d", data="reviews.csv", html=True)
 TASKS = ("report_on", "decide", "approve", "register", "publish_report")
 PARTS = (
     "begin",
@@ -312,10 +315,11 @@ def test_the_verdict_is_reached_before_anything_is_registered(parts: Any) -> Non
     assert module.retrain.fn("reviews", "own", device="cpu") == "publish_report"
     assert order == [name for name in PARTS if name != "find_champion"]
     assert made["pin_data"].only[0] == ("reviews", "params", ("plays",))
-    assert made["decide"].only[0] == ("spec", ("a candidate",), "tune-old")
+    assert made["decide"].only[0] == (SPEC, ("a candidate",), "tune-old")
     given, named = made["register"].only
-    assert given[3] == "decide"
-    assert named == {"run_id": "run-1", "judged": champion, "approval": "approve"}
+    assert given[2] == "decide"
+    form = InputForm("single-label", html=True)
+    assert named == {"form": form, "run_id": "run-1", "judged": champion, "approval": "approve"}
 
 
 def test_without_a_champion_the_verdict_has_none_to_compare(parts: Any) -> None:

@@ -198,4 +198,4 @@ def test_a_schedule_appears_with_the_declaration_and_goes_with_it(service: Serve
     done = service.transferline("deploy")
     path.write_text(declared)
     assert done.returncode == 2
-    assert "'every monday'" in done.stderr
+    assert "operations.plays.cron: 'every monday' has 2 fields, not 5" in done.stderr

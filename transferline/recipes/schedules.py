@@ -23,7 +23,7 @@ def check_cron(cron: str) -> str:
     """Return a cron expression of five fields. Raises ValueError if a field is out of range, or if no date ever matches."""
     parts = cron.split()
     if len(parts) != len(FIELDS):
-        raise ValueError(f"{len(parts)} fields, not {len(FIELDS)}. {EXAMPLE}")
+        raise ValueError(f"{shown(cron)} has {len(parts)} fields, not {len(FIELDS)}. {EXAMPLE}")
     found = [_times(part, *field) for part, field in zip(parts, FIELDS, strict=True)]
     days, months = found[2], found[3]
     # with a weekday, cron takes the days that match either of the two
