@@ -210,7 +210,7 @@ def _identical_texts(spec: TargetSpec, splits: RowsOfSplits) -> Found:
         repeated = [(name, n) for name, n in times.most_common() if n > 1]
         if repeated:
             count = sum(n - 1 for _, n in repeated)
-            what = f"{count} rows of {split} repeat an earlier text and its label"
+            what = f"{count} {'row repeats' if count == 1 else 'rows repeat'} an earlier text and its label in {split}"
             examples = [f"{_short(first[name].content)} {n} times" for name, n in repeated]
             yield count, what, examples, first[repeated[0][0]].where
 
