@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from transferline.data.check_levels import Checks
 from transferline.data.declarations import DomainSpec, PairSpec, Read, TargetSpec
 from transferline.recipes.comparison import Comparison
 from transferline.recipes.recipe import Recipe
@@ -25,7 +26,7 @@ def rows(page: str) -> set[str]:
 
 BLOCKS: dict[type[BaseModel], str] = {
     Comparison: "compare.md",
-    **dict.fromkeys((DomainSpec, Operation, PairSpec, Read, Recipe, TargetSpec, Watch), "reference.md"),
+    **dict.fromkeys((Checks, DomainSpec, Operation, PairSpec, Read, Recipe, TargetSpec, Watch), "reference.md"),
 }
 
 
