@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,18 @@ def test_a_recipe_without_adaptation_is_not_compared_with_itself(groups) -> None
     report = make_report("accuracy", same, None, True, [], 1)
     assert [c.other for c in report.candidates[0].comparisons] == ["scratch", "tfidf"]
     assert "no adaptation" in report.notes[0]
+
+
+def test_labels_that_the_test_lacks_are_named_beside_macro_f1(groups) -> None:
+    assert not make_report("accuracy", groups, None, True, [], 1).notes
+    wider = {
+        role: replace(g, predictions=tuple(p.over(("a", "b", "rare")) for p in g.predictions))
+        for role, g in groups.items()
+    }
+    report = make_report("macro_f1", wider, None, True, [], 1)
+    assert "no test row has the labels rare" in report.notes[0]
+    assert "2 of 3 at most" in report.notes[0]
+    assert report.lines["challenger"].scores["macro_f1"].value <= 2 / 3
 
 
 def test_a_champion_is_compared_on_rows_that_it_never_saw(groups, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from transferline.evaluation.predictions import Predictions, over_one_list
 from transferline.evaluation.significance import Interval, PairedComparison, compare, score
 from transferline.evaluation.verdict import CHAMPION, Candidate
 
+SHOWN_LABELS = 10  # labels that a note names
 CONTROLS = ("unadapted", "scratch", "tfidf")
 
 
@@ -119,16 +120,16 @@ def make_report(
     same = groups["unadapted"].keys == challenger.keys
     roles = ["challenger"] if same or not fallback else ["challenger", "unadapted"]
     candidates = tuple(_candidate(metric, groups, role, champion, fit, same) for role in roles)
-    notes = _notes(champion, fit, same)
+    classes = per_class(challenger.predictions[challenger.shipped])
     return Report(
         metric,
         len(challenger.predictions[0].ids),
         lines,
         candidates,
-        per_class(challenger.predictions[challenger.shipped]),
+        classes,
         looks,
         clean_scores(metric, challenger.predictions[challenger.shipped], contaminated),
-        notes,
+        (*_notes(champion, fit, same), *_absent_labels(challenger.predictions[0].kind, classes)),
         challenger.predictions[0].kind,
         _examples(challenger.predictions[challenger.shipped]),
     )
@@ -194,3 +195,13 @@ def _notes(champion: Group | None, fit: np.ndarray, same: bool) -> tuple[str, ..
     if champion is not None and not fit.all():
         notes.append(f"the champion had seen {int((~fit).sum())} rows of this test: it is compared on the others")
     return tuple(notes)
+
+
+def _absent_labels(kind: TargetKind, classes: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A note on labels that no test row has, because macro-F1 counts 0 for each of them."""
+    absent = [label for label, figures in classes.items() if not figures["support"]]
+    if not absent or "macro_f1" not in METRICS[kind]:
+        return []
+    shown = ", ".join(absent[:SHOWN_LABELS]) + (", ..." if len(absent) > SHOWN_LABELS else "")
+    reached = f"{len(classes) - len(absent)} of {len(classes)}"
+    return [f"no test row has the labels {shown}: macro-F1 counts 0 for each, so that it reaches {reached} at most"]
