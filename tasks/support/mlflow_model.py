@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def log_model(folder: Path, form: InputForm, run_id: str, role: str, card: str) 
     """Log a checkpoint with its input form under a run. Returns the id of the logged model."""
     import mlflow
 
-    with mlflow.start_run(run_id=run_id):
+    with _within(run_id):
         model_id = _log(folder, form, role)
         mlflow.log_text(card, f"{role}/model_card.md")
         # all other files as they are: `registering._restore` needs them, with the weights, to rebuild the checkpoint
@@ -50,6 +51,21 @@ def log_model(folder: Path, form: InputForm, run_id: str, role: str, card: str) 
             if path.suffix != ".safetensors" and path.name != RECORD:
                 mlflow.log_artifact(str(path), f"{role}/{EXTRA}")
     return model_id
+
+
+@contextmanager
+def _within(run_id: str) -> Iterator[None]:
+    """Make a run the active one, and leave it RUNNING: MLflow's own context manager would end it as FINISHED.
+
+    A retrain that is killed while it registers must not look finished.
+    """
+    import mlflow
+
+    mlflow.start_run(run_id=run_id)
+    try:
+        yield
+    finally:
+        mlflow.end_run("RUNNING")
 
 
 def legacy_form(version: Any, folder: Path) -> InputForm:

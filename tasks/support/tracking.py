@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import getpass
 import logging
-import os
 import time
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from transferline.core.environment import restored
 from transferline.core.project import root
@@ -27,6 +24,7 @@ from transferline.tasks.support.locks import held
 from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.progress import notice
 from transferline.tasks.support.provenance import commit
+from transferline.tasks.support.run_owners import HOST, Heartbeat, is_dead, owner_tags
 
 FLUSH_EVERY = 10.0  # seconds between two batches of a stage's metrics
 _client: Any = None
@@ -84,18 +82,26 @@ class _Run:
 
     def __init__(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> None:
         process = {
-            "transferline.pid": str(os.getpid()),
-            "transferline.host": os.uname().nodename,
+            **owner_tags(),
             "mlflow.user": getpass.getuser(),
             "mlflow.source.name": "transferline",
         }
         self.experiment_id = experiment_id
         self._run_id = outbox.create(client(), experiment_id, name, {**tags, **process})
+        self._heartbeat = Heartbeat(self._beat)
 
     @property
     def run_id(self) -> str:
         """The server's id, or a provisional id while the server is unreachable."""
         return outbox.real_id(self._run_id)
+
+    def _beat(self, tags: Mapping[str, str]) -> None:
+        try:
+            for name, value in tags.items():
+                client().set_tag(self.run_id, name, value)
+        except Exception as error:
+            if not outbox.is_away(error):
+                raise  # a heartbeat that the server missed is not sent later
 
     def _send(self, do: str, **what: Any) -> None:
         outbox.send(client(), {"do": do, "run": self._run_id, **what})
@@ -133,6 +139,7 @@ class _Run:
         self._send("dataset", dataset=entity, tags={"mlflow.data.context": role, "dvc.md5": md5})
 
     def end(self, status: str) -> None:
+        self._heartbeat.stop()
         self._send("end", status=status, time=int(1000 * time.time()))
 
     def _keep(self, name: str) -> Path:
@@ -156,7 +163,7 @@ class TransferRun(_Run):
     def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
         where = outbox.patiently(lambda: experiment(target), "the run")
         outbox.drain(client())  # entries that earlier runs could not send
-        close_dead_runs(where)
+        outbox.patiently(close_dead_runs, "the run")
         tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
         super().__init__(where, title, {**tags, "transferline.kind": self.kind})
         self.log({}, 0, {"target": target, "recipe": recipe, "seeds": str(seeds)})
@@ -166,7 +173,9 @@ class TransferRun(_Run):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         super().__exit__(kind, error, trace)
-        if not outbox.drain(client(), wait=error is None):
+        if outbox.drain(client(), wait=error is None):
+            close_dead_runs()  # of stages whose process was killed
+        else:
             notice("waiting", "yellow", "logs are kept in the store's .outbox; the next run sends them")
 
 
@@ -235,13 +244,23 @@ class StageRun(_Run):
             self.figure(loss_curve(self.rows, self.title), "figures/loss.png")
 
 
-def close_dead_runs(experiment_id: str) -> int:
-    """Mark the unfinished runs of dead processes of this machine as KILLED. Returns their number."""
-    running = client().search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
+def close_dead_runs() -> int:
+    """Mark the unfinished runs of dead processes as KILLED, in all experiments (see run_owners.py). Returns their number."""
+    ids = [one.experiment_id for one in _pages(lambda page: client().search_experiments(page_token=page))]
+    unfinished = f"attributes.status = 'RUNNING' and tags.`{HOST}` like '%'"
     closed = 0
-    for run in running:
-        pid, host = run.data.tags.get("transferline.pid"), run.data.tags.get("transferline.host")
-        if pid and host == os.uname().nodename and not psutil.pid_exists(int(pid)):
-            client().set_terminated(run.info.run_id, "KILLED")
-            closed += 1
+    for first in range(0, len(ids), 100):
+        some = ids[first : first + 100]
+        for run in _pages(lambda page, some=some: client().search_runs(some, unfinished, page_token=page)):
+            if is_dead(run.data.tags):
+                client().set_terminated(run.info.run_id, "KILLED")
+                closed += 1
     return closed
+
+
+def _pages(ask: Callable[[str | None], Any]) -> list[Any]:
+    """All answers of a search that MLflow gives page by page."""
+    found, page = list(answer := ask(None)), answer.token
+    while page:
+        found, page = [*found, *(answer := ask(page))], answer.token
+    return found
