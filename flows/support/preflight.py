@@ -1,4 +1,4 @@
-"""Start of every flow: end orphan processes of earlier runs, and stop a run that has crashed too often."""
+"""Start of every flow: end what killed runs left behind, and stop a run that has crashed too often."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from transferline.tasks.placing import most_starts
+from transferline.tasks.support.abandoned_flow_runs import close_abandoned
 from transferline.tasks.support.orphans import end_orphans
 from transferline.tasks.support.restarts import given_up
 
@@ -15,12 +16,14 @@ class KeepsDying(RuntimeError):
 
 
 def begin() -> None:
-    """End orphan processes. Raises KeepsDying if this run has been started too often.
+    """End orphan processes and close abandoned flow runs. Raises KeepsDying if this run has been started too often.
 
     Crashed runs are restarted (tasks/support/restarts.py). Without a limit, bad data or too little memory would keep a
     worker busy for ever.
     """
     end_orphans()
+    if flow_run.id:
+        close_abandoned(flow_run.id)
     # run_count has no value outside a flow run
     if int(flow_run.run_count or 1) > most_starts():
         with get_client(sync_client=True) as client:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import psutil
@@ -39,6 +40,32 @@ def is_dead(tags: Mapping[str, str], now: float | None = None) -> bool:
         return True
     # a run without a start time is of an earlier release: its number must do
     return STARTED in tags and abs(started - float(tags[STARTED])) > 1.0
+
+
+def close_dead_runs(client: Any) -> int:
+    """Mark the unfinished runs of dead processes as KILLED, in all experiments. Returns their number."""
+    ids = [one.experiment_id for one in _pages(lambda page: client.search_experiments(page_token=page))]
+    closed = 0
+    for first in range(0, len(ids), 100):
+        some = ids[first : first + 100]
+        for run in _pages(partial(_unfinished, client, some)):
+            if is_dead(run.data.tags):
+                client.set_terminated(run.info.run_id, "KILLED")
+                closed += 1
+    return closed
+
+
+def _unfinished(client: Any, experiments: list[str], page: str | None) -> Any:
+    owned = f"attributes.status = 'RUNNING' and tags.`{HOST}` like '%'"
+    return client.search_runs(experiments, owned, page_token=page)
+
+
+def _pages(ask: Callable[[str | None], Any]) -> list[Any]:
+    """All answers of a search that MLflow gives page by page."""
+    found, page = list(answer := ask(None)), answer.token
+    while page:
+        found, page = [*found, *(answer := ask(page))], answer.token
+    return found
 
 
 class Heartbeat:

@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from transferline.tasks.support.locks import held
 from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.progress import notice
 from transferline.tasks.support.provenance import commit
-from transferline.tasks.support.run_owners import HOST, Heartbeat, is_dead, owner_tags
+from transferline.tasks.support.run_owners import Heartbeat, close_dead_runs, owner_tags
 
 FLUSH_EVERY = 10.0  # seconds between two batches of a stage's metrics
 _client: Any = None
@@ -163,7 +163,7 @@ class TransferRun(_Run):
     def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
         where = outbox.patiently(lambda: experiment(target), "the run")
         outbox.drain(client())  # entries that earlier runs could not send
-        outbox.patiently(close_dead_runs, "the run")
+        outbox.patiently(lambda: close_dead_runs(client()), "the run")
         tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}
         super().__init__(where, title, {**tags, "transferline.kind": self.kind})
         self.log({}, 0, {"target": target, "recipe": recipe, "seeds": str(seeds)})
@@ -174,7 +174,7 @@ class TransferRun(_Run):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         super().__exit__(kind, error, trace)
         if outbox.drain(client(), wait=error is None):
-            close_dead_runs()  # of stages whose process was killed
+            close_dead_runs(client())  # of stages whose process was killed
         else:
             notice("waiting", "yellow", "logs are kept in the store's .outbox; the next run sends them")
 
@@ -242,25 +242,3 @@ class StageRun(_Run):
         self.tag(tags)
         if any("loss" in row for row in self.rows):
             self.figure(loss_curve(self.rows, self.title), "figures/loss.png")
-
-
-def close_dead_runs() -> int:
-    """Mark the unfinished runs of dead processes as KILLED, in all experiments (see run_owners.py). Returns their number."""
-    ids = [one.experiment_id for one in _pages(lambda page: client().search_experiments(page_token=page))]
-    unfinished = f"attributes.status = 'RUNNING' and tags.`{HOST}` like '%'"
-    closed = 0
-    for first in range(0, len(ids), 100):
-        some = ids[first : first + 100]
-        for run in _pages(lambda page, some=some: client().search_runs(some, unfinished, page_token=page)):
-            if is_dead(run.data.tags):
-                client().set_terminated(run.info.run_id, "KILLED")
-                closed += 1
-    return closed
-
-
-def _pages(ask: Callable[[str | None], Any]) -> list[Any]:
-    """All answers of a search that MLflow gives page by page."""
-    found, page = list(answer := ask(None)), answer.token
-    while page:
-        found, page = [*found, *(answer := ask(page))], answer.token
-    return found

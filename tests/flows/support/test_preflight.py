@@ -26,6 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     found = SimpleNamespace(run_count=0, id="run")
     monkeypatch.setattr(preflight, "flow_run", found)
     monkeypatch.setattr(preflight, "get_client", client)
+    record(monkeypatch, preflight, "close_abandoned", 0)
     monkeypatch.setenv("TRANSFERLINE_MOST_STARTS", "2")
     return found
 
