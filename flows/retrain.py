@@ -11,14 +11,14 @@ from prefect import flow
 
 from transferline.data.input_form import InputForm
 from transferline.flows.support.approval import approve
-from transferline.flows.support.artifacts import publish_report, show_chain
+from transferline.flows.support.artifacts import announce, publish_report, show_chain
 from transferline.flows.support.chain_building import build_chain, request_of
 from transferline.flows.support.choices import OWN, RecipeChoice, TargetChoice, recipe_of
 from transferline.flows.support.planning import open_line
 from transferline.flows.support.preflight import begin
 from transferline.tasks.evaluating import decide, predict_all, read_profiles, report_on
 from transferline.tasks.placing import open_runner
-from transferline.tasks.registering import check_champion_labels, find_champion, register
+from transferline.tasks.registering import check_champion_labels, crown, find_champion, register
 from transferline.tasks.support.data_versions import profile_paths
 from transferline.tasks.support.tracking import TransferRun
 from transferline.tasks.versioning import pin_data
@@ -61,10 +61,8 @@ def retrain(
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)
         form = InputForm.of(line.spec)
-        registration = register(
-            chain, report, verdict, form=form, run_id=run.run_id, judged=champion, approval=approval
-        )
-        return publish_report(
+        registration = register(chain, report, verdict, form=form, run_id=run.run_id)
+        publish_report(
             run,
             chain,
             groups,
@@ -75,3 +73,6 @@ def retrain(
             built=built,
             data=data,
         )
+        # the alias moves when everything else is done: a report that fails must not leave a new champion behind
+        crowned = crown(registration, verdict, champion, approval)
+        return announce(run, chain, report, verdict, registration, crowned)

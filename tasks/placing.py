@@ -145,18 +145,14 @@ def _cause(code: int) -> str:
 
 def _on_a_worker(request: Request) -> Checkpoint:
     """Build as a flow run of the GPU deployment, and wait for its end."""
-    from prefect.deployments import run_deployment
-
     from transferline.tasks.support.shared_store import fetch, offer_input
+    from transferline.tasks.support.worker_runs import run_on_worker
 
     # the worker may be on another machine, which has the shared store but not this project's data
     for role, md5 in request.step.data:
         offer_input(request.data[role], md5)
     for _ in range(most_starts()):
-        run: Any = run_deployment(
-            GPU_DEPLOYMENT, parameters={"request": request.to_json()}, flow_run_name=request.title, poll_interval=1
-        )
-        state = run.state
+        state = run_on_worker(GPU_DEPLOYMENT, {"request": request.to_json()}, request.title)
         if shared_uri() is not None and not (store() / request.key).exists():
             fetch(request.key)
         # look for the checkpoint before the state: the worker may have died after it had finished the stage

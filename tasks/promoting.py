@@ -1,6 +1,7 @@
 """Move the champion alias: promote, roll back, and record each move at the registered model.
 
-A lease per model serialises the moves, because MLflow does not lock its aliases.
+A lease per model serialises the moves, because MLflow does not lock its aliases. A move takes several requests. It is first
+written as a pending move, in a tag. If the process is killed, the next command that reads the champion completes the move.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 import getpass
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from transferline.core.errors import InputError
+from transferline.tasks.support.champion_history import HISTORY, Move, champions_of, new_move, read_moves, written
+from transferline.tasks.support.champion_witness import remember_champion
 from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.tracking import client
 
-HISTORY = "transferline.champions"  # tag of a registered model: JSON list of its moves, oldest first
-KEPT = 40  # moves kept in the tag: MLflow limits the length of a tag's value
+PENDING = "transferline.move"  # tag of a registered model: JSON of the move that is under way
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,18 @@ def version_of_alias(model: str, alias: str) -> Any:
         raise
 
 
+def current_champion(model: str) -> Any:
+    """The champion's registered version, or None. Completes a move that was killed."""
+    if PENDING in _tags(model):
+        with exclusive(f"registry-{model}", everywhere=True):
+            settle(model)
+    return version_of_alias(model, "champion")
+
+
 def promote(model: str, version: str, reason: str) -> str:
     """Make a version the champion on a person's decision. Returns the version it replaces ('' if there was none)."""
     with exclusive(f"registry-{model}", everywhere=True):
+        settle(model)
         before = version_of_alias(model, "champion")
         _existing(model, version)
         move_champion(model, version, reason, getpass.getuser())
@@ -53,6 +63,7 @@ def promote(model: str, version: str, reason: str) -> str:
 def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
     """Move the alias back to the previous champion. Returns (from, to). Raises InputError if there is no previous one."""
     with exclusive(f"registry-{model}", everywhere=True):
+        settle(model)
         now = version_of_alias(model, "champion")
         if now is None:
             raise InputError(f"models:/{model}@champion", "there is no champion", "Promote a version first")
@@ -62,8 +73,7 @@ def rollback(model: str, reason: str, by: str = "") -> tuple[str, str]:
             mend = f"Name one yourself: transferline promote {model}@VERSION --reason ..."
             raise InputError(f"models:/{model}@champion", f"no champion before version {current} is recorded", mend)
         _existing(model, line[-2])
-        _record(model, line[-2], reason, by or getpass.getuser(), "rollback")
-        client().set_registered_model_alias(model, "champion", line[-2])
+        _begin(model, new_move("rollback", line[-2], reason, by or getpass.getuser(), None))
     return current, line[-2]
 
 
@@ -72,36 +82,59 @@ def move_champion(model: str, version: str, reason: str, by: str) -> None:
     now = version_of_alias(model, "champion")
     if now is not None and str(now.version) == version:
         return
-    _record(model, version, reason, by, "promote", before=str(now.version) if now else None)
-    client().set_registered_model_alias(model, "champion", version)
+    _begin(model, new_move("promote", version, reason, by, str(now.version) if now else None))
 
 
-def moves(model: str) -> list[dict[str, str]]:
-    """Every recorded move of a model's champion alias, oldest first."""
+def settle(model: str) -> None:
+    """Complete the pending move of a model, if there is one. The caller must hold the model's lease."""
+    tags = _tags(model)
+    if PENDING not in tags:
+        return
     try:
-        return json.loads(client().get_registered_model(model).tags.get(HISTORY, "[]"))
+        move: Move = json.loads(tags[PENDING])
     except json.JSONDecodeError as error:
-        raise InputError(f"model {model!r}", f"its tag {HISTORY} is not JSON", "Delete the tag") from error
+        raise InputError(f"model {model!r}", f"its tag {PENDING} is not JSON", "Delete the tag") from error
+    _complete(model, move)
+
+
+def moves(model: str) -> list[Move]:
+    """Recorded moves of a model's champion alias, oldest first."""
+    return read_moves(client().get_registered_model(model).tags, model)
 
 
 def champions(model: str) -> list[str]:
-    """Versions that were champion, oldest first: a promotion appends one, a rollback removes the last."""
-    line: list[str] = []
-    for move in moves(model):
-        if move["what"] == "rollback":
-            line = line[:-1]
-        else:
-            if not line and move.get("before"):
-                line.append(move["before"])  # champion before the first recorded move
-            line.append(move["version"])
-    return line
+    """Versions that were champion, oldest first."""
+    return champions_of(moves(model))
 
 
-def _record(model: str, version: str, reason: str, by: str, what: str, before: str | None = None) -> None:
-    entry = {"what": what, "version": version, "reason": reason[:200], "by": by}
-    entry |= {"at": datetime.now(UTC).isoformat(timespec="seconds")} | ({"before": before} if before else {})
-    client().set_registered_model_tag(model, HISTORY, json.dumps([*moves(model), entry][-KEPT:]))
-    client().set_model_version_tag(model, version, "transferline.why", f"{what} by {by}: {reason}"[:4000])
+def _begin(model: str, move: Move) -> None:
+    client().set_registered_model_tag(model, PENDING, json.dumps(move, ensure_ascii=False))
+    _complete(model, move)
+
+
+def _complete(model: str, move: Move) -> None:
+    """Every step may have been done before the process was killed: each leaves the same result when it is done again."""
+    recorded = moves(model)
+    if not any(one["at"] == move["at"] for one in recorded):
+        client().set_registered_model_tag(model, HISTORY, written([*recorded, move]))
+    why = f"{move['what']} by {move['by']}: {move['reason']}"
+    client().set_model_version_tag(model, move["version"], "transferline.why", why[:4000])
+    client().set_registered_model_alias(model, "champion", move["version"])
+    key = client().get_model_version(model, move["version"]).tags.get("transferline.key", "")
+    remember_champion(model, move["version"], key)
+    client().delete_registered_model_tag(model, PENDING)
+
+
+def _tags(model: str) -> dict[str, str]:
+    """Tags of a registered model; none if there is no such model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(client().get_registered_model(model).tags)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
 
 
 def _existing(model: str, version: str) -> None:

@@ -21,8 +21,9 @@ from transferline.evaluation.verdict import Verdict
 from transferline.recipes.chain import Chain, Data
 from transferline.recipes.label_changes import check_label_changes, label_changes, labels_of_split
 from transferline.recipes.model_card import model_card
-from transferline.tasks.promoting import Approval, move_champion, version_of_alias
+from transferline.tasks.promoting import Approval, current_champion, move_champion, settle, version_of_alias
 from transferline.tasks.support import outbox
+from transferline.tasks.support.champion_witness import check_not_lost
 from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.mlflow_model import EXTRA, legacy_form, log_model, weights_of
 from transferline.tasks.support.outbox import patiently
@@ -46,11 +47,10 @@ class Champion:
 
 @dataclass(frozen=True)
 class Registration:
-    """Registered versions of a target's model after a retrain."""
+    """Registered versions of a target's model after a retrain. The champion alias has not moved yet."""
 
     model: str
     versions: Mapping[str, str]  # role -> version
-    champion: str | None
 
 
 @task(task_run_name="look up champion of {target}", cache_policy=NO_CACHE)
@@ -60,7 +60,8 @@ def find_champion(target: str) -> Champion | None:
 
 
 def _find_champion(target: str) -> Champion | None:
-    version = version_of_alias(target, "champion")
+    version = current_champion(target)
+    check_not_lost(target, str(version.version) if version is not None else None)
     if version is None:
         return None
     key = bring_back(version)
@@ -71,9 +72,11 @@ def _find_champion(target: str) -> Champion | None:
 def check_champion_labels(target: str, spec: TargetSpec, data: Data) -> list[str]:
     """Compare the labels of a target's champion with those of its training split, before anything is trained.
 
-    Returns one sentence for each change. Raises InputError on a label that is gone without a word on it (see label_changes.py).
+    Returns one sentence for each change. Raises InputError on a label that is gone without a word on it (see label_changes.py),
+    and on a registry that has lost its champion.
     """
     if not has_runs():
+        check_not_lost(target, None)
         return []
     champion = patiently(lambda: _find_champion(target), "looking up the champion")
     if champion is None:
@@ -107,32 +110,35 @@ def register(
     *,
     form: InputForm,
     run_id: str,
-    judged: Champion | None,
-    approval: Approval,
 ) -> Registration:
-    """Register the challenger and the promoted model once per key, and move the aliases.
-
-    `judged` is the champion that the verdict compared with. `champion` moves only if the verdict promotes and `approval` is
-    given. Raises RuntimeError if another run has promoted a different model since: the verdict does not cover it.
-    """
+    """Register the challenger and the promoted model once per key. The alias `champion` stays (see `crown`)."""
     outbox.drain(client(), wait=True)  # a version refers to its run, so the server must have created the run
     run = outbox.real_id(run_id)
-    return patiently(
-        lambda: _register(chain, report, verdict, form=form, run_id=run, judged=judged, approval=approval),
-        "registering",
-    )
+    return patiently(lambda: _register(chain, report, verdict, form=form, run_id=run), "registering")
 
 
-def _register(
-    chain: Chain,
-    report: Report,
-    verdict: Verdict,
-    *,
-    form: InputForm,
-    run_id: str,
-    judged: Champion | None,
-    approval: Approval,
-) -> Registration:
+@task(task_run_name="crown", cache_policy=NO_CACHE)
+def crown(registration: Registration, verdict: Verdict, judged: Champion | None, approval: Approval) -> str | None:
+    """Move the champion alias if the verdict promotes and `approval` is given. Returns the version of the champion.
+
+    `judged` is the champion that the verdict compared with. Raises RuntimeError if another run has promoted a different model
+    since: the verdict does not cover it. This is the last thing a retrain does that can fail.
+    """
+    return patiently(lambda: _crown(registration, verdict, judged, approval), "promoting")
+
+
+def _crown(registration: Registration, verdict: Verdict, judged: Champion | None, approval: Approval) -> str | None:
+    model = registration.model
+    with exclusive(f"registry-{model}", everywhere=True):
+        settle(model)
+        if verdict.decision == "promote" and approval.given:
+            _check_still_champion(model, judged, verdict)
+            move_champion(model, registration.versions[verdict.role], approval.reason or verdict.headline, approval.by)
+        champion = version_of_alias(model, "champion")
+    return str(champion.version) if champion else None
+
+
+def _register(chain: Chain, report: Report, verdict: Verdict, *, form: InputForm, run_id: str) -> Registration:
     wanted = {"challenger": report.candidates[0].key}
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
@@ -143,11 +149,7 @@ def _register(
             for role, key in wanted.items()
         }
         client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
-        if verdict.decision == "promote" and approval.given:
-            _check_still_champion(chain.target, judged, verdict)
-            move_champion(chain.target, versions[verdict.role], approval.reason or verdict.headline, approval.by)
-        champion = version_of_alias(chain.target, "champion")
-    return Registration(chain.target, versions, str(champion.version) if champion else None)
+    return Registration(chain.target, versions)
 
 
 def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict) -> None:

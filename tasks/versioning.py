@@ -6,7 +6,6 @@ The leak gates run inside these stages (`prepare`, `corpus`, `pair`). An unchang
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from transferline.core.commands import run_command
 from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.core.settings import inherited
@@ -87,15 +87,15 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
     pull = ["--pull", "--allow-missing"] if has_remote() else []
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *options, *pull, *stages]
     notice("data", "cyan", f"dvc repro {' '.join(stages)}")
-    messages: list[str] = []
-    with subprocess.Popen(command, cwd=root(), env=inherited(), stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in filter(None, (raw.strip() for raw in process.stderr)):
-            messages.append(line)
-            if line.startswith(NEWS):
-                # without markup: a warning may show a label such as [/b]
-                console.print(f"          {line.removeprefix(NEWS)}", markup=False)
-    if process.returncode:
+
+    def told(line: str) -> None:
+        if line.startswith(NEWS):
+            # without markup: a warning may show a label such as [/b]
+            console.print(f"          {line.strip().removeprefix(NEWS)}", markup=False)
+
+    done = run_command(command, "dvc repro", folder=root(), environment=inherited(), told=told)
+    if done.code:
+        messages = [line.strip() for line in done.err.splitlines() if line.strip()]
         # lines of our own stages name file, row and remedy; DVC's only say that the stage failed
         ours = [line for line in messages if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus", "pair")]
         what = (ours or messages or ["dvc repro failed"])[0].rstrip(".")

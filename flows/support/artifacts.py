@@ -57,8 +57,8 @@ def publish_report(
     profiles: Mapping[str, Any],
     built: Mapping[str, Built],
     data: Data,
-) -> dict[str, str]:
-    """Log the outcome to MLflow and Prefect and print the table of models. Returns the outcome as text."""
+) -> None:
+    """Log the report, its figures and the inputs to MLflow and Prefect."""
     text = render(chain, report, verdict, profiles) + _stages(run, chain, built)
     log(verdict.headline)
     run.log(report.flat())
@@ -78,14 +78,25 @@ def publish_report(
     create_markdown_artifact(
         text, key=f"report-{slugify(chain.target)}", description=f"{chain.target}: {verdict.headline}"
     )
-    _print(run, chain, report, verdict, registration)
+
+
+def announce(
+    run: TransferRun,
+    chain: Chain,
+    report: Report,
+    verdict: Verdict,
+    registration: Registration,
+    champion: str | None,
+) -> dict[str, str]:
+    """Print the table of models and emit the verdict event. Returns the outcome as text. `champion` is a version."""
+    _print(run, chain, report, verdict, registration, champion)
     tell("verdict", chain.target, verdict.headline, decision=verdict.decision, run=run.run_id)
     return {
         "decision": verdict.decision,
         "headline": verdict.headline,
         "challenger": verdict.challenger,
         "model": registration.model,
-        "champion": registration.champion or "",
+        "champion": champion or "",
         "run": run.run_id,
     }
 
@@ -111,7 +122,14 @@ def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report
     run.figure(intervals(rows, report.metric, chain.target), "figures/scores.png")
 
 
-def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, registration: Registration) -> None:
+def _print(
+    run: TransferRun,
+    chain: Chain,
+    report: Report,
+    verdict: Verdict,
+    registration: Registration,
+    champion: str | None,
+) -> None:
     table = Table(title=f"{chain.target}: {report.rows} test rows, 95 % intervals", title_justify="left")
     for column in ("model", "seeds", report.metric, f"shipped {report.metric}", "calibration", "ms a text", "MB"):
         table.add_column(column, justify="left" if column == "model" else "right")
@@ -124,8 +142,8 @@ def _print(run: TransferRun, chain: Chain, report: Report, verdict: Verdict, reg
     for reason in (*verdict.reasons, *report.notes):
         console.print(f"  - {reason}")
     versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())
-    champion = f"champion is version {registration.champion}" if registration.champion else "no champion yet"
-    console.print(f"registered model {registration.model}: {versions}; {champion}")
+    now = f"champion is version {champion}" if champion else "no champion yet"
+    console.print(f"registered model {registration.model}: {versions}; {now}")
     console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
     for hint in _where_to_look(run):
         console.print(hint)

@@ -7,13 +7,13 @@ and pushes the branch. A retrain never commits: its lineage records the data ver
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from transferline.core.commands import run_command
 from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.recipes.params import Params
@@ -42,7 +42,7 @@ def push_data(params: Params, targets: list[str], message: str) -> tuple[list[st
 def _identity() -> list[str]:
     """git options for the committer: git's own configuration, else transferline, so that a server needs no set-up."""
     ask = ["git", "-C", str(root()), "config", "user.email"]
-    known = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    known = run_command(ask, "git config").out.strip()
     return [] if known else ["-c", "user.name=transferline", "-c", f"user.email=transferline@{os.uname().nodename}"]
 
 
@@ -62,10 +62,8 @@ def update_branch(branch: str, fetch: bool) -> str:
 
 def pinned_at(revision: str, params: Params) -> dict[str, dict[str, str]]:
     """md5 of every target's files in the dvc.lock of a git revision, or {} if that revision has no dvc.lock."""
-    shown = subprocess.run(
-        ["git", "-C", str(root()), "show", f"{revision}:./dvc.lock"], capture_output=True, text=True, check=False
-    )
-    return _pinned(yaml.safe_load(shown.stdout) or {}, params) if shown.returncode == 0 else {}
+    shown = run_command(["git", "-C", str(root()), "show", f"{revision}:./dvc.lock"], "git show")
+    return _pinned(yaml.safe_load(shown.out) or {}, params) if shown.code == 0 else {}
 
 
 def pinned_now(params: Params) -> dict[str, dict[str, str]]:
@@ -90,10 +88,10 @@ def _git(*words: str) -> str:
 
 
 def _run(command: list[str], what: str, mend: str) -> str:
-    done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+    done = run_command(command, what, folder=root())
+    if done.code:
+        said = (done.err or done.out).strip().splitlines() or [f"exit code {done.code}"]
         # git and DVC name the cause in such a line; advice may follow it
         causes = [line for line in said if line.lower().startswith(("fatal:", "error:"))]
         raise InputError(what, (causes or said)[-1], mend)
-    return done.stdout.strip()
+    return done.out.strip()

@@ -5,21 +5,18 @@ All projects and flow runs of a user share these files. At most one stage theref
 
 from __future__ import annotations
 
-import fcntl
 import os
 import runpy
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from transferline.core.errors import InputError
 from transferline.core.settings import settings
-
-POLL = 0.2  # seconds between two attempts to take a device
+from transferline.tasks.support.waiting import try_lock, wait_until
 
 
 @dataclass(frozen=True)
@@ -76,21 +73,24 @@ def slot(names: list[str] | None = None) -> Iterator[Slot]:
     if not wanted:
         mend = "Choose device cpu, or set TRANSFERLINE_GPU_SLOTS"
         raise InputError("device", "this machine has no GPU for stages", mend)
-    taken = _take(wanted)
-    while taken is None:
-        time.sleep(POLL)
-        taken = _take(wanted)
+    taken: list[Slot] = []
+
+    def took() -> bool:
+        found = _take(wanted)
+        taken.extend([found] if found else [])
+        return bool(taken)
+
+    wait_until(took, f"a free device of {', '.join(wanted)}")
     try:
-        yield taken
+        yield taken[0]
     finally:
-        os.close(taken.descriptor)
+        os.close(taken[0].descriptor)
 
 
 def _take(names: list[str]) -> Slot | None:
     for name in names:
         descriptor = os.open(_folder() / f"gpu-{name.replace('/', '_')}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        with suppress(BlockingIOError):  # another process holds it: try the next device
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if try_lock(descriptor):
             return Slot(name, descriptor)
         os.close(descriptor)
     return None

@@ -8,10 +8,11 @@ checkpoint is built twice under the same key.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from transferline.core.errors import InputError
 from transferline.core.project import shared_uri
-from transferline.core.settings import settings
+from transferline.core.settings import settings, variable
 from transferline.tasks.support.locks import held
 
 LEASE = 60.0  # seconds; a killed holder blocks the others for at most this long
@@ -25,14 +26,34 @@ def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
             yield
             return
         from prefect.client.orchestration import get_client
-        from prefect.concurrency.sync import concurrency
 
         limit = f"transferline-{name}"
         # a limit of one slot is a lock; Prefect's `concurrency` needs it to exist
         with get_client(sync_client=True) as client:
             client.upsert_global_concurrency_limit_by_name(limit, 1)
-        with concurrency(limit, occupy=1, lease_duration=LEASE, strict=True, raise_on_lease_renewal_failure=False):
+        with ExitStack() as lease:
+            _take(lease, limit)
             yield
+
+
+def _take(lease: ExitStack, limit: str) -> None:
+    from prefect.concurrency.sync import concurrency
+
+    hours = settings().wait_hours
+    try:
+        lease.enter_context(
+            concurrency(
+                limit,
+                occupy=1,
+                timeout_seconds=3600 * hours,
+                lease_duration=LEASE,
+                strict=True,
+                raise_on_lease_renewal_failure=False,
+            )
+        )
+    except TimeoutError as error:
+        mend = f"See the concurrency limits in Prefect's UI, or raise {variable('wait_hours')}"
+        raise InputError(f"the lease {limit!r}", f"is still held by another run after {hours:g} hours", mend) from error
 
 
 def bucket(key: str) -> str:

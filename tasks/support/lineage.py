@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transferline.core.errors import InputError
-from transferline.tasks.promoting import version_of_alias
+from transferline.tasks.promoting import current_champion, version_of_alias
 from transferline.tasks.support.tracking import client
 
 
@@ -16,7 +16,7 @@ def find_version(name: str) -> Any:
     model, _, which = name.partition("@")
     which = which or "champion"
     if not which.isdecimal():
-        found = version_of_alias(model, which)
+        found = current_champion(model) if which == "champion" else version_of_alias(model, which)
         if found is None:
             raise InputError(name, f"no version of {model!r} has the alias {which!r}", "See `transferline models`")
         return found

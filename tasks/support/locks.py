@@ -6,7 +6,6 @@ process ends, for any reason. The lock works among processes that share a disk.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ import anyio
 from prefect.locking.protocol import LockManager
 
 from transferline.core.project import locks
-
-POLL = 0.2  # seconds between two attempts to take a lock
+from transferline.tasks.support.waiting import POLL, lock_within, try_lock
 
 
 class FlockLockManager(LockManager):
@@ -31,17 +29,17 @@ class FlockLockManager(LockManager):
     def acquire_lock(
         self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None
     ) -> bool:
-        """Take the lock of `key`. Waits at most `acquire_timeout` seconds (None: without limit). Returns whether it is held."""
+        """Take the lock of `key` within `acquire_timeout` seconds. Returns whether it is held.
+
+        Without a time-out it raises InputError after TRANSFERLINE_WAIT_HOURS.
+        """
         path = self._path(key)
         if self.is_lock_holder(key, holder):
             return True
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        deadline = None if acquire_timeout is None else time.monotonic() + acquire_timeout
-        while not _try(descriptor):
-            if deadline is not None and time.monotonic() >= deadline:
-                os.close(descriptor)
-                return False
-            time.sleep(POLL)
+        if not _taken(descriptor, key, acquire_timeout):
+            os.close(descriptor)
+            return False
         self._held[str(path)] = (descriptor, holder)
         return True
 
@@ -64,7 +62,7 @@ class FlockLockManager(LockManager):
         # flock has no query: try to take the lock, and closing the descriptor gives it back
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            return not _try(descriptor)
+            return not try_lock(descriptor)
         finally:
             os.close(descriptor)
 
@@ -88,18 +86,26 @@ class FlockLockManager(LockManager):
 
 @contextmanager
 def held(name: str) -> Iterator[None]:
-    """Hold the lock `name` during the block, and wait for other processes on this disk."""
+    """Hold the lock `name` during the block. Raises InputError if another process holds it longer than TRANSFERLINE_WAIT_HOURS."""
     descriptor = os.open(locks() / (name.replace("/", "__") + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock_within(descriptor, f"the lock {name!r}")
         yield
     finally:
         os.close(descriptor)
 
 
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+def _taken(descriptor: int, key: str, timeout: float | None) -> bool:
+    if timeout is None:
+        try:
+            lock_within(descriptor, f"the lock of {key}")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return True
+    deadline = time.monotonic() + timeout
+    while not try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL)
     return True

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-
+from transferline.core.commands import run_command
 from transferline.core.project import root
 
 
 def commit() -> str:
     """The project's git commit, with `+changes` if the work tree differs from it."""
     git = ["git", "-C", str(root())]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    if head.returncode:
+    head = run_command([*git, "rev-parse", "HEAD"], "git rev-parse")
+    if head.code:
         return "no git commit"
     status = [*git, "status", "--porcelain", "--untracked-files=no"]
-    changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout.strip()
-    return head.stdout.strip() + ("+changes" if changed else "")
+    changed = run_command(status, "git status").out.strip()
+    return head.out.strip() + ("+changes" if changed else "")
 
 
 def installed() -> str:

@@ -271,7 +271,7 @@ class Planned:
 
 
 SPEC = TargetSpec(domain="d", data="reviews.csv", html=True)
-TASKS = ("report_on", "decide", "approve", "register", "publish_report")
+TASKS = ("report_on", "decide", "approve", "register", "publish_report", "crown", "announce")
 PARTS = (
     "begin",
     "pin_data",
@@ -308,18 +308,19 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made, order
 
 
-def test_the_verdict_is_reached_before_anything_is_registered(parts: Any) -> None:
+def test_the_verdict_comes_before_the_registration_and_the_alias_moves_last(parts: Any) -> None:
     made, order = parts
     champion = Champion(Checkpoint(key="tune-old", digest=""), "3")
     made["find_champion"].returns = lambda target: champion
-    assert module.retrain.fn("reviews", "own", device="cpu") == "publish_report"
+    assert module.retrain.fn("reviews", "own", device="cpu") == "announce"
     assert order == [name for name in PARTS if name != "find_champion"]
     assert made["pin_data"].only[0] == ("reviews", "params", ("plays",))
     assert made["decide"].only[0] == (SPEC, ("a candidate",), "tune-old")
     given, named = made["register"].only
     assert given[2] == "decide"
     form = InputForm("single-label", html=True)
-    assert named == {"form": form, "run_id": "run-1", "judged": champion, "approval": "approve"}
+    assert named == {"form": form, "run_id": "run-1"}
+    assert made["crown"].only[0] == ("register", "decide", champion, "approve")
 
 
 def test_without_a_champion_the_verdict_has_none_to_compare(parts: Any) -> None:

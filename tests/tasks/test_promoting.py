@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from transferline.core.errors import InputError
-from transferline.tasks.promoting import champions, moves, promote, rollback, version_of_alias
+from transferline.tasks import promoting
+from transferline.tasks.promoting import (
+    PENDING,
+    champions,
+    current_champion,
+    moves,
+    promote,
+    rollback,
+    version_of_alias,
+)
 from transferline.tasks.support.tracking import client
 
 
@@ -52,3 +61,62 @@ def test_what_does_not_exist_is_refused(registry: Path) -> None:
         promote("film", "9", "typo")
     with pytest.raises(InputError, match="there is no champion"):
         rollback("film", "nothing there")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of the code under test may catch it."""
+
+
+class Dying:
+    """A client that dies at its n-th change of the registry."""
+
+    def __init__(self, at: int) -> None:
+        self.real, self.at, self.changes = client(), at, 0
+
+    def __getattr__(self, name: str) -> object:
+        method = getattr(self.real, name)
+        if not name.startswith(("set_", "delete_")):
+            return method
+
+        def change(*given: object) -> object:
+            if self.changes == self.at:
+                raise Killed
+            self.changes += 1
+            return method(*given)
+
+        return change
+
+
+@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("what", ["promote", "rollback"])
+def test_a_move_killed_at_any_request_is_whole_for_the_next_reader(
+    registry: Path, monkeypatch: pytest.MonkeyPatch, what: str, after: int
+) -> None:
+    promote("film", "1", "the first")
+    promote("film", "2", "the second")
+    dying = Dying(after)
+    monkeypatch.setattr(promoting, "client", lambda: dying)
+    with pytest.raises(Killed):
+        promote("film", "3", "the third") if what == "promote" else rollback("film", "complaints")
+    monkeypatch.undo()
+    monkeypatch.setenv("TRANSFERLINE_ROOT", str(registry.parent))
+    monkeypatch.setenv("TRANSFERLINE_STORE", str(registry))
+    now = str(current_champion("film").version)
+    assert champions("film")[-1] == now == champion()
+    if after:  # the move was begun: it is completed, with its reason
+        assert (now, moves("film")[-1]["what"]) == ("3" if what == "promote" else "1", what)
+        assert current_champion("film").tags["transferline.why"].startswith(what)
+        assert len([m for m in moves("film") if m["what"] == what and m["version"] == now]) == 1
+    else:
+        assert now == "2"
+    assert PENDING not in client().get_registered_model("film").tags
+    if len(champions("film")) > 1:  # and the next rollback goes one back
+        before = champions("film")[-2]
+        assert rollback("film", "too slow") == (now, before)
+
+
+def test_a_damaged_pending_move_is_one_error(registry: Path) -> None:
+    promote("film", "1", "the first")
+    client().set_registered_model_tag("film", PENDING, '{"what"')
+    with pytest.raises(InputError, match=r"its tag transferline\.move is not JSON\. Delete the tag"):
+        current_champion("film")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -13,6 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from transferline.core.commands import run_command
 from transferline.core.errors import InputError
 from transferline.core.settings import settings
 
@@ -41,10 +41,10 @@ def download_wheel(package: str, release: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         command += ["--disable-pip-version-check", "--dest", scratch, f"{package}=={release}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_command(command, f"the download of {package}=={release}")
         wheel = _matching(Path(scratch), pattern)
-        if done.returncode or wheel is None:
-            last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        if done.code or wheel is None:
+            last = (done.err.strip().splitlines() or ["pip said nothing"])[-1]
             mend = "Check the name, the version and the network; a wheel laid into that folder is used instead"
             raise InputError(f"{package}=={release}", f"could not be downloaded to {folder} ({last})", mend)
         return wheel.replace(folder / wheel.name)

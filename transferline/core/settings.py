@@ -122,6 +122,12 @@ class Settings(BaseModel):
     approval_hours: Annotated[
         Number, Field(gt=0), About("a number above 0", "Hours that a run waits for approval before it fails.")
     ] = 72.0
+    command_hours: Annotated[
+        Number, Field(gt=0), About("a number above 0", "Hours that a program such as DVC, git or pip may run.")
+    ] = 12.0
+    wait_hours: Annotated[
+        Number, Field(gt=0), About("a number above 0", "Hours that a run waits for a lock, a device or a worker.")
+    ] = 48.0
 
     prefect_api_url: Annotated[
         Text, About("a URL", "A running Prefect server; `serve` then starts none.", "a temporary server")

@@ -16,7 +16,7 @@ from transferline.evaluation.predictions import Predictions
 from transferline.evaluation.report import Group, make_report
 from transferline.evaluation.verdict import Verdict
 from transferline.flows.support import artifacts
-from transferline.flows.support.artifacts import publish_report, settings_told, show_chain
+from transferline.flows.support.artifacts import announce, publish_report, settings_told, show_chain
 from transferline.methods.parameter import Probe
 from transferline.models.bases import FolderBase
 from transferline.recipes.chain import Chain, Pin, Step
@@ -72,12 +72,12 @@ def publish(run: Any) -> dict[str, str]:
     groups = {role: group(role, share) for role, share in shares.items()}
     report = make_report("accuracy", groups, None, False, [], 3)
     verdict = Verdict("promote", "challenger", TUNE.key, "superior", ("better than the unadapted control",))
-    registration = Registration("reviews", {"challenger": "4"}, "4")
+    registration = Registration("reviews", {"challenger": "4"})
     built = {
         BASE.key: Built(Checkpoint(key=BASE.key, digest="", run_id="first-run"), True),
         TUNE.key: Built(Checkpoint(key=TUNE.key, digest="", run_id="run-12345"), False),
     }
-    return publish_report(
+    publish_report(
         run,
         CHAIN,
         groups,
@@ -88,6 +88,7 @@ def publish(run: Any) -> dict[str, str]:
         built=built,
         data={"test": Pin(Path("t"), "m9")},
     )
+    return announce(run, CHAIN, report, verdict, registration, "4")
 
 
 def test_the_outcome_is_recorded_shown_and_told(
