@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from transferline.core.checkpoint import Checkpoint, intact, publish, read_lineage
@@ -52,8 +53,8 @@ def _build(request: Request, make: Callable[[Work], dict[str, float]]) -> Checkp
     out.mkdir(parents=True)
     state.mkdir(parents=True, exist_ok=True)
     fetch_state(request.key, state)
-    for role, md5 in request.step.data:
-        fetch_input(request.data[role], md5)
+    here = {role: fetch_input(request.data[role], md5) for role, md5 in request.step.data}
+    request = replace(request, data={**request.data, **here})
     for parent in request.step.parents:
         if not (store() / parent).exists():
             fetch(parent)

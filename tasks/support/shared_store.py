@@ -7,12 +7,15 @@ Without a URI these functions do nothing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from transferline.core.checkpoint import LINEAGE, RECORD, intact
+from transferline.core.errors import InputError
 from transferline.core.project import shared_uri, store
 
 _offered: dict[str, str] = {}  # key -> newest saved state that this process has copied
@@ -98,7 +101,7 @@ def offer_state(key: str, state: Path) -> None:
     files, base = place
     root = files._strip_protocol(base)
     before = files.find(base) if files.exists(base) else []
-    paths = [*state.glob("best-*.safetensors"), *(p for p in newest.iterdir() if p.is_file())]
+    paths = [*state.glob("best-*"), *(p for p in newest.iterdir() if p.is_file())]
     # progress.json last: it marks the state as complete
     for path in sorted(paths, key=lambda p: p.name == "progress.json"):
         _put(files, path, f"{base}/{path.relative_to(state).as_posix()}")
@@ -118,15 +121,32 @@ def forget_state(key: str) -> None:
     _offered.pop(key, None)
 
 
-def fetch_input(path: Path, md5: str) -> None:
-    """Copy a data file from the shared store if this machine lacks it, by its md5 in dvc.lock."""
+def fetch_input(path: Path, md5: str) -> Path:
+    """The path of a data file on this machine, by its md5 in dvc.lock: `path`, or a copy from the shared store.
+
+    A machine whose project is at another commit has another version at `path`. Raises InputError where the copy has another md5,
+    and where there is none: its rows are not those that the key of the stage names.
+    """
     place = _place(f".data/{md5}{path.suffix}")
-    if path.exists() or place is None or not place[0].exists(place[1]):
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")  # renamed when complete: another process may wait for the file
-    place[0].get_file(place[1], str(part))
-    part.replace(path)
+    if place is None:
+        return path
+    if path.exists() and _md5_of(path, path.stat().st_mtime_ns) == md5:
+        return path
+    copy = store() / ".data" / f"{md5}{path.suffix}"
+    if not copy.exists():
+        name = f"shared store, .data/{copy.name}"
+        mend = "Start the run again: the machine that starts it copies its data there"
+        if not place[0].exists(place[1]):
+            raise InputError(name, f"there is no such file, and {path} is another version of it", mend)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        part = copy.with_name(f".{copy.name}.part")  # renamed when complete: another process may wait for the file
+        place[0].get_file(place[1], str(part))
+        found = _md5_of(part, part.stat().st_mtime_ns)
+        if found != md5:
+            part.unlink()
+            raise InputError(name, f"the file has the md5 {found}", f"Delete it there. {mend}")
+        part.replace(copy)
+    return copy
 
 
 def offer_input(path: Path, md5: str) -> None:
@@ -151,6 +171,13 @@ def _place(name: str) -> tuple[Any, str] | None:
 def _put(files: Any, path: Path, name: str) -> None:
     files.makedirs(name.rsplit("/", 1)[0], exist_ok=True)
     files.put_file(str(path), name)
+
+
+@cache
+def _md5_of(path: Path, changed: int) -> str:
+    """md5 of a file, computed once while its time of change stays the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _same(files: Any, base: str, folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -12,6 +13,7 @@ import pytest
 
 from tests.flows.test_retrain import digests, transferline
 from tests.project import make_project
+from transferline.core.errors import InputError
 from transferline.tasks.support import shared_store
 
 pytest.importorskip("s3fs", reason="s3fs is not installed (pip install 'transferline[s3]')")
@@ -37,6 +39,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
         monkeypatch.setenv(name, value)
     import fsspec
 
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # instances of other tests name another server
     files = fsspec.filesystem("s3", skip_instance_cache=True)
     files.mkdir(told["TRANSFERLINE_STORE"].split("/")[2])
     yield told
@@ -73,6 +76,27 @@ def test_a_saved_state_goes_on_elsewhere(bucket: dict[str, str], machine: Path) 
     there.mkdir()
     shared_store.fetch_state("tune-1", there)
     assert not list(there.iterdir())
+
+
+def test_a_data_file_comes_by_its_md5_and_no_other(bucket: dict[str, str], machine: Path) -> None:
+    import fsspec
+
+    source, elsewhere = machine / "train.jsonl", machine / "worker" / "train.jsonl"
+    source.write_text('{"text": "new"}\n')
+    md5 = hashlib.md5(source.read_bytes()).hexdigest()
+    elsewhere.parent.mkdir()
+    elsewhere.write_text('{"text": "old"}\n')  # the worker's project is at an older commit
+    with pytest.raises(InputError, match=r"there is no such file, and .*train\.jsonl is another version"):
+        shared_store.fetch_input(elsewhere, md5)
+    shared_store.offer_input(source, md5)
+    assert shared_store.fetch_input(source, md5) == source
+    assert shared_store.fetch_input(elsewhere, md5).read_bytes() == source.read_bytes()
+    assert elsewhere.read_text() == '{"text": "old"}\n'
+    shutil.rmtree(machine / "data" / "checkpoints" / ".data")
+    files = fsspec.filesystem("s3", skip_instance_cache=True)
+    files.pipe_file(f"{bucket['TRANSFERLINE_STORE']}/.data/{md5}.jsonl", b'{"text": "ne')
+    with pytest.raises(InputError, match=r"the file has the md5 [0-9a-f]{32}\. Delete it there"):
+        shared_store.fetch_input(elsewhere, md5)
 
 
 def test_another_machine_reuses_everything_and_trusts_no_altered_object(bucket: dict[str, str], tmp_path: Path) -> None:
