@@ -13,6 +13,7 @@ from rich.text import Text
 from slugify import slugify
 
 from transferline.core.settings import settings
+from transferline.core.uris import without_credentials
 from transferline.evaluation.markdown import render
 from transferline.evaluation.markdown import table as markdown_table
 from transferline.evaluation.report import Group, Report
@@ -159,12 +160,16 @@ def _where_to_look(run: TransferRun) -> list[str]:
     # a path relative to the current folder where possible, so that the printed command can be copied
     bin_folder = Path(sys.executable).parent
     here = bin_folder.relative_to(Path.cwd()) if bin_folder.is_relative_to(Path.cwd()) else bin_folder
-    uri = tracking_uri()
+    uri = without_credentials(tracking_uri())
     if uri.startswith("http"):
         look = [f"look:  {uri.rstrip('/')}/{page}"]
     else:
         database = uri.replace(f"sqlite:///{Path.cwd()}/", "sqlite:///")
         look = [f"look:  {here}/mlflow ui --backend-store-uri {database}    then http://127.0.0.1:5000/{page}"]
     api = settings().prefect_api_url
-    prefect = api.removesuffix("/api") if api else f"{here}/prefect server start    then http://127.0.0.1:4200/runs"
+    prefect = (
+        without_credentials(api.removesuffix("/api"))
+        if api
+        else f"{here}/prefect server start    then http://127.0.0.1:4200/runs"
+    )
     return [*look, f"       {prefect}"]

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.core.settings import given, inherited, settings
+from transferline.core.uris import has_credentials
 from transferline.recipes.params import Params
 from transferline.recipes.strict_yaml import read_yaml
 from transferline.recipes.validation_errors import explain
@@ -158,6 +159,8 @@ def _schedule(one: Deployment) -> CronSchedule | None:
 def _environment() -> dict[str, str]:
     """What a flow's process is told beside what its worker has; never a secret: workers bring those themselves."""
     told = given("placement", "store", "gpu_slots", "offline")
+    # everybody who may read deployments sees them: a store with a password is the worker's own business
+    told = {name: value for name, value in told.items() if not has_credentials(value)}
     return {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT, **told}
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from transferline.core.errors import InputError
 from transferline.core.project import store
 from transferline.core.settings import settings
 from transferline.tasks.support.progress import notice
@@ -57,15 +58,21 @@ def is_away(error: Exception) -> bool:
 
 
 def patiently(call: Callable[[], Answer], what: str) -> Answer:
-    """Call the tracking server, and retry while it is unreachable, for at most `patience()` seconds."""
+    """Call the tracking server, and retry while it is unreachable. Raises InputError after `patience()` seconds."""
     deadline = time.monotonic() + patience()
     announced = False
     while True:
         try:
             return call()
         except Exception as error:
-            if not is_away(error) or time.monotonic() > deadline:
+            if not is_away(error):
                 raise
+            if time.monotonic() > deadline:
+                found = (
+                    f"does not answer after {patience():g} seconds, and {what} needs it ({str(error).splitlines()[0]})"
+                )
+                mend = "Start it and run again: finished stages are reused. TRANSFERLINE_PATIENCE sets how long to wait"
+                raise InputError("the tracking server", found, mend) from error
             if not announced:
                 notice("waiting", "yellow", f"the tracking server does not answer; {what} waits for it")
                 announced = True
@@ -165,19 +172,28 @@ def _dataset(entry: Mapping[str, Any]) -> Any:
 
 
 def _send_file(client: Any, file: Path) -> None:
-    """Send a file's entries in order. On an error the sent ones are removed from the file, so that none is sent twice."""
+    """Send a file's entries in order. If the server is away the rest stays in the file, so that none is sent twice.
+
+    An entry that can never be sent is dropped with a notice: it must not stop this run and all later ones.
+    """
+    dropped: list[str] = []
     while file.exists():
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         for number, line in enumerate(lines):
             try:
                 _perform(client, json.loads(line))
-            except Exception:
+            except Exception as error:
+                if not is_away(error):
+                    dropped.append(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+                    continue
                 # write the rest beside the file and rename: a kill here leaves a complete file
                 rest = file.with_suffix(".part")
                 rest.write_text("".join(f"{left}\n" for left in lines[number:]), encoding="utf-8")
                 rest.replace(file)
                 raise
         file.unlink()
+    if dropped:
+        notice("dropped", "yellow", f"{len(dropped)} log entries that the tracking server cannot take ({dropped[0]})")
 
 
 def _file() -> Path:

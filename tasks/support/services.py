@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,11 +22,12 @@ from urllib.error import URLError
 from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.core.settings import inherited, settings
+from transferline.core.uris import without_credentials
+from transferline.tasks.support.bind_addresses import LOOPBACK, check_free, in_url
 from transferline.tasks.support.gpu_slots import devices
-from transferline.tasks.support.mlflow_database import make_tables
+from transferline.tasks.support.mlflow_server import mlflow_command, mlflow_environment
 from transferline.tasks.support.restarts import Tender, under_way
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FLOWS_AT_ONCE = 4  # concurrent flow runs of the CPU worker; most of the time they wait for stages and devices
 RESTARTS = 5  # per process, before `serve` gives up
 UP_WITHIN = 180.0  # seconds until a server must respond: on a slow machine a new database takes long
@@ -77,16 +77,17 @@ def addresses(host: str, prefect_port: int, mlflow_port: int) -> Addresses:
     """Addresses from the environment, else of servers to be started. Raises InputError on an open or taken address."""
     api, tracking = settings().prefect_api_url, settings().mlflow_tracking_uri or ""
     found = Addresses(
-        api or f"http://{host}:{prefect_port}/api",
-        tracking if tracking.startswith("http") else f"http://{host}:{mlflow_port}",
+        api or f"http://{in_url(host)}:{prefect_port}/api",
+        tracking if tracking.startswith("http") else f"http://{in_url(host)}:{mlflow_port}",
         not api,
         not tracking.startswith("http"),
     )
     ports = [(found.start_prefect, prefect_port, "Prefect"), (found.start_mlflow, mlflow_port, "MLflow")]
     for ours, port, name in ports:
-        if ours and _taken(host, port):
-            mend = f"Use that server (set its address in the environment), or choose --{name.lower()}-port"
-            raise InputError(f"{host}:{port}", f"something listens there already, {name} cannot start", mend)
+        if ours:
+            check_free(host, port, name)
+    if found.start_prefect and found.start_mlflow and prefect_port == mlflow_port:
+        raise InputError("--mlflow-port", f"{mlflow_port} is Prefect's port too", "Choose another one")
     if host not in LOOPBACK:
         _refuse_open_doors(found)
     return found
@@ -103,9 +104,8 @@ def services(where: Addresses, host: str, prefect_port: int, mlflow_port: int) -
         settings = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": storage, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
         servers.append(Service("prefect", command, f"{where.prefect}/health", {**shared, **settings}))
     if where.start_mlflow:
-        servers.append(
-            Service("mlflow", _mlflow(host, mlflow_port), f"{where.mlflow}/health", _mlflow_settings(shared))
-        )
+        command, environment = mlflow_command(host, mlflow_port), mlflow_environment(shared)
+        servers.append(Service("mlflow", command, f"{where.mlflow}/health", environment))
     # without `--install-policy never` a worker may call pip at its start
     worker = [_script("prefect"), "worker", "start", "--type", "process", "--install-policy", "never"]
     limits = {"transferline": FLOWS_AT_ONCE}
@@ -135,8 +135,8 @@ def run(where: Addresses, servers: list[Service], workers: list[Service], say: C
         subprocess.run(deploy, env=_environment(where), cwd=root(), check=True)
         for worker in workers:
             worker.start(logs)
-        say(f"Prefect  {where.prefect.removesuffix('/api')}")
-        say(f"MLflow   {where.mlflow}")
+        say(f"Prefect  {without_credentials(where.prefect.removesuffix('/api'))}")
+        say(f"MLflow   {without_credentials(where.mlflow)}")
         say(f"workers  {', '.join(worker.name for worker in workers)}; logs in {logs}")
         say("ready; Ctrl-C ends it all")
         while not stop:
@@ -189,22 +189,6 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _mlflow(host: str, port: int) -> list[str]:
-    database = settings().mlflow_backend_store_uri or f"sqlite:///{root() / 'mlruns' / 'mlflow.db'}"
-    artifacts = settings().mlflow_artifacts_destination or str(root() / "mlruns" / "artifacts")
-    make_tables(database)
-    command = [_script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", database, "--serve-artifacts", "--artifacts-destination", artifacts]
-    return [*command, "--app-name", "basic-auth"] if settings().mlflow_auth_config_path else command
-
-
-def _mlflow_settings(shared: dict[str, str]) -> dict[str, str]:
-    """Environment of the MLflow server. Without the job runner and with one worker it needs a fifth of the memory."""
-    # the server must not log to itself: this variable is for clients
-    settings = {name: value for name, value in shared.items() if name != "MLFLOW_TRACKING_URI"}
-    return {**settings, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
 def _environment(where: Addresses) -> dict[str, str]:
     mine = settings()
     told: dict[str, object] = {
@@ -229,17 +213,6 @@ def _refuse_open_doors(where: Addresses) -> None:
         )
     if where.start_mlflow and not settings().mlflow_auth_config_path:
         raise InputError("--host", "MLflow would be open to everybody: MLFLOW_AUTH_CONFIG_PATH is not set", mend)
-
-
-def _taken(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        # as servers do: a port in TIME_WAIT after a restart is not taken
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return True
-    return False
 
 
 def _script(name: str) -> str:

@@ -19,6 +19,7 @@ from transferline.core.environment import restored
 from transferline.core.project import root
 from transferline.core.settings import settings, variable
 from transferline.core.stage import Progress
+from transferline.core.uris import without_credentials
 from transferline.tasks.support import outbox
 from transferline.tasks.support.locks import held
 from transferline.tasks.support.mlflow_database import make_tables
@@ -150,7 +151,7 @@ class _Run:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None:
-            self.tag({"transferline.error": f"{type(error).__name__}: {error}"[:5000]})
+            self.tag({"transferline.error": without_credentials(f"{type(error).__name__}: {error}")[:5000]})
         killed = kind is not None and not issubclass(kind, Exception)  # KeyboardInterrupt or SystemExit
         self.end("KILLED" if killed else "FAILED" if error is not None else "FINISHED")
 

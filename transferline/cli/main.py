@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from transferline.cli import data_stages, operations, questions
+from transferline.cli.failures import told
 from transferline.cli.operations import Device
 from transferline.cli.questions import Precision
 
@@ -136,7 +137,10 @@ def methods(name: Annotated[str | None, typer.Argument(help="Name of a method. S
 def main() -> None:
     """Run the command line. Exit code 0 on success, 2 on bad input, 3 on drift (`watch`), 1 on any other failure."""
     from transferline.core.errors import InputError
+    from transferline.core.hidden_credentials import hide_credentials
     from transferline.core.settings import settings, unknown
+
+    hide_credentials()
 
     # objects of the imported libraries live until the end: fewer collections save a tenth of the import time
     gc.set_threshold(50_000, 20, 50)
@@ -149,11 +153,10 @@ def main() -> None:
         print(f"transferline: {error}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
-        if "No space left on device" not in str(error):
+        line = told(error)
+        if line is None:
             raise
-        # looked up in the text, because Prefect and MLflow wrap the OSError in exceptions of their own
-        mend = "Finished stages are kept. `transferline gc` lists checkpoints that can be deleted. Then run again."
-        print(f"transferline: the disk is full ({error}). {mend}", file=sys.stderr)
+        print(f"transferline: {line}", file=sys.stderr)
         sys.exit(1)
     finally:
         gc.freeze()  # skips the last collection, which would take nearly two seconds at exit

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import unquote, urlsplit
 
+from transferline.core.hidden_credentials import hide_credentials
 from transferline.core.project import root
 from transferline.core.settings import settings, variable
+from transferline.core.uris import without_credentials
 
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -33,7 +36,9 @@ _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFF
 
 
 def prepare() -> None:
-    """Set every switch that the user did not set. With TRANSFERLINE_OFFLINE=1 the Hub is never contacted."""
+    """Set every switch that the user did not set, and keep passwords out of logs. TRANSFERLINE_OFFLINE=1 cuts off the Hub."""
+    hide_credentials()
+    logins_to_environment()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if settings().offline:
@@ -43,6 +48,33 @@ def prepare() -> None:
     os.environ.setdefault(variable("downloads"), str(folder / "data" / "downloads"))
     # child processes (Prefect's own server, DVC's stages) inherit this mark; see tasks/support/orphans.py
     os.environ[variable("parent")] = str(os.getpid())
+
+
+def logins_to_environment() -> None:
+    """Move the logins of server addresses to the variables that their clients read instead.
+
+    The addresses are then safe to show, to log and to hand on. Databases keep theirs: they have no such variables.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri.startswith(("http://", "https://")):
+        user, word = _login(uri)
+        for name, value in (("MLFLOW_TRACKING_USERNAME", user), ("MLFLOW_TRACKING_PASSWORD", word)):
+            if value:
+                os.environ.setdefault(name, value)
+        os.environ["MLFLOW_TRACKING_URI"] = without_credentials(uri)
+    api = os.environ.get("PREFECT_API_URL", "")
+    user, word = _login(api)
+    if user or word:
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", f"{user}:{word}")
+        os.environ["PREFECT_API_URL"] = without_credentials(api)
+
+
+def _login(uri: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no address at all: its own reader names the mistake
+        return "", ""
+    return unquote(parts.username or ""), unquote(parts.password or "")
 
 
 @contextmanager

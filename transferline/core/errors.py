@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from transferline.core.uris import without_credentials
+
 LONGEST_SHOWN = 60  # characters of a user's value that a message repeats
 
 
 class InputError(ValueError):
-    """Bad input: names the place, the mistake and the mend in one message."""
+    """Bad input: names the place, the mistake and the mend in one message, without the passwords of addresses."""
 
     def __init__(self, where: object, what: str, mend: str) -> None:
-        self.where, self.what, self.mend = str(where), what, mend
-        super().__init__(where, what, mend)  # all of them: an exception travels between processes by its arguments
+        self.where, self.what, self.mend = (without_credentials(part) for part in (where, what, mend))
+        super().__init__(
+            self.where, self.what, self.mend
+        )  # all of them: an exception travels between processes by its arguments
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.mend}"

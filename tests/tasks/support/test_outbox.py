@@ -9,6 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from requests.exceptions import ConnectionError as NoConnection
 
+from transferline.core.errors import InputError
 from transferline.tasks.support import outbox
 
 
@@ -117,5 +118,39 @@ def test_a_refusal_is_no_absence(server: Server, monkeypatch: pytest.MonkeyPatch
 def test_patience_has_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFERLINE_PATIENCE", "0")
     server.away = True
-    with pytest.raises(NoConnection):
+    with pytest.raises(InputError, match=r"does not answer after 0 seconds, and the test needs it"):
         outbox.patiently(lambda: server.set_tag("run1", "a", "b"), "the test")
+
+
+@pytest.mark.parametrize("bad", ["torn", "refused", "file is gone"])
+def test_an_entry_that_can_never_be_sent_does_not_stop_the_others(
+    server: Server, monkeypatch: pytest.MonkeyPatch, bad: str, tmp_path: Path
+) -> None:
+    run = outbox.create(server, "1", "tune", {})
+    server.away = True
+    outbox.send(server, point(run, 0.5, 1))
+    outbox.send(server, {"do": "file", "run": run, "path": str(tmp_path / "gone" / "loss.png"), "to": None})
+    outbox.send(server, point(run, 0.4, 2))
+    server.away = False
+    (file,) = outbox.folder().glob("*.jsonl")
+    lines = file.read_text().splitlines()
+    if bad == "torn":
+        lines[1] = lines[1][:20]
+        file.write_text("\n".join(lines) + "\n")
+
+    def log_artifact(_: str, path: str, to: str | None) -> None:
+        if bad == "refused":
+            raise MlflowException("INVALID_PARAMETER_VALUE: no")
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(server, "log_artifact", log_artifact, raising=False)
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(outbox, "notice", lambda *parts: said.append(parts))
+    assert outbox.drain(server)
+    assert [one for one in server.heard if one[0] == "batch"] == [
+        ("batch", ("run1", [("loss", 0.5, 1)])),
+        ("batch", ("run1", [("loss", 0.4, 2)])),
+    ]
+    assert [parts[0] for parts in said] == ["dropped"]
+    assert "1 log entries" in said[0][2]
+    assert not list(outbox.folder().glob("*.jsonl"))

@@ -11,6 +11,7 @@ import pytest
 
 from tests.recording import record
 from transferline.core.errors import InputError
+from transferline.tasks.support import mlflow_server
 from transferline.tasks.support import services as module
 from transferline.tasks.support.services import Addresses, Service, addresses, services
 
@@ -29,7 +30,7 @@ def quiet(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*names, "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING", "TRANSFERLINE_PLACEMENT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TRANSFERLINE_GPU_SLOTS", "0")
-    record(monkeypatch, module, "make_tables")
+    record(monkeypatch, mlflow_server, "make_tables")
 
 
 def free_port() -> int:
@@ -87,7 +88,8 @@ def test_processes_that_are_started_know_the_servers_and_the_project(
     assert "PREFECT_API_AUTH_STRING" not in told
     assert "MLFLOW_TRACKING_URI" not in mlflow.environment  # it is that server
     assert prefect.health == "http://127.0.0.1:4200/api/health"
-    assert f"sqlite:///{bare}/mlruns/mlflow.db" in mlflow.command
+    assert mlflow.environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{bare}/mlruns/mlflow.db"
+    assert mlflow.environment["MLFLOW_ARTIFACTS_DESTINATION"] == f"{bare}/mlruns/artifacts"
     assert "basic-auth" not in mlflow.command
 
 
