@@ -14,6 +14,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from slugify import slugify
 
+from transferline.core.markup import in_markdown
 from transferline.core.project import root, store
 from transferline.core.runtime import Runtime
 from transferline.data.input_form import InputForm
@@ -136,7 +137,7 @@ def _paired(before: Mapping[str, Bias], after: Mapping[str, Bias]) -> str:
     for kind, with_transfer in after.items():
         without = before[kind]
         figures = without.shift, with_transfer.shift, without.flips, with_transfer.flips
-        rows.append([kind, str(with_transfer.pairs), *map(str, figures), with_transfer.direction.signed()])
+        rows.append([in_markdown(kind), str(with_transfer.pairs), *map(str, figures), with_transfer.direction.signed()])
     sides = [f"{what}, {how} transfer" for what in ("change", "flips") for how in ("without", "with")]
     return table(["groups", "pairs", *sides, "direction, with transfer"], rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -10,9 +9,9 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from slugify import slugify
 
-from transferline.core.project import root
 from transferline.flows.support.batch_scoring import blank_lines, find_model, read_records, score
 from transferline.flows.support.choices import TargetChoice
+from transferline.flows.support.prediction_files import place_of, write_table
 from transferline.flows.support.preflight import begin
 from transferline.tasks.support.progress import console
 
@@ -35,13 +34,14 @@ def predict(
     Args:
         target: the target of the model, a name from params.yaml
         source: file or folder of texts (.csv, .tsv, .jsonl, .parquet, .txt)
-        output: table to write, .parquet, .csv or .jsonl
+        output: table to write, .parquet, .csv, .tsv or .jsonl. An existing file is replaced only if it is such a table
         text: column of the text
         pair: column of the second text, for models of text pairs
         version: alias or number of the registered version
         device: where to compute
     """
     begin()
+    place = place_of(output, source)
     model = find_model(f"{target}@{version}")
     rows, records = read_records(source, model.form, text, pair, "Name its column by `--pair COLUMN`")
     # look=False: labels and probabilities only, without the features that `watch` needs
@@ -52,8 +52,7 @@ def predict(
     table["label"] = scored.predicted
     for name, values in scored.columns().items():
         table[name] = values
-    place = root() / output
-    _write(table, place)
+    write_table(table, place)
     counts = table["label"].value_counts().head(50)  # generated texts can have any number of values
     summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
     create_table_artifact(
@@ -64,17 +63,3 @@ def predict(
     if left_out:
         console.print(left_out)
     return {"output": str(place), "rows": str(len(table)), "version": model.version}
-
-
-def _write(table: pd.DataFrame, place: Path) -> None:
-    """Write the table atomically: another process may wait for the file."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.part")
-    match place.suffix:
-        case ".csv":
-            table.to_csv(part, index=False)
-        case ".jsonl":
-            table.to_json(part, orient="records", lines=True, force_ascii=False)
-        case _:
-            table.to_parquet(part, index=False)
-    part.replace(place)

@@ -72,7 +72,9 @@ def watch(
 def predict(
     target: str,
     source: Annotated[str, typer.Argument(help="File or folder of texts.")],
-    output: Annotated[str, typer.Option(help="Table to write: .parquet, .csv or .jsonl.")] = "predictions.parquet",
+    output: Annotated[
+        str, typer.Option(help="Table to write: .parquet, .csv, .tsv or .jsonl.")
+    ] = "predictions.parquet",
     *,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     pair: Annotated[str, typer.Option(help="Column of the second text, for models of text pairs.")] = "",

@@ -65,7 +65,7 @@ KEEP_MEMORY = "Keep the memory that training frees; 0 returns it to the system, 
 
 def variable(field: str) -> str:
     """Name of the environment variable of a field: `patience` is TRANSFERLINE_PATIENCE, `mlflow_...` is MLFLOW_..."""
-    theirs = field.startswith(("prefect_", "mlflow_", "cuda_", "omp_"))
+    theirs = field.startswith(("prefect_", "mlflow_", "cuda_", "omp_", "dvc_"))
     return field.upper() if theirs else PREFIX + field.upper()
 
 
@@ -164,6 +164,12 @@ class Settings(BaseModel):
     parent: Annotated[
         Text,
         About("a process id", "The run that started this process; it is ended when that run is dead.", "none", True),
+    ] = None
+    dvc_stage: Annotated[
+        Text,
+        About(
+            "a name", "The stage that `dvc repro` runs; set by DVC. It names the entry of params.yaml.", "none", True
+        ),
     ] = None
     tended: Annotated[Switch, About(SWITCH, "A running `serve` restarts crashed runs.", internal=True)] = False
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from transferline.core.markup import in_markdown
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
+
+SHOWN = 40  # labels of a split in one cell
 
 
 class Planned(Protocol):
@@ -34,7 +36,7 @@ def render(chain: Planned, report: Report, verdict: Verdict, profiles: Mapping[s
     parts[-1] += f"{report.looks} models so far. Intervals are 95 %, over seeds and examples."
     parts += ["", "## Scores", "", scores_table(report), ""]
     classes = [
-        [label, *(f"{figures[n]:.3f}" for n in ("precision", "recall", "f1")), f"{figures['support']:.0f}"]
+        [in_markdown(label), *(f"{figures[n]:.3f}" for n in ("precision", "recall", "f1")), f"{figures['support']:.0f}"]
         for label, figures in report.classes.items()
     ]
     if classes:
@@ -42,9 +44,9 @@ def render(chain: Planned, report: Report, verdict: Verdict, profiles: Mapping[s
         parts += [table(["label", "precision", "recall", "F1", "rows"], classes), ""]
     if report.examples:
         parts += ["## Some answers (challenger as shipped)", ""]
-        parts += [table(["truth", "answer"], [list(pair) for pair in report.examples]), ""]
+        parts += [table(["truth", "answer"], [[in_markdown(text) for text in pair] for pair in report.examples]), ""]
     parts += [*_data(profiles), *_clean(report)]
-    parts += [f"> {note}" for note in report.notes]
+    parts += [f"> {in_markdown(note)}" for note in report.notes]
     return "\n".join(parts) + "\n"
 
 
@@ -76,7 +78,7 @@ def _data(profiles: Mapping[str, Any]) -> list[str]:
     target, corpus = profiles.get("target") or {}, profiles.get("corpus") or {}
     rows = []
     for split, figures in target.get("splits", {}).items():
-        labels = ", ".join(f"{label} {count:g}" for label, count in figures.get("labels", {}).items())
+        labels = _counted(figures.get("labels", {}))
         duplicates = str(target["duplicates"][split])
         rows.append([split, str(figures["rows"]), f"{figures['words']['median']:.0f}", labels, duplicates])
     if corpus:
@@ -99,16 +101,22 @@ def _data(profiles: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _counted(labels: Mapping[str, float]) -> str:
+    """Labels with their counts, the most frequent ones where there are many."""
+    most = sorted(labels, key=lambda label: -labels[label])[:SHOWN]
+    shown = ", ".join(f"{in_markdown(label)} {labels[label]:g}" for label in labels if label in set(most))
+    return shown if len(labels) <= SHOWN else f"{shown} and {len(labels) - SHOWN} more"
+
+
 def _checks(profile: Mapping[str, Any]) -> list[str]:
     """The findings of the checks of rows, one a line, and the rows that were left out."""
     lines = [
-        f"- {finding['level']} ({finding['check']}): {finding['what']}: {'; '.join(finding['examples'])}"
+        f"{finding['level']} ({finding['check']}): {finding['what']}: {'; '.join(finding['examples'])}"
         for finding in profile.get("checks", [])
     ]
     skipped = profile.get("skipped", {})
-    lines += [f"- {count} rows of {split} without text or label are left out" for split, count in skipped.items()]
-    # labels and texts of users must not become markup
-    return [*(re.sub(r"([\\`*<>\[\]|])", r"\\\1", line) for line in lines), ""] if lines else []
+    lines += [f"{count} rows of {split} without text or label are left out" for split, count in skipped.items()]
+    return [*(f"- {in_markdown(line)}" for line in lines), ""] if lines else []
 
 
 def _clean(report: Report) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from transferline.core.markup import MOST_IN_FIGURE, in_figure
 from transferline.core.problem import TargetKind
 from transferline.evaluation.calibration import reliability_bins
 from transferline.evaluation.metrics import confusion, per_class
@@ -18,6 +19,10 @@ def _axes(width: float = 5.0, height: float = 4.0) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def _of_all(title: str, shown: int, labels: int) -> str:
+    return title if shown == labels else f"{title}\nthe {shown} most frequent of {labels} labels"
 
 
 def loss_curve(rows: Sequence[Mapping[str, float]], title: str) -> Any:
@@ -35,9 +40,12 @@ def loss_curve(rows: Sequence[Mapping[str, float]], title: str) -> Any:
 
 
 def confusion_matrix(predictions: Predictions, title: str) -> Any:
-    """Counts of labels against predictions. Counts are written into the cells for at most 12 labels."""
+    """Counts of labels against predictions, of the most frequent labels. Cells show their counts for at most 12 labels."""
     counts = confusion(predictions)
-    labels = predictions.labels
+    kept = np.sort(np.argsort(-(counts.sum(axis=0) + counts.sum(axis=1)), kind="stable")[:MOST_IN_FIGURE])
+    labels = [in_figure(predictions.labels[i]) for i in kept]
+    title = _of_all(title, len(labels), len(predictions.labels))
+    counts = counts[np.ix_(kept, kept)]
     size = max(4.0, 0.45 * len(labels) + 2)
     figure, axes = _axes(size + 0.6, size)
     image = axes.imshow(counts, cmap="Blues")
@@ -83,13 +91,16 @@ def agreement(predictions: Predictions, title: str) -> Any:
 
 def spans(predictions: Predictions, title: str) -> Any:
     """Precision, recall and F1 of each type of span, or each of several labels."""
-    classes = per_class(predictions)
+    every = per_class(predictions)
+    kept = sorted(every, key=lambda label: -every[label]["support"])[:MOST_IN_FIGURE]
+    classes = {label: figures for label, figures in every.items() if label in set(kept)}
+    title = _of_all(title, len(classes), len(every))
     figure, axes = _axes(max(4.0, 0.9 * len(classes) + 2), 3.5)
     for shift, name in enumerate(("precision", "recall", "f1")):
         places = [i + 0.25 * (shift - 1) for i in range(len(classes))]
         axes.bar(places, [figures[name] for figures in classes.values()], width=0.23, label=name)
     axes.set(xticks=range(len(classes)), ylim=(0, 1), title=title)
-    axes.set_xticklabels(list(classes), rotation=30, ha="right")
+    axes.set_xticklabels([in_figure(label) for label in classes], rotation=30, ha="right")
     axes.legend()
     return figure
 

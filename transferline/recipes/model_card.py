@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transferline.evaluation.markdown import scores_table
+from transferline.core.markup import in_markdown
+from transferline.evaluation.markdown import SHOWN, scores_table
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 from transferline.recipes.chain import Chain
@@ -15,7 +16,9 @@ def model_card(chain: Chain, role: str, key: str, lineage: Mapping[str, Any], re
     """Markdown with the model's origin, its scores, the verdict and its limits."""
     step = chain.step(key)
     data = "\n".join(f"- {name}: md5 `{md5}`" for name, md5 in lineage.get("data", {}).items())
-    labels = f" Labels: {', '.join(report.classes)}." if report.classes else ""
+    names = [in_markdown(label) for label in report.classes]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    labels = f" Labels: {', '.join(names[:SHOWN])}{more}." if names else ""
     return f"""# {chain.target}
 
 A model for a target of kind {report.kind}, {role} of recipe `{chain.recipe}`.{labels}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from transferline.core.markup import MOST_IN_FIGURE, in_figure
 from transferline.evaluation.calibration import reliability_bins
 from transferline.tournament.leaderboard import NO_TRANSFER, BoardRow
 from transferline.tournament.result import Result
@@ -136,15 +137,18 @@ def ablation(result: Result) -> Any:
 
 
 def slices(result: Result) -> Any:
-    """Difference between winner and reference on each slice of the test."""
-    parts = result.slices
+    """Difference between winner and reference on each slice of the test, the largest ones where there are many."""
+    largest = sorted(range(len(result.slices)), key=lambda i: -result.slices[i].rows)[:MOST_IN_FIGURE]
+    parts = [result.slices[i] for i in sorted(largest)]
     figure, axes = _axes(0.3 * len(parts) + 0.9, f"{result.board.winner} minus {result.reference}, {_quality(result)}")
     axes.axvline(0, color=INK, lw=1)
     for place, part in enumerate(parts):
         made = BEST if part.difference.low > 0 else HURT if part.difference.high < 0 else PLAIN
         axes.plot([part.difference.low, part.difference.high], [-place, -place], color=made, lw=3, alpha=0.55)
         axes.plot(part.difference.value, -place, "o", color=made, ms=6)
-    axes.set_yticks([-i for i in range(len(parts))], [f"{p.by}: {p.name} ({p.rows})" for p in parts])
+    axes.set_yticks(
+        [-i for i in range(len(parts))], [f"{in_figure(p.by)}: {in_figure(p.name)} ({p.rows})" for p in parts]
+    )
     return figure
 
 

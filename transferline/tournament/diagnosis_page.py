@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from transferline.core.markup import in_markdown
 from transferline.evaluation.markdown import table
 from transferline.recipes.advice import Advice
 from transferline.tournament.decision import number
@@ -137,7 +138,9 @@ def _whence(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
     heads = ["source", "its probe here", "with its examples", "with its examples, aligned", "LEEP", "affinity"]
     warnings = [
         f"**The labels of {name} look swapped:** "
-        + ", ".join(f"its {theirs!r} is {ours!r} here" for theirs, ours in entry["swapped"].items())
+        + ", ".join(
+            f"its {in_markdown(theirs)} is {in_markdown(ours)} here" for theirs, ours in entry["swapped"].items()
+        )
         + ". Correct them, or do not use this source."
         for name, entry in sources.items()
         if entry.get("swapped")

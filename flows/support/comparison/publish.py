@@ -16,6 +16,7 @@ from rich.text import Text
 from slugify import slugify
 
 from transferline.core.project import root
+from transferline.core.uris import without_credentials
 from transferline.data.prepared_files import write_json
 from transferline.tasks.support.comparison_decision import DECISION
 from transferline.tasks.support.events import tell
@@ -119,7 +120,7 @@ def _for_dvc(result: Result) -> str:
 
 def _address(run: ComparisonRun, report: Path) -> str:
     # a link that opens in a browser: on the server if there is one, else the local file
-    uri = tracking_uri().rstrip("/")
+    uri = without_credentials(tracking_uri()).rstrip("/")
     if uri.startswith("http"):
         return f"{uri}/#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/report.html"
     return report.as_uri()
