@@ -9,7 +9,9 @@ from typing import Literal
 
 from prefect import flow
 
+from transferline.core.project import root
 from transferline.data.input_form import InputForm
+from transferline.data.read import first_column_of
 from transferline.flows.support.approval import approve
 from transferline.flows.support.artifacts import announce, publish_report, show_chain
 from transferline.flows.support.chain_building import build_chain, request_of
@@ -60,7 +62,7 @@ def retrain(
         report = report_on(line.spec, groups, data, profiles, target)
         verdict = decide(line.spec, report.candidates, champion.key if champion else None)
         approval = approve(line, report, verdict, run)
-        form = InputForm.of(line.spec)
+        form = InputForm.of(line.spec, first_column_of(line.spec, root()))
         registration = register(chain, report, verdict, form=form, run_id=run.run_id)
         publish_report(
             run,

@@ -49,7 +49,7 @@ def read_records(
     if not place.exists():
         raise InputError(place, "there is no such file or folder", "Give a .csv, .tsv, .jsonl, .parquet or .txt")
     form.check_columns(place, bool(pair), mend)
-    rows = list(read_rows(place, Read()))
+    rows = list(read_rows(place, Read(first_column=form.first_column)))
     return rows, form.records(rows, text, pair)
 
 

@@ -6,7 +6,8 @@ part in every check of texts: it has a fingerprint, its copies are found, and th
 
 from __future__ import annotations
 
-import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from transferline.data.values import LARGEST, ValueProblem, category_form, plain
 
 _SVMLIGHT = (".svmlight", ".libsvm", ".svm")
 SUFFIXES = (".npz", ".mat", *_SVMLIGHT)
+_DAMAGE = (ValueError, KeyError, EOFError, OSError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+BOMB = 2**30  # bytes that an npz file may always unpack to
+MOST_PACKED = 200  # a larger one may unpack to so many times its size; deflate reaches 1,000 on zeros
 _MEND = "Write `column:value` for whatever is not zero, columns counted from 0"
 
 
@@ -120,8 +124,9 @@ def rows_of_matrix(
     for i in range(features.shape[0]):
         part = slice(features.indptr[i], features.indptr[i + 1])
         values = features.data[part]
-        if not np.isfinite(values).all():
-            raise InputError(f"{path}, row {i + 1}", "holds a number that is not finite", "Correct the row or drop it")
+        if not (np.abs(values) <= LARGEST).all():  # NaN too
+            what = "holds a number that is not finite, or that fp32 cannot hold"
+            raise InputError(f"{path}, row {i + 1}", what, "Correct the row or drop it")
         row: dict[str, object] = {text: write_row(features.indices[part], values)}
         yield row if names is None else {**row, "label": _label(names[i])}
 
@@ -148,7 +153,7 @@ def _load_svmlight(path: Path, zero_based: bool) -> tuple[Any, Any]:
 
     try:
         matrix, labels = load_svmlight_file(str(path), zero_based=zero_based)
-    except ValueError as error:
+    except (ValueError, OverflowError, MemoryError) as error:
         raise InputError(path, f"no svmlight file ({error})", "Write `label column:value ...` on each line") from error
     return matrix, labels
 
@@ -157,32 +162,42 @@ def _from_npz(path: Path, arrays: tuple[str, str]) -> tuple[Any, Any]:
     from scipy.sparse import load_npz
 
     try:
+        _check_size(path)
         with np.load(path, allow_pickle=False) as file:
-            if {"indptr", "format"} <= set(file.files):  # as scipy saves a sparse matrix: there is no room for labels
-                return load_npz(path), None
-            known = {name: file[name] for name in file.files}
-    except ValueError as error:
+            names = list(file.files)
+            if {"indptr", "format"} <= set(names):  # as scipy saves a sparse matrix: there is no room for labels
+                matrix = load_npz(path)
+                if hasattr(matrix, "check_format"):
+                    matrix.check_format(full_check=True)  # indices of a damaged file may point outside the matrix
+                return matrix, None
+            known = {name: file[name] for name in names if name in arrays}
+    except _DAMAGE as error:
+        pickled = "allow_pickle" in str(error)
+        what = "holds what only unpickling would read" if pickled else "is damaged, or is no npz file"
         mend = "Save plain arrays of numbers or texts: numpy.savez(file, X=..., y=...)"
-        raise InputError(path, f"holds what only unpickling would read ({error})", mend) from error
-    return _named(path, known, arrays)
+        raise InputError(path, f"{what} ({' '.join(str(error).split())[:200]})", mend) from error
+    return _named(path, known, arrays, names)
+
+
+def _check_size(path: Path) -> None:
+    """Raise InputError if a small file would unpack to gigabytes."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    packed = path.stat().st_size
+    if unpacked > BOMB and unpacked > MOST_PACKED * packed:
+        what = f"{packed:,} bytes would unpack to {unpacked:,}, more than {MOST_PACKED} times as many"
+        raise InputError(path, what, "Save the matrix without compression (numpy.savez), or as a sparse one")
 
 
 def _from_mat(path: Path, arrays: tuple[str, str]) -> tuple[Any, Any]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    from transferline.data.mat_file import read_mat
 
-    try:
-        known = {name: value for name, value in loadmat(path).items() if not re.match("__", name)}
-    except NotImplementedError as error:
-        mend = "Save it in MATLAB by `save(file, '-v7')`"
-        raise InputError(path, "is a file of MATLAB 7.3, which is HDF5", mend) from error
-    except (ValueError, MatReadError) as error:
-        raise InputError(path, f"is no mat file ({error})", "Save it in MATLAB, or as npz") from error
-    return _named(path, known, arrays)
+    known, names = read_mat(path, arrays)
+    return _named(path, known, arrays, names)
 
 
-def _named(path: Path, known: dict[str, Any], arrays: tuple[str, str]) -> tuple[Any, Any]:
+def _named(path: Path, known: dict[str, Any], arrays: tuple[str, str], names: Sequence[str]) -> tuple[Any, Any]:
     if arrays[0] not in known:
         mend = "Name matrix and labels by `arrays: [matrix, labels]` under `read` in params.yaml"
-        raise InputError(path, f"there is no array {arrays[0]!r}; it holds {sorted(known)}", mend)
+        raise InputError(path, f"there is no array {arrays[0]!r}; it holds {sorted(names)}", mend)
     return known[arrays[0]], known.get(arrays[1])

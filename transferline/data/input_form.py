@@ -39,12 +39,14 @@ class InputForm:
     """columns of the feature matrix, where rows are numbers"""
     lists: Literal["refuse", "parse"] = "refuse"
     """what to do with a list of words that was written as a text"""
+    first_column: int | None = None
+    """number of the first column of svmlight files"""
 
     @classmethod
-    def of(cls, spec: TargetSpec) -> InputForm:
-        """The input form that a target declares."""
+    def of(cls, spec: TargetSpec, first_column: int | None = None) -> InputForm:
+        """The input form that a target declares. `first_column` is that of its files (`first_column_of` in read.py)."""
         lists = spec.lists if spec.task == "tokens" else "refuse"
-        return cls(spec.task, spec.html, spec.pair is not None, spec.features, lists)
+        return cls(spec.task, spec.html, spec.pair is not None, spec.features, lists, first_column)
 
     def record(self, row: Row, text: str = "text", pair: str | None = "pair") -> dict[str, Any]:
         """The input fields of a row. Raises InputError with file, row and column if one cannot be read.

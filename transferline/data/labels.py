@@ -19,6 +19,7 @@ from transferline.data.split import Label
 from transferline.data.tag_schemes import to_bio
 from transferline.data.values import (
     ValueProblem,
+    encodable,
     is_missing,
     label_form,
     name_of_type,
@@ -46,7 +47,7 @@ def words_form(value: object, lists: Lists) -> tuple[str, ...]:
         wrong = next((word for word in words if not isinstance(word, str)), "")
         found = f"{name_of_type(wrong)} among the words" if not isinstance(wrong, str) else "no words, or an empty one"
         raise ValueProblem(f"holds {found}", "Correct the row")
-    return tuple(normalise(str(word)).replace(" ", "_") for word in words)
+    return tuple(normalise(encodable(str(word))).replace(" ", "_") for word in words)
 
 
 def spellings_of(row: Row, spec: TargetSpec) -> tuple[tuple[str, str], ...]:

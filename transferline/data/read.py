@@ -12,7 +12,7 @@ from typing import TypeVar
 from transferline.core.errors import InputError
 from transferline.data import feature_matrix
 from transferline.data.conll import conll_rows
-from transferline.data.declarations import Read, Split
+from transferline.data.declarations import Read, Split, TargetSpec
 from transferline.data.delimited import SEPARATORS, dialect_of, table_rows
 from transferline.data.text_lines import text_lines
 from transferline.data.values import ValueProblem, category_form, text_form
@@ -115,6 +115,14 @@ def agree_first_column(data: Path, reads: Mapping[Split, Read], width: int | Non
     return {split: how.model_copy(update={"first_column": first}) for split, how in reads.items()}
 
 
+def first_column_of(spec: TargetSpec, root: Path) -> int | None:
+    """The number of the first column of a target's svmlight files. None for targets without such files."""
+    if spec.features is None:
+        return None
+    reads = agree_first_column(root / spec.data, spec.read, spec.features)
+    return next((how.first_column for how in reads.values() if how.first_column is not None), None)
+
+
 def _files(data: Path, how: Read) -> list[Path]:
     path = data / how.file if how.file else data
     if path.is_dir():
@@ -191,7 +199,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
 
     number = 0
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
         names = file.schema_arrow.names
         if len(set(names)) < len(names):
             raise InputError(path, f"two columns have one name, of {names}", "Rename one")
@@ -199,6 +207,8 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
             for values in batch.to_pylist():
                 number += 1
                 yield number, values
-    except (pyarrow.ArrowException, OSError) as error:
-        where = f"{path}, after row {number}"
-        raise InputError(where, f"the file is damaged ({error})", "Fetch or write it again") from error
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        where, said = f"{path}, after row {number}", " ".join(str(error).split())[:200]
+        raise InputError(where, f"the file is damaged ({said})", "Fetch or write it again") from error

@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _PLAIN = re.compile(r"([+-]?)(0|[1-9]\d*)(?:\.(\d*))?", re.ASCII)
 _TRUTH = {text: name for name in ("true", "false") for text in (name, name.title(), name.upper())}
 _BREAKS = re.compile(r"<br\s*/?>|</?p>", re.IGNORECASE)
+_HALF = re.compile("[\ud800-\udfff]")
 _INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
@@ -89,7 +90,7 @@ def text_form(value: object, html: bool = False) -> str:
         raise ValueProblem("is empty", "Fill it or drop the row")
     if not isinstance(value, str):
         raise ValueProblem(f"holds {name_of_type(value)} where a text is expected", "Write a text, or drop the row")
-    text = normalise(value, html)
+    text = normalise(encodable(value), html)
     if not text:
         raise ValueProblem("is empty", "Fill it or drop the row")
     return text
@@ -101,7 +102,7 @@ def label_form(value: object) -> str:
     if value is None or (isinstance(value, str) and is_invisible(value)):
         raise ValueProblem("is empty", "Label the row or drop it")
     if isinstance(value, str):
-        return _form_of_text(normalise(value))
+        return _form_of_text(normalise(encodable(value)))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | decimal.Decimal) and math.isfinite(value):
@@ -142,6 +143,15 @@ def number_form(value: object) -> float:
         shown = text[:60] if text else name_of_type(value) if not math.isfinite(number) else repr(number)
         raise ValueProblem(f"holds {shown}, which is no number that fp32 can hold", "Correct the row or drop it")
     return number
+
+
+def encodable(text: str) -> str:
+    """A text as it is. Raises ValueProblem on half of a character, which JSON can hold and no file in UTF-8."""
+    found = _HALF.search(text)
+    if found:
+        what = f"holds half of a character (\\u{ord(found[0]):04x} without its other half)"
+        raise ValueProblem(what, "Write the text again with its whole characters, or drop the row")
+    return text
 
 
 def _form_of_text(text: str) -> str:
