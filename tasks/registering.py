@@ -24,6 +24,7 @@ from transferline.recipes.model_card import model_card
 from transferline.tasks.promoting import Approval, current_champion, move_champion, settle, version_of_alias
 from transferline.tasks.support import outbox
 from transferline.tasks.support.champion_witness import check_not_lost
+from transferline.tasks.support.keys_in_use import claim
 from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.mlflow_model import EXTRA, legacy_form, log_model, weights_of
 from transferline.tasks.support.outbox import patiently
@@ -97,6 +98,7 @@ def bring_back(version: Any) -> str:
     if not key:
         mend = "Name a version that transferline registered"
         raise InputError(f"models:/{version.name}/{version.version}", "it was not made by transferline", mend)
+    claim([key])
     if not intact(store() / key) and not fetch(key):  # `fetch` checks the digest itself
         _restore(version, store() / key)
     return key

@@ -25,6 +25,7 @@ from transferline.core.project import shared_uri, store
 from transferline.tasks.placing import build_step, gpus_per_stage, most_starts, placement
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.commit_marks import readable
+from transferline.tasks.support.keys_in_use import claim
 from transferline.tasks.support.locks import FlockLockManager
 from transferline.tasks.support.progress import show_progress
 from transferline.tasks.support.shared_store import fetch, offer
@@ -71,6 +72,7 @@ def build_all(
     is submitted. Steps that run are finished and kept, then the first error is raised.
     """
     store().mkdir(parents=True, exist_ok=True)
+    claim({key for _, request in wanted for key in (request.key, *request.step.parents)} | set(built or {}))
     done = dict(built or {})
     waiting = {request.key: (stage, request) for stage, request in wanted if request.key not in done}
     running: dict[str, Any] = {}
@@ -128,12 +130,12 @@ def _checkpoint_of(recorded: Any) -> Checkpoint:
 
 
 def _record_of(_: object, parameters: dict[str, Any]) -> str:
-    """The cache key of a request. Deletes the record of a checkpoint if the files do not match its digest."""
+    """The cache key of a request. Deletes the record of a checkpoint if it is not inert, or the files do not match their digest."""
     key = parameters["request"].key
     folder = store() / key
     record = folder / RECORD
     if not record.exists():
         fetch(key)
-    if record.exists() and not intact(folder):
+    if record.exists() and not (readable(record) and intact(folder)):
         record.unlink()
     return f"{key}/{RECORD}"

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from transferline.core.checkpoint import RECORD, intact
 from transferline.core.project import store
+
+_JSON: dict[str, Any] = {
+    "type": "json",
+    "jsonlib": "json",
+    "object_encoder": "prefect.serializers.prefect_json_object_encoder",
+    "object_decoder": "prefect.serializers.prefect_json_object_decoder",
+    "dumps_kwargs": {},
+    "loads_kwargs": {},
+}
+_FORMER = tuple(f"{room}.checkpoint.Checkpoint" for room in ("transfer", "transferline.core"))
 
 
 def committed(key: str) -> bool:
@@ -21,9 +32,27 @@ def recorded(key: str) -> bool:
 
 
 def readable(path: Path) -> bool:
-    """Whether a file exists and is JSON. A record that a kill has cut off is not."""
+    """Whether a file is a whole record that Prefect reads without running code.
+
+    A record names its own serializer. Those of a shared store may be written by others, and `pickle` would run code. A record that a
+    kill has cut off is not whole. In both cases the stage is built again.
+    """
     try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        serializer = record["metadata"]["serializer"]
+        result = json.loads(record["result"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-    return True
+    return isinstance(serializer, dict) and _inert(serializer) and isinstance(result, dict) and _names_no_class(result)
+
+
+def _inert(serializer: dict[str, Any]) -> bool:
+    known = all(serializer.get(name, value) == value for name, value in _JSON.items())
+    return known and serializer.get("type") == "json" and serializer.keys() <= _JSON.keys()
+
+
+def _names_no_class(result: dict[str, Any]) -> bool:
+    """Whether no part of a result names a class, which Prefect would import. Older records name that of a checkpoint."""
+    if result.get("__class__") in _FORMER:
+        result = result.get("data", {})
+    return not any(name in json.dumps(result) for name in ('"__class__"', '"__exc_type__"'))

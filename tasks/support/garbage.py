@@ -10,7 +10,8 @@ from pathlib import Path
 from transferline.core.array_store import wanted
 from transferline.core.checkpoint import RECORD, read_lineage
 from transferline.core.project import cache, store
-from transferline.tasks.support.locks import FlockLockManager
+from transferline.tasks.support.keys_in_use import LOCK, keys_in_use
+from transferline.tasks.support.locks import FlockLockManager, held
 from transferline.tasks.support.tracking import client
 
 
@@ -25,12 +26,14 @@ class Unneeded:
 def unneeded(days: float) -> list[Unneeded]:
     """Find checkpoints and cached outputs of frozen layers that are no longer needed.
 
-    A checkpoint is needed if it is younger than `days`, if an unfinished run built it, or if it is an ancestor of a needed
-    or registered one. Cached outputs are needed if they were read within `days`.
+    A checkpoint is needed if it is younger than `days`, if an unfinished run built it, if a living process uses it, or if it is an
+    ancestor of a needed or registered one. Cached outputs are needed if they were read within `days`.
     """
     folders = [f for f in sorted(store().glob("*-*")) if f.is_dir()]
     parents = {f.name: (read_lineage(f) or {}).get("parents", []) for f in folders}
     needed = _needed_keys()
+    with held(LOCK):
+        needed |= keys_in_use()
     before = time.time() - days * 86400
     needed |= {f.name for f in folders if max(f.stat().st_mtime, _record_time(f)) > before}
     waiting = list(needed)
@@ -47,14 +50,17 @@ def unneeded(days: float) -> list[Unneeded]:
 
 
 def delete(one: Unneeded) -> bool:
-    """Delete a checkpoint unless it is being built now. Returns whether it was deleted."""
+    """Delete a checkpoint unless it is being built now, or a living run uses it. Returns whether it was deleted."""
     locks, key = FlockLockManager(), f"{one.folder.name}/{RECORD}"
     if not locks.acquire_lock(key, "gc", acquire_timeout=0):
         return False
     try:
-        # the record first: after a kill in between, the rest must not count as a complete checkpoint
-        (one.folder / RECORD).unlink(missing_ok=True)
-        shutil.rmtree(one.folder)
+        with held(LOCK):  # no run claims the key between the question and the deletion
+            if one.folder.name in keys_in_use():
+                return False
+            # the record first: after a kill in between, the rest must not count as a complete checkpoint
+            (one.folder / RECORD).unlink(missing_ok=True)
+            shutil.rmtree(one.folder)
     finally:
         locks.release_lock(key, "gc")
     return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from transferline.core.array_store import ROWS, Shelf
+from transferline.core.array_store import INDEX, LOCK, ROWS, Shelf
 from transferline.core.cost import add_spent, metered
 
 RNG = np.random.default_rng(0)
@@ -82,3 +83,76 @@ def test_what_is_there_is_not_made_again_and_costs_what_it_had_cost(tmp_path: Pa
     assert (first.tokens, first.flops) == (20.0, 200.0)
     assert (second.tokens, second.flops) == (40.0, 400.0)
     assert [float(again.row(name)[0, 0]) for name in "abc"] == [0.0, 1.0, 1.0]
+
+
+def filled(folder: Path, names: str, asked: list[list[int]] | None = None) -> Shelf:
+    """A store with a row for each letter, whose numbers are the letter's code. `asked` gets the positions that were made."""
+
+    def make(wanted: list[int]) -> list[np.ndarray]:
+        if asked is not None:
+            asked.append(wanted)
+        return [np.full((3, 4), ord(names[i]), dtype=np.float32) for i in wanted]
+
+    shelf = Shelf(folder, 4, np.float32)
+    shelf.fill(list(names), [1.0] * len(names), make)
+    return shelf
+
+
+def right(shelf: Shelf, names: str) -> bool:
+    return all(bool((np.array(shelf.row(name)) == ord(name)).all()) for name in names)
+
+
+def test_a_store_that_is_deleted_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
+    shelf = filled(tmp_path / "s", "abc")
+    shutil.rmtree(tmp_path / "s")
+    assert right(shelf, "abc")
+    assert right(filled(tmp_path / "s", "cab"), "abc")  # another run makes its own meanwhile
+    assert right(shelf, "abc")
+
+
+@pytest.mark.parametrize("file", [ROWS, INDEX, LOCK, None])
+def test_whatever_is_deleted_between_two_runs_no_wrong_row_is_read(tmp_path: Path, file: str | None) -> None:
+    folder = tmp_path / "s"
+    before = filled(folder, "abc")
+    shutil.rmtree(folder) if file is None else (folder / file).unlink()
+    asked: list[list[int]] = []
+    after = filled(folder, "xbcd", asked)
+    assert right(after, "xbcd")
+    assert right(Shelf(folder, 4, np.float32), "xbcd")
+    assert right(before, "abc")
+    assert asked == [[0, 3]] if file == LOCK else [[0, 1, 2, 3]]
+
+
+def test_a_store_that_is_deleted_while_its_rows_are_made_is_made_again(tmp_path: Path) -> None:
+    folder, times = tmp_path / "s", []
+
+    def make(wanted: list[int]) -> list[np.ndarray]:
+        times.append(len(wanted))
+        if len(times) < 3:
+            shutil.rmtree(folder)
+        return [np.full((1, 4), 7, dtype=np.float32) for _ in wanted]
+
+    shelf = Shelf(folder, 4, np.float32)
+    shelf.fill(["a", "b"], [1, 1], make)
+    assert times == [2, 2, 2]
+    assert float(shelf.row("b")[0, 0]) == 7
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("file", [ROWS, INDEX])
+def test_damage_is_noticed_and_made_again(tmp_path: Path, file: str, seed: int) -> None:
+    folder, rng = tmp_path / "s", np.random.default_rng(seed)
+    filled(folder, "abc")
+    raw = bytearray((folder / file).read_bytes())
+    at = int(rng.integers(len(raw)))
+    match seed % 3:
+        case 0:
+            raw[at] ^= 1 << int(rng.integers(8))
+        case 1:
+            raw = raw[:at]
+        case _:
+            raw[at : at + 9] = bytes(len(raw[at : at + 9]))
+    (folder / file).write_bytes(raw)
+    again = filled(folder, "abcd")
+    assert right(again, "abcd")
+    assert right(filled(folder, "abcd"), "abcd")

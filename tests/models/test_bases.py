@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from transferline.core.errors import InputError
 from transferline.core.runtime import Runtime
 from transferline.core.stage import Work
-from transferline.models.bases import FolderBase, HubBase, PackageBase, check_model_folder
+from transferline.models.bases import FolderBase, HubBase, PackageBase, check_model_folder, wanted_files
+from transferline.recipes.chain import Step
 
 
 def work(tmp_path: Path) -> Work:
@@ -96,3 +97,60 @@ def test_the_hub_is_not_reached_offline(tmp_path: Path) -> None:
 def test_a_declared_hash_must_match(folder: Path) -> None:
     with pytest.raises(InputError, match="sha256"):
         FolderBase(method="folder", path=str(folder), sha256="1" * 64).resolved(Path("/"))
+
+
+def test_every_file_that_is_used_is_part_of_the_identity(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    base = FolderBase(method="folder", path="model")
+    before = Step("base", base.resolved(tmp_path)).key
+    (folder / "README.md").write_text("not used")
+    assert Step("base", base.resolved(tmp_path)).key == before
+    keys = {before}
+    for path in wanted_files(folder):
+        if path.suffix == ".safetensors":
+            continue
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"\n")  # the config and the tokenizer's JSON stay readable
+        keys.add(Step("base", base.resolved(tmp_path)).key)
+        path.write_bytes(kept)
+    assert len(keys) == 1 + len([path for path in wanted_files(folder) if path.suffix != ".safetensors"])
+    assert Step("base", base.resolved(tmp_path)).key == before
+
+
+def test_weights_in_several_files_have_one_identity(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    shutil.copy(folder / "model-00001-of-00002.safetensors", folder / "model-00002-of-00002.safetensors")
+    first = FolderBase(method="folder", path="model").resolved(tmp_path).sha256
+    (folder / "model-00002-of-00002.safetensors").write_bytes((tiny / "model.safetensors").read_bytes()[:-4] + b"abcd")
+    assert FolderBase(method="folder", path="model").resolved(tmp_path).sha256 != first
+    with pytest.raises(InputError, match="the weights are in several files"):
+        FolderBase(method="folder", path="model", sha256="0" * 64).resolved(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.safetensors", b""),
+        ("model.safetensors", b"\xff" * 8 + b"{}"),  # a header of 2**64 bytes
+        ("model.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{" * 100),
+        ("model.safetensors", (16).to_bytes(8, "little") + b'{"a": {"x": 1}} '),
+        ("model.safetensors", b"PK\x03\x04 a pickle in a zip"),
+        ("config.json", b""),
+        ("config.json", b"[]"),
+        ("config.json", b"\xff\xfe{}"),
+        ("config.json", b"[" * 100_000),
+        ("config.json", b'{"model_type": "bert", "auto_map": {"AutoModel": "code.Model"}}'),
+    ],
+)
+def test_a_hostile_model_folder_is_one_error_that_names_the_file(
+    tiny: Path, tmp_path: Path, file: str, content: bytes
+) -> None:
+    shutil.copytree(tiny, tmp_path / "model")
+    (tmp_path / "model" / file).write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        FolderBase(method="folder", path="model").resolved(tmp_path)
+    assert file in refused.value.where
+    assert "\n" not in str(refused.value)

@@ -51,7 +51,7 @@ def run_command(
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        timer = threading.Timer(3600 * limit, lambda: (late.set(), kill_tree(process.pid)))
+        timer = threading.Timer(3600 * limit, _stop, (late, process.pid))
         timer.daemon = True
         timer.start()
         listener = threading.Thread(target=_listen, args=(process.stderr, err, told), daemon=True)
@@ -69,6 +69,11 @@ def run_command(
         mend = f"Find out what it waits for (a remote, a password?), or raise {variable('command_hours')}"
         raise InputError(what, f"did not end within {limit:g} hours and was stopped", mend)
     return Ended(process.returncode, out, "".join(err))
+
+
+def _stop(late: threading.Event, pid: int) -> None:
+    late.set()
+    kill_tree(pid)
 
 
 def kill_tree(pid: int) -> None:

