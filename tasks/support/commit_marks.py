@@ -34,8 +34,8 @@ def recorded(key: str) -> bool:
 def readable(path: Path) -> bool:
     """Whether a file is a whole record that Prefect reads without running code.
 
-    A record names its own serializer. Those of a shared store may be written by others, and `pickle` would run code. A record that a
-    kill has cut off is not whole. In both cases the stage is built again.
+    A record names its own serializer. Others may write the records of a shared store, and `pickle` would run code. A record that
+    a kill has cut off is not whole. In both cases the stage is built again.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
