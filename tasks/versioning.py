@@ -24,6 +24,8 @@ from transferline.tasks.support.data_versions import data_stages, locked_data, o
 from transferline.tasks.support.locks import held
 from transferline.tasks.support.progress import console, notice
 
+_STAGES = ("fetch", "prepare", "corpus", "pair")
+
 
 @task(task_run_name="pin data of {target}", cache_policy=NO_CACHE)
 def pin_data(target: str, params: Params, source_tasks: Sequence[str] = ()) -> Data:
@@ -95,11 +97,28 @@ def _repro(stages: list[str], options: Sequence[str]) -> None:
 
     done = run_command(command, "dvc repro", folder=root(), environment=inherited(), told=told)
     if done.code:
-        messages = [line.strip() for line in done.err.splitlines() if line.strip()]
-        # lines of our own stages name file, row and remedy; DVC's only say that the stage failed
-        ours = [line for line in messages if line.split(": ", 1)[0] in ("fetch", "prepare", "corpus", "pair")]
-        what = (ours or messages or ["dvc repro failed"])[0].rstrip(".")
-        raise InputError("data", what, "Correct it and run again; finished stages are kept")
+        raise InputError("data", cause_of(done.err), "Correct it and run again; finished stages are kept")
+
+
+def cause_of(output: str) -> str:
+    """The line of `dvc repro`'s output that names the cause.
+
+    Lines of our own stages name file, row and remedy. An exception that no stage foresaw stands in the last line of its traceback.
+    DVC's own lines only say that the stage failed.
+    """
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    ours = [line for line in lines if line.split(": ", 1)[0] in ("transferline", *_STAGES) and not _is_news(line)]
+    ends = [
+        next((line for line in lines[start + 1 :] if not line.startswith(" ")), "")
+        for start, line in enumerate(lines)
+        if line.startswith("Traceback (most recent call last)")
+    ]
+    found = [*ours, *(f"a defect of this release, or of a library: {end}" for end in ends[-1:] if end), *lines]
+    return (found or ["dvc repro failed"])[0].strip().removeprefix("transferline: ").rstrip(".")
+
+
+def _is_news(line: str) -> bool:
+    return line.startswith(NEWS)
 
 
 def _unchanged(stages: list[str]) -> bool:

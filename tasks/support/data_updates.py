@@ -63,13 +63,23 @@ def update_branch(branch: str, fetch: bool) -> str:
 def pinned_at(revision: str, params: Params) -> dict[str, dict[str, str]]:
     """md5 of every target's files in the dvc.lock of a git revision, or {} if that revision has no dvc.lock."""
     shown = run_command(["git", "-C", str(root()), "show", f"{revision}:./dvc.lock"], "git show")
-    return _pinned(yaml.safe_load(shown.out) or {}, params) if shown.code == 0 else {}
+    return _pinned(_parsed(shown.out, f"dvc.lock at {revision}"), params) if shown.code == 0 else {}
 
 
 def pinned_now(params: Params) -> dict[str, dict[str, str]]:
     """md5 of every target's files in the dvc.lock of the work tree."""
     path = root() / "dvc.lock"
-    return _pinned(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, params) if path.exists() else {}
+    return _pinned(_parsed(path.read_text(encoding="utf-8"), "dvc.lock"), params) if path.exists() else {}
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        read = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        what = f"is no YAML ({' '.join(str(error).split())[:200]})"
+        mend = "Resolve merge conflicts: take one side, and run `dvc repro`"
+        raise InputError(where, what, mend) from error
+    return read if isinstance(read, dict) else {}
 
 
 def _pinned(lock: Mapping[str, Any], params: Params) -> dict[str, dict[str, str]]:

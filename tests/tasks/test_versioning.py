@@ -18,9 +18,10 @@ from transferline.core.errors import InputError
 from transferline.core.project import root
 from transferline.data.prepared_files import read_texts
 from transferline.recipes.params import load_params
+from transferline.tasks.support.data_updates import pinned_now
 from transferline.tasks.support.data_versions import locked_data
 from transferline.tasks.support.orphans import MARK
-from transferline.tasks.versioning import pin_data
+from transferline.tasks.versioning import cause_of, pin_data
 
 
 def pin() -> dict[str, str]:
@@ -121,3 +122,38 @@ def test_with_a_remote_missing_data_is_pulled_not_made(project: Path, tmp_path: 
     shutil.rmtree(project / "data")
     shutil.rmtree(project / ".dvc" / "cache")
     assert pin() == first
+
+
+TRACE = """news: read: reviews.csv: 3 rows, comma, quoting
+Traceback (most recent call last):
+  File "main.py", line 5, in <module>
+    main()
+KeyError: 'neutral'
+ERROR: failed to reproduce 'prepare@reviews': failed to run: python -P -m transferline data prepare --rules 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"),
+    [
+        (TRACE, "a defect of this release, or of a library: KeyError: 'neutral'"),
+        (
+            "news: read: a\ntransferline: a.csv, row 3: is empty. Fill it\nERROR: failed",
+            "a.csv, row 3: is empty. Fill it",
+        ),
+        ("ERROR: output 'x' does not exist", "ERROR: output 'x' does not exist"),
+        ("", "dvc repro failed"),
+    ],
+)
+def test_the_cause_of_a_failure_is_named_and_no_line_before_it(output: str, cause: str) -> None:
+    assert cause_of(output) == cause
+
+
+def test_conflict_markers_in_dvc_lock_are_one_error(project: Path) -> None:
+    (project / "dvc.lock").write_text("schema: '2.0'\n<<<<<<< HEAD\nstages:\n=======\nstages: {}\n>>>>>>> other\n")
+    params = load_params(project / "params.yaml")
+    for read in (lambda: locked_data("reviews", params), lambda: pinned_now(params), pin):
+        with pytest.raises(InputError) as refused:
+            read()
+        assert "dvc.lock" in str(refused.value)
+        assert "\n" not in str(refused.value)
