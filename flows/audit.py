@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from slugify import slugify
 
 from transferline.core.markup import in_markdown
 from transferline.core.project import root, store
@@ -33,6 +32,7 @@ from transferline.targets import TARGETS
 from transferline.targets.sequence import SequenceTarget
 from transferline.tasks.placing import open_runner
 from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.scope import artifact_key
 from transferline.tasks.support.tracking import TransferRun
 from transferline.tasks.versioning import pin_data, reproduce
 
@@ -73,7 +73,7 @@ def audit(
         write_json(folder / "audit.json", {"forgotten": _plain(forgotten), "bias": _plain(biases)})
         run.tag({"mlflow.note.content": text, "transferline.kind": "audit"})
     create_markdown_artifact(
-        text, key=slugify(f"audit-{target}"), description=f"{target}: forgetting and bias of recipe {chain.recipe}"
+        text, key=artifact_key("audit", target), description=f"{target}: forgetting and bias of recipe {chain.recipe}"
     )
     log(text)
     console.print(text)

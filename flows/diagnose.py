@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from slugify import slugify
 
 from transferline.core.checkpoint import read_lineage
 from transferline.core.errors import InputError
@@ -34,6 +33,7 @@ from transferline.recipes.params import Params, project_params
 from transferline.recipes.recipe import Recipe
 from transferline.tasks.placing import open_runner
 from transferline.tasks.support.progress import console, log, notice
+from transferline.tasks.support.scope import artifact_key
 from transferline.tasks.support.tracking import ComparisonRun
 from transferline.tasks.versioning import pin_data
 from transferline.tournament.diagnosis_page import draw_affinities, draw_layers, headline, markdown
@@ -92,7 +92,7 @@ def diagnose(
             run.file(path)
         run.tag({"mlflow.note.content": text, "transferline.kind": "diagnose"})
     summary = f"{target}: {headline(advice)}"
-    create_markdown_artifact(text, key=slugify(f"diagnose-{target}"), description=summary)
+    create_markdown_artifact(text, key=artifact_key("diagnose", target), description=summary)
     log(summary)
     console.print(markdown(target, seen.bases, advice, share, SHOWN))
     console.print(f"written to {folder.relative_to(root()) if folder.is_relative_to(root()) else folder}")

@@ -13,7 +13,6 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 from rich.text import Text
-from slugify import slugify
 
 from transferline.core.errors import InputError
 from transferline.core.project import root
@@ -23,6 +22,7 @@ from transferline.flows.support.comparison.publish import folder_of
 from transferline.flows.support.preflight import begin
 from transferline.recipes.params import Params, project_params
 from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.scope import artifact_key
 from transferline.tasks.support.tracking import ComparisonRun
 from transferline.tournament.transfer_matrix import Cell, cells_of, draw, markdown
 
@@ -104,7 +104,7 @@ def publish(run: ComparisonRun, comparison: str, cells: list[Cell], metric: str)
         f"{len(cells)} transfers: {counted['positive']} proven positive, {counted['negative']} proven negative, "
         f"{counted['tie']} ties"
     )
-    create_markdown_artifact(text, key=slugify(f"matrix-{comparison}"), description=summary)
+    create_markdown_artifact(text, key=artifact_key("matrix", comparison), description=summary)
     log(summary)
     console.print(text)
     console.print(Text(summary, style="bold"))

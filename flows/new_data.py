@@ -8,12 +8,12 @@ from prefect import flow
 from prefect.variables import Variable
 from slugify import slugify
 
-from transferline.core.project import root
 from transferline.flows.support.preflight import begin
 from transferline.recipes.params import project_params
 from transferline.tasks.support.data_updates import pinned_at, tracked, update_branch
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.scope import owner
 
 
 @flow(name="notice-data", flow_run_name="notice data", validate_parameters=True)
@@ -29,7 +29,7 @@ def notice_data(branch: str = "", fetch: bool = True) -> list[str]:
     revision = update_branch(wanted, fetch)
     params = project_params()
     now = pinned_at(revision, params)
-    name = f"transferline_data_{slugify(root().name, separator='_')}_{slugify(wanted, separator='_')}"
+    name = f"transferline_data_{slugify(owner(), separator='_')}_{slugify(wanted, separator='_')}"
     before: Any = Variable.get(name, default=None)
     # the first call has nothing to compare with: it only stores the current version
     touched: list[str] = (

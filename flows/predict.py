@@ -7,13 +7,13 @@ from typing import Literal
 import pandas as pd
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from slugify import slugify
 
 from transferline.flows.support.batch_scoring import blank_lines, find_model, read_records, score
 from transferline.flows.support.choices import TargetChoice
 from transferline.flows.support.prediction_files import place_of, write_table
 from transferline.flows.support.preflight import begin
 from transferline.tasks.support.progress import console
+from transferline.tasks.support.scope import artifact_key
 
 
 @flow(name="predict", flow_run_name="predict {source} with {target}", validate_parameters=True)
@@ -56,7 +56,7 @@ def predict(
     counts = table["label"].value_counts().head(50)  # generated texts can have any number of values
     summary = [{"label": label, "texts": int(n)} for label, n in counts.items()]
     create_table_artifact(
-        summary, key=f"predict-{slugify(target)}", description=f"{len(table)} texts by version {model.version}"
+        summary, key=artifact_key("predict", target), description=f"{len(table)} texts by version {model.version}"
     )
     console.print(f"{len(table)} texts labelled by {target} version {model.version}: {place}")
     left_out = blank_lines(rows)

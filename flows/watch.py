@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import numpy as np
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from slugify import slugify
 
 from transferline.core.errors import InputError
 from transferline.data.input_form import inputs_of
@@ -21,6 +20,7 @@ from transferline.recipes.schedules import Watch
 from transferline.tasks.support.data_versions import locked_data
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
+from transferline.tasks.support.scope import artifact_key
 
 StreamRow = TypeVar("StreamRow")
 MOST = 1000  # texts per side: more cost time and hardly change the result
@@ -54,7 +54,7 @@ def watch(target: TargetChoice, stream: str = "", threshold: float = 0.0) -> dic
         f"{100 * drift.unseen:.0f} % unseen words, label shift {drift.label_shift:.2f}, {drift.stream} texts"
     )
     rows = [{"figure": name, "value": f"{value:.4g}"} for name, value in drift.flat().items()]
-    create_table_artifact(rows, key=f"drift-{slugify(target)}", description=text)
+    create_table_artifact(rows, key=artifact_key("drift", target), description=text)
     console.print(text)
     log(text)
     if alarm:

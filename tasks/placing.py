@@ -27,8 +27,9 @@ from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.checkpoint_building import build_checkpoint, finished
 from transferline.tasks.support.gpu_slots import Slot, devices, slot
 from transferline.tasks.support.progress import log, notice
+from transferline.tasks.support.scope import scoped
 
-GPU_DEPLOYMENT = "stage/gpu"
+GPU_STAGE, GPU_DEPLOYMENT = "stage", "gpu"  # flow and deployment, as in prefect.yaml
 # Stages submitted to workers at once. Each costs one waiting thread here; the work pool's limit decides how many compute.
 IN_FLIGHT = 64
 
@@ -152,7 +153,7 @@ def _on_a_worker(request: Request) -> Checkpoint:
     for role, md5 in request.step.data:
         offer_input(request.data[role], md5)
     for _ in range(most_starts()):
-        state = run_on_worker(GPU_DEPLOYMENT, {"request": request.to_json()}, request.title)
+        state = run_on_worker(f"{GPU_STAGE}/{scoped(GPU_DEPLOYMENT)}", {"request": request.to_json()}, request.title)
         if shared_uri() is not None and not (store() / request.key).exists():
             fetch(request.key)
         # look for the checkpoint before the state: the worker may have died after it had finished the stage

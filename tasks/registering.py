@@ -28,6 +28,7 @@ from transferline.tasks.support.keys_in_use import claim
 from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.mlflow_model import EXTRA, legacy_form, log_model, weights_of
 from transferline.tasks.support.outbox import patiently
+from transferline.tasks.support.scope import scoped
 from transferline.tasks.support.shared_store import fetch
 from transferline.tasks.support.tracking import client, has_runs
 
@@ -61,8 +62,8 @@ def find_champion(target: str) -> Champion | None:
 
 
 def _find_champion(target: str) -> Champion | None:
-    version = current_champion(target)
-    check_not_lost(target, str(version.version) if version is not None else None)
+    version = current_champion(scoped(target))
+    check_not_lost(scoped(target), str(version.version) if version is not None else None)
     if version is None:
         return None
     key = bring_back(version)
@@ -77,7 +78,7 @@ def check_champion_labels(target: str, spec: TargetSpec, data: Data) -> list[str
     and on a registry that has lost its champion.
     """
     if not has_runs():
-        check_not_lost(target, None)
+        check_not_lost(scoped(target), None)
         return []
     champion = patiently(lambda: _find_champion(target), "looking up the champion")
     if champion is None:
@@ -145,13 +146,14 @@ def _register(chain: Chain, report: Report, verdict: Verdict, *, form: InputForm
     if verdict.decision == "promote":
         wanted[verdict.role] = verdict.key
     # one lease for look-up, creation and alias: two runs with the same key must not create two versions
-    with exclusive(f"registry-{chain.target}", everywhere=True):
+    model = scoped(chain.target)
+    with exclusive(f"registry-{model}", everywhere=True):
         versions = {
             role: _version_of(chain, role, key, report=report, verdict=verdict, form=form, run_id=run_id)
             for role, key in wanted.items()
         }
-        client().set_registered_model_alias(chain.target, "challenger", versions["challenger"])
-    return Registration(chain.target, versions)
+        client().set_registered_model_alias(model, "challenger", versions["challenger"])
+    return Registration(model, versions)
 
 
 def _check_still_champion(target: str, judged: Champion | None, verdict: Verdict) -> None:
@@ -166,7 +168,8 @@ def _version_of(
     chain: Chain, role: str, key: str, *, report: Report, verdict: Verdict, form: InputForm, run_id: str
 ) -> str:
     """The registered version of a key with this input form. It is created if there is none."""
-    found = client().search_model_versions(f"name = '{chain.target}' and tag.`transferline.key` = '{key}'")
+    model = scoped(chain.target)
+    found = client().search_model_versions(f"name = '{model}' and tag.`transferline.key` = '{key}'")
     found = [version for version in found if _serves(version, form)]
     if found:
         return str(max(found, key=lambda version: int(version.version)).version)  # the newest, if several exist
@@ -174,10 +177,8 @@ def _version_of(
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
     model_id = log_model(folder, form, run_id, role, card)
-    if not _exists(chain.target):
-        client().create_registered_model(
-            chain.target, description=f"Models of the target {chain.target} ({report.kind})"
-        )
+    if not _exists(model):
+        client().create_registered_model(model, description=f"Models of the target {chain.target} ({report.kind})")
     tags = {"transferline.key": key, "transferline.role": role, "transferline.recipe": chain.recipe}
     tags |= {f"transferline.data.{name}": md5 for name, md5 in lineage.get("data", {}).items()}
     tags |= {f"transferline.{name}": str(lineage.get(name, "")) for name in ("digest", "commit", "created", "run")}
@@ -186,7 +187,7 @@ def _version_of(
     # tags in the same request as the version: a kill leaves both or neither
     source = f"models:/{model_id}"
     version = client().create_model_version(
-        chain.target, source, run_id=run_id, tags=tags, description=card, model_id=model_id
+        model, source, run_id=run_id, tags=tags, description=card, model_id=model_id
     )
     return str(version.version)
 

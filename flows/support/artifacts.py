@@ -10,7 +10,6 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from rich.table import Table
 from rich.text import Text
-from slugify import slugify
 
 from transferline.core.settings import settings
 from transferline.core.uris import without_credentials
@@ -27,6 +26,7 @@ from transferline.tasks.support.caching import Built
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
 from transferline.tasks.support.provenance import installed
+from transferline.tasks.support.scope import artifact_key, scoped
 from transferline.tasks.support.tracking import TransferRun, tracking_uri
 
 
@@ -34,7 +34,7 @@ def show_chain(chain: Chain) -> None:
     """Show the planned chain as a Prefect artifact and on the terminal."""
     reused = reusable(chain)
     create_markdown_artifact(
-        chain_table(chain, reused), key=f"chain-{slugify(chain.target)}", description=f"{chain.target}: the plan"
+        chain_table(chain, reused), key=artifact_key("chain", chain.target), description=f"{chain.target}: the plan"
     )
     console.print(
         f"{chain.target}  recipe {chain.recipe}, setting {settings_told(chain)}: "
@@ -77,7 +77,7 @@ def publish_report(
         run.dataset(f"{chain.target}-{role}", pin.md5, pin.path, role)
     _figures(run, chain, groups, report)
     create_markdown_artifact(
-        text, key=f"report-{slugify(chain.target)}", description=f"{chain.target}: {verdict.headline}"
+        text, key=artifact_key("report", chain.target), description=f"{chain.target}: {verdict.headline}"
     )
 
 
@@ -145,7 +145,7 @@ def _print(
     versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())
     now = f"champion is version {champion}" if champion else "no champion yet"
     console.print(f"registered model {registration.model}: {versions}; {now}")
-    console.print(f"MLflow run {run.run_id} in experiment {chain.target}")
+    console.print(f"MLflow run {run.run_id} in experiment {scoped(chain.target)}")
     for hint in _where_to_look(run):
         console.print(hint)
 

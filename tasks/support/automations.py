@@ -23,25 +23,24 @@ from prefect.exceptions import ObjectNotFound
 from transferline.core.errors import InputError
 from transferline.tasks.support.deployments import tended
 from transferline.tasks.support.restarts import RESTART, SILENT
+from transferline.tasks.support.scope import project, scoped
 
-_PREFIX = "transferline: "
 _RUN = "prefect.flow-run."
 # any of these events answers the wait for the next heartbeat
 _SIGNS_OF_LIFE = {f"{_RUN}{what}" for what in ("heartbeat", "Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
-_OURS = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.transferline"}
 _RESTART = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{RESTART}"}
 
 
 def automate(blocks: Sequence[str]) -> list[str]:
     """Create, update or delete transferline's automations. Returns their names. Raises InputError on an unknown block."""
     with get_client(sync_client=True) as client:
-        retrain = client.read_deployment_by_name("retrain/on-demand").id
+        retrain = client.read_deployment_by_name(f"retrain/{scoped('on-demand')}").id
         wanted = [_silent(), _wanted(retrain)]
         if not tended():
-            wanted.append(_crashed(client.read_deployment_by_name("tend/on-demand").id))
+            wanted.append(_crashed(client.read_deployment_by_name(f"tend/{scoped('on-demand')}").id))
         wanted += [one for name in blocks for one in _notices(name, _block(client, name))]
         names = {one.name for one in wanted}
-        existing = {old.name: old for old in client.read_automations() if old.name.startswith(_PREFIX)}
+        existing = {old.name: old for old in client.read_automations() if old.name.startswith(_prefix())}
         for name in existing.keys() - names:
             client.delete_automation(existing[name].id)
         for one in wanted:
@@ -51,6 +50,12 @@ def automate(blocks: Sequence[str]) -> list[str]:
             elif _content(existing[one.name]) != _content(one):
                 client.update_automation(existing[one.name].id, one)
     return sorted(names)
+
+
+def _ours() -> dict[str, str]:
+    """Flow runs of this project's deployments, by their tag."""
+    tag = f"project-{project()}" if project() else "transferline"
+    return {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"}
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def _silent() -> AutomationCore:
         after={f"{_RUN}heartbeat"},
         expect=_SIGNS_OF_LIFE,
         match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related=_OURS,
+        match_related=_ours(),
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
@@ -96,7 +101,7 @@ def _wanted(retrain: UUID) -> AutomationCore:
 
 def _notices(name: str, block: UUID) -> list[AutomationCore]:
     outcome = _each({f"transferline.{kind}" for kind in ("verdict", "drift", "rollback")}, "transferline.target.*")
-    failed = _each({f"{_RUN}Failed"}, "prefect.flow-run.*", _OURS)
+    failed = _each({f"{_RUN}Failed"}, "prefect.flow-run.*", _ours())
     news = SendNotification(block_document_id=block, subject="{{ event.event }}", body="{{ event.payload.text }}")
     body = "{{ flow_run.name }} failed: {{ flow_run.state.message }}"
     failure = SendNotification(block_document_id=block, subject="transferline.failure", body=body)
@@ -110,7 +115,7 @@ def _each(expect: set[str], resource: str, related: dict[str, str] | None = None
     """A trigger that fires immediately on every such event."""
     return EventTrigger(
         expect=expect,
-        match={"prefect.resource.id": resource},
+        match={"prefect.resource.id": resource, **_of_project(resource)},
         match_related=related or {},
         for_each={"prefect.resource.id"},
         posture=Posture.Reactive,
@@ -119,8 +124,18 @@ def _each(expect: set[str], resource: str, related: dict[str, str] | None = None
     )
 
 
+def _of_project(resource: str) -> dict[str, str]:
+    """Events of targets carry the project's name."""
+    return {"transferline.project": project()} if project() and resource.startswith("transferline.") else {}
+
+
 def _automation(name: str, about: str, trigger: EventTrigger, action: Any) -> AutomationCore:
-    return AutomationCore(name=f"{_PREFIX}{name}", description=about, enabled=True, trigger=trigger, actions=[action])
+    return AutomationCore(name=f"{_prefix()}{name}", description=about, enabled=True, trigger=trigger, actions=[action])
+
+
+def _prefix() -> str:
+    """What the names of this project's automations begin with."""
+    return f"transferline {project()}: " if project() else "transferline: "
 
 
 def _block(client: SyncPrefectClient, name: str) -> UUID:

@@ -25,6 +25,7 @@ from transferline.recipes.params import Params
 from transferline.recipes.strict_yaml import read_yaml
 from transferline.recipes.validation_errors import explain
 from transferline.tasks.support.restarts import RESTART
+from transferline.tasks.support.scope import project_tag, scoped, scoped_pool
 
 TAG = "transferline"
 TEND = "transferline.flows.tend.tend"
@@ -75,7 +76,14 @@ class Deployment:
 def declared(params: Params) -> list[Deployment]:
     """The deployments of prefect.yaml, and one for each schedule in params.yaml."""
     found = [
-        Deployment(entry.name, entry.entrypoint, entry.work_pool.name, entry.tags, entry.description, entry.parameters)
+        Deployment(
+            scoped(entry.name),
+            entry.entrypoint,
+            scoped_pool(entry.work_pool.name),
+            entry.tags,
+            entry.description,
+            entry.parameters,
+        )
         for entry in _prefect_yaml().deployments
     ]
     pools = {one.entrypoint: one.pool for one in found}
@@ -102,9 +110,9 @@ def tended() -> bool:
 def _scheduled(
     entrypoint: str, name: str, pools: Mapping[str, str], tags: tuple[str, ...], given: dict[str, Any], when: Any
 ) -> Deployment:
-    pool = pools.get(entrypoint, TAG)  # the pool of the same flow in prefect.yaml
+    pool = pools.get(entrypoint, scoped_pool(TAG))  # the pool of the same flow in prefect.yaml
     about = f"Scheduled run for {name}. A run that would overlap the previous one is cancelled."
-    return Deployment(name, entrypoint, pool, tags, about, given, when.cron, when.timezone, single=True)
+    return Deployment(scoped(name), entrypoint, pool, tags, about, given, when.cron, when.timezone, single=True)
 
 
 def deploy(wanted: Sequence[Deployment]) -> list[str]:
@@ -120,6 +128,7 @@ def deploy(wanted: Sequence[Deployment]) -> list[str]:
 
 def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule | None) -> str:
     flow = _load(one.entrypoint)
+    _check_owner(client, f"{flow.name}/{one.name}")
     # with a limit of one run, CANCEL_NEW keeps missed schedules from piling up after an outage
     alone = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     client.create_deployment(
@@ -132,7 +141,7 @@ def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule
         parameter_openapi_schema=_schema(flow),
         enforce_parameter_schema=flow.should_validate_parameters,
         work_pool_name=one.pool,
-        tags=[*one.tags, _project_tag()],
+        tags=[*one.tags, project_tag()],
         # without a description of its own: the docstring up to its parameters, which the form shows by themselves
         description=one.description or (flow.description or "").split("\n\nArgs:")[0].strip(),
         schedules=[DeploymentScheduleCreate(schedule=schedule, active=True)] if schedule else [],
@@ -141,6 +150,18 @@ def _register(client: SyncPrefectClient, one: Deployment, schedule: CronSchedule
         concurrency_options=alone if one.single else None,
     )
     return f"{flow.name}/{one.name}"
+
+
+def _check_owner(client: SyncPrefectClient, name: str) -> None:
+    """Raise InputError if another project has a deployment of this name: it would be replaced."""
+    try:
+        tags = client.read_deployment_by_name(name).tags
+    except ObjectNotFound:
+        return
+    others = [tag.removeprefix("project-") for tag in tags if tag.startswith("project-") and tag != project_tag()]
+    if others:
+        mend = "Declare `project: NAME` in params.yaml, so that names are apart. Clones of one project declare the same name"
+        raise InputError(f"deployment {name}", f"belongs to the project {others[0]!r} on this server", mend)
 
 
 def _schema(flow: Flow[Any, Any]) -> dict[str, Any]:
@@ -176,16 +197,12 @@ def _remove_others(client: SyncPrefectClient, names: Sequence[str]) -> None:
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 
     # both tags: several projects may share a server, and a project must not delete the deployments of another
-    of_project = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, _project_tag()]))
+    of_project = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, project_tag()]))
     flows: dict[Any, str] = {}
     for one in client.read_deployments(deployment_filter=of_project):
         flows.setdefault(one.flow_id, client.read_flow(one.flow_id).name)
         if f"{flows[one.flow_id]}/{one.name}" not in names:
             client.delete_deployment(one.id)
-
-
-def _project_tag() -> str:
-    return f"project-{root().name}"
 
 
 def _load(entrypoint: str) -> Flow[Any, Any]:

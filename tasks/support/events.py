@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from prefect.events import emit_event
 
-from transferline.core.project import root
+from transferline.tasks.support.scope import owner
 
 EventKind = Literal["verdict", "decision", "drift", "rollback", "data.changed", "retrain.wanted"]
 
@@ -18,7 +18,7 @@ def tell(kind: EventKind, target: str, text: str, **more: Any) -> None:
         resource={
             "prefect.resource.id": f"transferline.target.{target}",
             "prefect.resource.name": target,
-            "transferline.project": root().name,
+            "transferline.project": owner(),
         },
         payload={"target": target, "text": text, **more},
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from transferline.core.errors import InputError
 from transferline.tasks.promoting import current_champion, version_of_alias
+from transferline.tasks.support.scope import scoped, target_of_model
 from transferline.tasks.support.tracking import client
 
 
@@ -13,7 +14,8 @@ def find_version(name: str) -> Any:
     """The registered version that MODEL@ALIAS, MODEL@VERSION or MODEL (its champion) means."""
     from mlflow.exceptions import MlflowException
 
-    model, _, which = name.partition("@")
+    given, _, which = name.partition("@")
+    model = scoped(given)
     which = which or "champion"
     if not which.isdecimal():
         found = current_champion(model) if which == "champion" else version_of_alias(model, which)
@@ -45,5 +47,5 @@ def lineage_of(name: str) -> dict[str, Any]:
         "registered by run": version.run_id,
         "built by run": tags.get("run", ""),
         "why": tags.get("why", ""),
-        "rebuild": f"{checkout}transferline run {version.name} {recipe}",
+        "rebuild": f"{checkout}transferline run {target_of_model(version.name)} {recipe}",
     }

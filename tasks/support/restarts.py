@@ -29,6 +29,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from prefect.states import Crashed, Failed, Scheduled
 
 from transferline.tasks.placing import most_starts
+from transferline.tasks.support.scope import project_tag
 
 RESTART = "transferline-restart"  # tag of the deployments whose runs are restarted after a crash
 SILENT = timedelta(seconds=120)  # four missed heartbeats; fewer could be due to a restart of the server
@@ -37,9 +38,9 @@ FORGOTTEN = timedelta(days=2)  # runs that were due longer ago are not restarted
 
 
 def restart_crashed(client: SyncPrefectClient) -> list[str]:
-    """Schedule every crashed run again. Returns the names. A run that crashed too often is marked as failed."""
+    """Schedule every crashed run of this project again. Returns the names. A run that crashed too often is marked as failed."""
     crashed = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[RESTART]),
+        tags=FlowRunFilterTags(all_=[RESTART, project_tag()]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
         expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC) - FORGOTTEN),
     )
@@ -62,7 +63,7 @@ def mark_silent(client: SyncPrefectClient) -> list[str]:
     Call this only if the server was up all that time: a server that was down has missed heartbeats.
     """
     running = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[RESTART]),
+        tags=FlowRunFilterTags(all_=[RESTART, project_tag()]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
     )
     names = []

@@ -27,6 +27,7 @@ from transferline.tasks.support.bind_addresses import LOOPBACK, check_free, in_u
 from transferline.tasks.support.gpu_slots import devices
 from transferline.tasks.support.mlflow_server import mlflow_command, mlflow_environment
 from transferline.tasks.support.restarts import Tender, under_way
+from transferline.tasks.support.scope import scoped_pool
 
 FLOWS_AT_ONCE = 4  # concurrent flow runs of the CPU worker; most of the time they wait for stages and devices
 RESTARTS = 5  # per process, before `serve` gives up
@@ -108,9 +109,9 @@ def services(where: Addresses, host: str, prefect_port: int, mlflow_port: int) -
         servers.append(Service("mlflow", command, f"{where.mlflow}/health", environment))
     # without `--install-policy never` a worker may call pip at its start
     worker = [_script("prefect"), "worker", "start", "--type", "process", "--install-policy", "never"]
-    limits = {"transferline": FLOWS_AT_ONCE}
+    limits = {scoped_pool("transferline"): FLOWS_AT_ONCE}
     if devices():
-        limits["transferline-gpu"] = len(devices())
+        limits[scoped_pool("transferline-gpu")] = len(devices())
     for pool, limit in limits.items():
         command = [*worker, "--pool", pool, "--limit", str(limit), "--name", f"{pool}-{os.uname().nodename}"]
         workers.append(Service(f"worker-{pool}", command, "", shared))

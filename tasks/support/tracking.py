@@ -26,6 +26,7 @@ from transferline.tasks.support.mlflow_database import make_tables
 from transferline.tasks.support.progress import notice
 from transferline.tasks.support.provenance import commit
 from transferline.tasks.support.run_owners import Heartbeat, close_dead_runs, owner_tags
+from transferline.tasks.support.scope import scoped
 
 FLUSH_EVERY = 10.0  # seconds between two batches of a stage's metrics
 _client: Any = None
@@ -162,7 +163,7 @@ class TransferRun(_Run):
     kind = "retrain"
 
     def __init__(self, target: str, recipe: str, seeds: int, title: str) -> None:
-        where = outbox.patiently(lambda: experiment(target), "the run")
+        where = outbox.patiently(lambda: experiment(scoped(target)), "the run")
         outbox.drain(client())  # entries that earlier runs could not send
         outbox.patiently(lambda: close_dead_runs(client()), "the run")
         tags = {"transferline.target": target, "transferline.recipe": recipe, "mlflow.source.git.commit": commit()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prefect import Task
 
+from tests.tasks.support.test_commit_marks import written
 from transferline.core.checkpoint import LINEAGE, RECORD
 from transferline.core.runtime import Runtime
 from transferline.methods.parameter import Probe
@@ -39,6 +40,6 @@ def test_a_record_beside_altered_files_is_removed(task: Task, name: str, bare: P
     folder = bare / "store" / request(name).key
     folder.mkdir(parents=True)
     (folder / LINEAGE).write_text(json.dumps({"digest": "of other files"}))
-    (folder / RECORD).write_text("{}")
+    written(folder / RECORD)
     key_of(task, request(name))
     assert not (folder / RECORD).exists()

@@ -108,8 +108,9 @@ def rollback(
 ) -> None:
     """Move the champion alias back to the previous champion."""
     from transferline.tasks.promoting import rollback as move
+    from transferline.tasks.support.scope import scoped
 
-    before, now = move(model, reason)
+    before, now = move(scoped(model), reason)
     console.print(f"{model}: champion is version {now} again, after version {before}")
 
 

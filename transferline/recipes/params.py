@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferline.core.errors import InputError, choices, shown
 from transferline.core.project import root
@@ -41,6 +41,8 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     default_target: str
+    project: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9_-]{0,62})?$")] = ""
+    """name of the project on servers that it shares with others; it precedes the names of deployments, models and experiments"""
     sources: dict[str, Source]  # {} where there are none: dvc.yaml reads the block too
     domains: dict[str, DomainSpec]
     targets: dict[str, TargetSpec]

@@ -13,7 +13,6 @@ import yaml
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from rich.table import Table
 from rich.text import Text
-from slugify import slugify
 
 from transferline.core.project import root
 from transferline.core.uris import without_credentials
@@ -22,6 +21,7 @@ from transferline.tasks.support.comparison_decision import DECISION
 from transferline.tasks.support.events import tell
 from transferline.tasks.support.progress import console, log
 from transferline.tasks.support.provenance import commit
+from transferline.tasks.support.scope import artifact_key
 from transferline.tasks.support.tracking import ComparisonRun, tracking_uri
 from transferline.tournament.decision import to_json
 from transferline.tournament.leaderboard import Evidence
@@ -63,7 +63,7 @@ def publish(run: ComparisonRun, evidence: Evidence, result: Result) -> dict[str,
         }
     )
     report = next(path for path in files if path.name == "report.html")
-    slug = slugify(f"compare-{result.target}-{result.question}")
+    slug = artifact_key("compare", result.target, result.question)
     create_markdown_artifact(text, key=slug, description=f"{result.target}: {headline}")
     create_link_artifact(_address(run, report), link_text="the report", key=f"{slug}-report", description=headline)
     log(headline)

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.project import declare
+from tests.tasks.support.test_commit_marks import written
 from transferline.core.checkpoint import RECORD, publish
 from transferline.core.errors import InputError
 from transferline.core.problem import Setting
@@ -24,7 +27,7 @@ def base_folder(root: Path, family: str = "bert", content: str = "weights") -> N
     (root / "tiny").mkdir(exist_ok=True)
     (root / "tiny" / "config.json").write_text(json.dumps({"model_type": family}))
     (root / "tiny" / "tokenizer.json").write_text("{}")
-    (root / "tiny" / "model.safetensors").write_text(content)
+    save_file({content: np.zeros(1)}, root / "tiny" / "model.safetensors")
 
 
 def pins(root: Path, *roles: str) -> dict[str, Pin]:
@@ -115,7 +118,7 @@ def test_only_whole_checkpoints_with_a_record_are_reusable(bare: Path) -> None:
         scratch.mkdir()
         (scratch / "weights").write_text("x")
         publish(scratch, bare / "store" / step.key, {"summary": {}})
-        (bare / "store" / step.key / RECORD).write_text("{}")
+        written(bare / "store" / step.key / RECORD)
     (bare / "store" / steps[1].key / RECORD).unlink()
     (bare / "store" / steps[2].key / "weights").write_text("altered")
     chain = Chain("reviews", "full", Setting.UNKNOWN, steps)
