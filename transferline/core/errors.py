@@ -36,6 +36,11 @@ def choices(name: object, known: Iterable[str]) -> str:
     return (f"Did you mean {found!r}? " if found else "") + f"Declared are {names}"
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """A number with its words: `1 text has`, `3 texts have`."""
+    return f"{number:,} {one if number == 1 else several}"
+
+
 def shown(value: object) -> str:
     """A user's value for a message, cut to a readable length."""
     text = repr(value)

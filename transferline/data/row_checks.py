@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from transferline.core.errors import InputError
+from transferline.core.errors import InputError, counted
 from transferline.data.check_levels import Checks, Level
 from transferline.data.declarations import Split, TargetSpec
 from transferline.data.label_checks import names_of
@@ -85,7 +85,7 @@ Found = Iterator[tuple[int, str, list[str], str]]
 def _conflicting_labels(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     conflicts = [one for rows in splits.values() for one in _conflicts(rows)]
     if conflicts:
-        what = f"{len(conflicts)} texts have different labels in one split"
+        what = f"{counted(len(conflicts), 'text has', 'texts have')} different labels in one split"
         yield len(conflicts), what, [_told(some) for some in conflicts], conflicts[0][1].where
 
 
@@ -93,7 +93,7 @@ def _conflicting_copies(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     inside = {fingerprint(some[0].content) for rows in splits.values() for some in _conflicts(rows)}
     across = [some for some in _conflicts(_all(splits)) if fingerprint(some[0].content) not in inside]
     if across:
-        what = f"{len(across)} texts have different labels in two splits"
+        what = f"{counted(len(across), 'text has', 'texts have')} different labels in two splits"
         yield len(across), what, [_told(some) for some in across], across[0][1].where
 
 
@@ -124,7 +124,7 @@ def _shared_groups(spec: TargetSpec, splits: RowsOfSplits) -> Found:
                 places[example.group].setdefault(split, example)
     shared = {group: some for group, some in places.items() if len(some) > 1}
     if shared:
-        what = f"{len(shared)} groups of {spec.group!r} have rows in several declared splits"
+        what = f"{counted(len(shared), 'group', 'groups')} of {spec.group!r} with rows in several declared splits"
         examples = [f"{_short(group)} in {', '.join(some)}" for group, some in shared.items()]
         yield len(shared), what, examples, list(next(iter(shared.values())).values())[-1].where
 
@@ -138,7 +138,7 @@ def _spellings(spec: TargetSpec, splits: RowsOfSplits) -> Found:
             first.setdefault(form, example)
     several = {form: counts for form, counts in spelled.items() if len(counts) > 1}
     if several:
-        what = f"{len(several)} labels are spelled in several ways and read as one"
+        what = f"{counted(len(several), 'label is', 'labels are')} spelled in several ways and read as one"
         examples = [f"{_counted(counts, ascii)} as {form!r}" for form, counts in several.items()]
         yield len(several), what, examples, first[next(iter(several))].where
 
@@ -150,7 +150,7 @@ def _similar_labels(spec: TargetSpec, splits: RowsOfSplits) -> Found:
         alike[_key(label)].append(label)
     several = [sorted(labels) for labels in alike.values() if len(labels) > 1]
     if several:
-        what = f"{sum(map(len, several))} labels look like another label"
+        what = f"{sum(map(len, several))} labels look alike"
         yield sum(map(len, several)), what, [_counted({n: counts[n] for n in names}, ascii) for names in several], ""
 
 
@@ -163,7 +163,7 @@ def _missing_words(spec: TargetSpec, splits: RowsOfSplits) -> Found:
             rows.append(example)
             words.update(spelled)
     if rows:
-        what = f"{len(rows)} rows have a text or label that spells a missing value"
+        what = f"{counted(len(rows), 'row has', 'rows have')} a text or label that spells a missing value"
         yield len(rows), what, [_counted({word: n}) for word, n in words.most_common()], rows[0].where
 
 
@@ -174,14 +174,19 @@ def _one_split(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     lacking = {label: some for label, some in lacking.items() if some}
     if lacking:
         examples = [f"{label!r} ({counts[label]} rows) not in {', '.join(some)}" for label, some in lacking.items()]
-        yield len(lacking), f"{len(lacking)} labels do not occur in every split", examples, ""
+        yield len(lacking), f"{counted(len(lacking), 'label does', 'labels do')} not occur in every split", examples, ""
 
 
 def _single_rows(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     counts = _label_counts({"train": splits["train"]})
     single = [label for label, count in sorted(counts.items()) if count == 1]
     if single:
-        yield len(single), f"{len(single)} labels have one training row", [repr(label) for label in single], ""
+        yield (
+            len(single),
+            f"{counted(len(single), 'label has', 'labels have')} one training row",
+            [repr(label) for label in single],
+            "",
+        )
 
 
 def _outliers(spec: TargetSpec, splits: RowsOfSplits) -> Found:
@@ -195,7 +200,7 @@ def _outliers(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     beyond = np.maximum(first - numbers, numbers - third)
     far = np.flatnonzero((beyond > FAR * (third - first)) & (first < third))
     if len(far):
-        what = f"{len(far)} numbers lie far from all others (half lie from {first:g} to {third:g})"
+        what = f"{counted(len(far), 'number lies', 'numbers lie')} far from all others (half lie from {first:g} to {third:g})"
         yield len(far), what, [f"{numbers[i]:g} ({rows[i].where})" for i in far], rows[far[0]].where
 
 
@@ -210,7 +215,7 @@ def _identical_texts(spec: TargetSpec, splits: RowsOfSplits) -> Found:
         repeated = [(name, n) for name, n in times.most_common() if n > 1]
         if repeated:
             count = sum(n - 1 for _, n in repeated)
-            what = f"{count} {'row repeats' if count == 1 else 'rows repeat'} an earlier text and its label in {split}"
+            what = f"{counted(count, 'row repeats', 'rows repeat')} an earlier text and its label in {split}"
             examples = [f"{_short(first[name].content)} {n} times" for name, n in repeated]
             yield count, what, examples, first[repeated[0][0]].where
 
