@@ -14,12 +14,14 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from transferline.core.checkpoint import Checkpoint
 from transferline.core.errors import InputError
+from transferline.core.leaving import GRACE, LEFT, Leaving, is_leaving
 from transferline.core.project import root, shared_uri, store
 from transferline.core.runtime import Runtime
 from transferline.core.settings import Placement, inherited, settings
@@ -99,6 +101,8 @@ def build_on_a_slot(request: Request) -> Checkpoint:
             found = finished(request)
             if found is not None:
                 return found
+            if code == LEFT:
+                raise Leaving(f"{request.title} has saved its state")
             # only a signal is worth another start: an error of the stage itself would come back at every one
             if code >= 0:
                 raise _child_error(request, code)
@@ -123,9 +127,27 @@ def _child(request: Request, taken: Slot) -> int:
     command = [sys.executable, "-P", "-m", "transferline.tasks.support.child", str(file)]
     # the child inherits the open lock: if this process is killed first, the device stays taken until the child has ended
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=(taken.descriptor,)) as child:
-        code = child.wait()
+        try:
+            code = _waited(child)
+        except BaseException:  # told to end while it waits: the child saves its state
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
+            raise
     file.unlink(missing_ok=True)
     return code
+
+
+def _waited(child: subprocess.Popen[bytes]) -> int:
+    """The exit code of a child. A run that is told to end tells its child, which then saves its state."""
+    told = False
+    while True:
+        try:
+            return child.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            if is_leaving() and not told:
+                child.terminate()
+                told = True
 
 
 def _child_error(request: Request, code: int) -> Exception:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +22,14 @@ from prefect.task_runners import TaskRunner
 from prefect.transactions import IsolationLevel
 
 from transferline.core.checkpoint import RECORD, Checkpoint, intact
+from transferline.core.leaving import GRACE, Leaving, leave, stay
 from transferline.core.project import shared_uri, store
 from transferline.tasks.placing import build_step, gpus_per_stage, most_starts, placement
 from transferline.tasks.support.build_request import Request
 from transferline.tasks.support.commit_marks import readable
 from transferline.tasks.support.keys_in_use import claim
 from transferline.tasks.support.locks import FlockLockManager
-from transferline.tasks.support.progress import show_progress
+from transferline.tasks.support.progress import notice, show_progress
 from transferline.tasks.support.shared_store import fetch, offer
 
 
@@ -78,21 +80,42 @@ def build_all(
     running: dict[str, Any] = {}
     finished: queue.Queue[str] = queue.Queue()
     failed: BaseException | None = None
-    while running or (waiting and failed is None):
-        ready = [key for key, (_, request) in waiting.items() if all(p in done for p in request.step.parents)]
-        for key in ready if failed is None else []:
-            stage, request = waiting.pop(key)
-            running[key] = (request, _submit(runner, stage, request, [done[p] for p in request.step.parents]))
-            running[key][1].add_done_callback(lambda _, key=key: finished.put(key))
-        key = finished.get()
-        request, future = running.pop(key)
-        try:
-            done[key] = _collect(request, future)
-        except Exception as error:  # noqa: BLE001 - raised below, once the other running steps are finished
-            failed = failed or error
+    with saved_on_leaving(lambda: [future for _, future in running.values()]):
+        while running or (waiting and failed is None):
+            ready = [key for key, (_, request) in waiting.items() if all(p in done for p in request.step.parents)]
+            for key in ready if failed is None else []:
+                stage, request = waiting.pop(key)
+                running[key] = (request, _submit(runner, stage, request, [done[p] for p in request.step.parents]))
+                running[key][1].add_done_callback(lambda _, key=key: finished.put(key))
+            key = finished.get()
+            request, future = running.pop(key)
+            try:
+                done[key] = _collect(request, future)
+            except Exception as error:  # noqa: BLE001 - raised below, once the other running steps are finished
+                failed = failed or error
     if failed is not None:
         raise failed
     return done
+
+
+@contextlib.contextmanager
+def saved_on_leaving(futures: Callable[[], Sequence[Any]]) -> Iterator[None]:
+    """Let running stages save their state, for at most GRACE seconds, when SIGTERM or Ctrl-C ends the block."""
+    try:
+        yield
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:
+        notice("leaving", "yellow", "running stages save their state")
+        leave()
+        deadline = time.monotonic() + GRACE
+        try:
+            for future in futures():
+                with contextlib.suppress(Leaving):
+                    future.wait(timeout=max(0.0, deadline - time.monotonic()))
+        finally:
+            stay()
+        raise
 
 
 def _submit(runner: TaskRunner[Any], stage: Task, request: Request, parents: Sequence[Built]) -> Any:

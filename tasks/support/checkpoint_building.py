@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from transferline.core.checkpoint import Checkpoint, intact, publish, read_lineage
 from transferline.core.cost import metered
+from transferline.core.leaving import Leaving, is_leaving
 from transferline.core.project import cache, root, store
 from transferline.core.stage import Progress, Work
 from transferline.data.fingerprints import write_seen
@@ -32,6 +33,8 @@ def build_checkpoint(request: Request, make: Callable[[Work], dict[str, float]] 
     `build`. Raises OSError if the disk is full. Finished checkpoints and saved states are kept.
     """
     with _ONE_AT_A_TIME, exclusive(bucket(request.key)):
+        if is_leaving():
+            raise Leaving(f"{request.title} is not begun: the run is told to end")
         found = finished(request)
         return found if found is not None else _build(request, make or request.step.stage.build)
 

@@ -16,7 +16,7 @@ _NEEDED = (
     "pyarrow.parquet",
 )
 
-_PRINTED = ("InputError", "SomeFailed")  # exceptions whose message the command prints itself
+_PRINTED = ("InputError", "SomeFailed", "Leaving")  # exceptions whose message the command prints itself
 
 
 class _NoTraceOfInputErrors(logging.Filter):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.flows.test_retrain import digests, registry, transferline
-from tests.project import environment, make_project
+from tests.project import TINY, declare, environment, make_project
 from transferline.tasks.support.orphans import MARK
 
 
@@ -104,6 +104,23 @@ def test_killed_ten_times_at_random_and_run_again_ends_as_if_never_killed(tmp_pa
     done = transferline(project, "run")
     assert done.returncode == 0, done.stderr
     check_end(project, reference)
+
+
+def test_a_run_that_is_told_to_end_saves_its_training_first(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    # one long training, which saves only every thirty seconds by itself
+    long = {**TINY, "epochs": 3000, "patience": 3000}
+    declare(project, recipes={"default": {"base": "tiny", "tune": long}})
+    with (tmp_path / "output.txt").open("wb") as out:
+        command = [sys.executable, "-P", "-m", "transferline", "run", "reviews"]
+        process = subprocess.Popen(command, cwd=project, env=environment(project), stdout=out, stderr=out)
+    while "loss=" not in (tmp_path / "output.txt").read_text(errors="replace") and process.poll() is None:
+        time.sleep(0.2)
+    process.terminate()
+    assert process.wait(timeout=60) != 0
+    saved = [path.name for path in (project / "data" / "checkpoints" / ".state").glob("*/at-*")]
+    assert len(saved) == 1, (tmp_path / "output.txt").read_text(errors="replace")
+    assert int(saved[0].removeprefix("at-")) > 0
 
 
 def test_two_runs_at_once_build_everything_once(tmp_path: Path) -> None:

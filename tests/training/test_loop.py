@@ -15,6 +15,7 @@ import torch
 
 from tests.project import SOURCE, write_corpus, write_tiny_bert
 from transferline.core.errors import InputError
+from transferline.core.leaving import Leaving, leave, stay
 from transferline.core.runtime import Runtime
 from transferline.data.prepared_files import write_jsonl
 from transferline.training.gradients import accumulate
@@ -186,6 +187,31 @@ def test_a_run_stopped_anywhere_and_resumed_equals_one_that_never_stopped(
     assert (history.best_score, history.best_step) == (untouched.best_score, untouched.best_step)
     if stop_at > 10:
         assert list((tmp_path / "cut").glob("at-*"))
+
+
+@pytest.mark.parametrize("told_at", [1, 13, 38])
+def test_a_training_that_is_told_to_end_saves_after_its_step_and_goes_on_there(tmp_path: Path, told_at: int) -> None:
+    never = CPU.model_copy(update={"save_every": 10**9})
+    whole, cut = Line(), Line()
+    fit(whole, tmp_path / "whole", runtime=never)
+    step, done = cut.after_step, list[float]()
+
+    def told(rate: float) -> None:
+        step(rate)
+        done.append(rate)
+        if len(done) == told_at:
+            leave()
+
+    cut.after_step = told  # type: ignore[method-assign]
+    try:
+        with pytest.raises(Leaving, match=f"is saved at step {told_at} of"):
+            fit(cut, tmp_path / "cut", runtime=never)
+    finally:
+        stay()
+    assert [path.name for path in (tmp_path / "cut").glob("at-*")] == [f"at-{told_at:08d}"]
+    resumed = Line()
+    fit(resumed, tmp_path / "cut", runtime=never)
+    assert torch.equal(weights(resumed), weights(whole))
 
 
 def test_patience_stops_when_nothing_improves(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from transferline.core.cost import Gauge, Spent, add_spent, remember, spent_so_far
+from transferline.core.leaving import Leaving, is_leaving
 from transferline.core.runtime import Runtime
 from transferline.core.stage import Progress
 from transferline.core.throughput import Clock
@@ -115,11 +116,13 @@ def train(
             model.train()
             if history.stale >= patience:
                 break
-        if held.agree(clock.wants_save()) and done < steps:
+        if held.agree(clock.wants_save() or is_leaving()) and done < steps:
             watch.settle()
             history.spent = _since(before)
             mark = Saved(done, vars(history), torch.get_num_threads())
             save(state, model, optimizer, mark, held.order, held.first)
+            if is_leaving():
+                raise Leaving(f"{name} is saved at step {done} of {steps}; the next start goes on there")
     watch.settle()
     accelerator.wait_for_everyone()
     held.release()

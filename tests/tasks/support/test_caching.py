@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 from prefect import Task, flow
+from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from transferline.core.checkpoint import RECORD, digest_of, intact
+from transferline.core.leaving import Leaving, is_leaving
 from transferline.core.runtime import Runtime
 from transferline.core.stage import Work
 from transferline.methods.parameter import Probe
 from transferline.recipes.chain import Step
 from transferline.tasks.support import checkpoint_building
 from transferline.tasks.support.build_request import Request
-from transferline.tasks.support.caching import Built, build_all, stage_task
+from transferline.tasks.support.caching import Built, build_all, saved_on_leaving, stage_task
 from transferline.tasks.support.checkpoint_building import build_checkpoint
 from transferline.tasks.support.commit_marks import committed
 
@@ -147,3 +149,32 @@ def test_two_simultaneous_requests_build_once() -> None:
         thread.join()
     assert len(COUNT) == 1
     assert sorted(results) == [False, True, True]
+
+
+class Stage:
+    """A running stage that ends when the process leaves."""
+
+    def __init__(self, leaves: bool) -> None:
+        self.leaves, self.waited = leaves, list[bool]()
+
+    def wait(self, timeout: float | None = None) -> None:
+        assert timeout is not None
+        self.waited.append(is_leaving())
+        if self.leaves:
+            raise Leaving("saved")
+
+
+@pytest.mark.parametrize("told", [KeyboardInterrupt(), TerminationSignal(15)])
+def test_stages_save_when_the_run_is_told_to_end(told: BaseException) -> None:
+    stages = [Stage(True), Stage(False), Stage(True)]
+    with pytest.raises(type(told)), saved_on_leaving(lambda: stages):
+        raise told
+    assert [stage.waited for stage in stages] == [[True]] * 3
+    assert not is_leaving()
+
+
+def test_an_error_waits_for_no_stage() -> None:
+    stage = Stage(False)
+    with pytest.raises(ValueError, match="x"), saved_on_leaving(lambda: [stage]):
+        raise ValueError("x")
+    assert not stage.waited
