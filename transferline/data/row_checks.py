@@ -181,12 +181,8 @@ def _single_rows(spec: TargetSpec, splits: RowsOfSplits) -> Found:
     counts = _label_counts({"train": splits["train"]})
     single = [label for label, count in sorted(counts.items()) if count == 1]
     if single:
-        yield (
-            len(single),
-            f"{counted(len(single), 'label has', 'labels have')} one training row",
-            [repr(label) for label in single],
-            "",
-        )
+        what = f"{counted(len(single), 'label has', 'labels have')} one training row"
+        yield len(single), what, [repr(label) for label in single], ""
 
 
 def _outliers(spec: TargetSpec, splits: RowsOfSplits) -> Found:
