@@ -16,7 +16,6 @@ move, no orphan process, and no file in the scratch folders.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import signal
@@ -31,6 +30,8 @@ from typing import Any
 
 import psutil
 
+from tests.flows.test_kill import left_behind
+from tests.flows.test_retrain import digests, registry
 from tests.project import declare, environment, make_project
 
 GRACE = 30.0  # seconds between SIGTERM and SIGKILL
@@ -94,14 +95,11 @@ FAULTS: dict[str, tuple[str, Callable[[subprocess.Popen[bytes], Path], None], bo
 
 def end_state(project: Path) -> dict[str, Any]:
     """What a finished run leaves."""
-    import mlflow
-
     store = project / "data" / "checkpoints"
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlruns' / 'mlflow.db'}")
+    client = registry(project)
     experiments = [one.experiment_id for one in client.search_experiments()]
     keys = Counter(version.tags["transferline.key"] for version in client.search_model_versions("name = 'reviews'"))
     models = client.search_registered_models()
-    lineages = {path.parent.name: json.loads(path.read_text()) for path in store.glob("[!.]*-*/lineage.json")}
     scratch = [
         str(p)
         for name in (".making", ".state", ".requests")
@@ -109,25 +107,14 @@ def end_state(project: Path) -> dict[str, Any]:
         for p in (store / name).iterdir()
     ]
     return {
-        "digests": {key: lineage["digest"] for key, lineage in lineages.items()},
+        "digests": digests(project),
         "versions": dict(keys),
         "registered twice": [key for key, count in keys.items() if count > 1],
         "pending moves": [model.name for model in models if "transferline.move" in model.tags],
         "running": [run.info.run_name for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")],
         "scratch files": scratch,
-        "orphans": orphans(project),
+        "orphans": [" ".join(process.cmdline()[:4]) for process in left_behind(project)],
     }
-
-
-def orphans(project: Path) -> list[str]:
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, ValueError):
-            told = process.environ()
-            parent = int(told.get("TRANSFERLINE_PARENT", 0))
-            if told.get("TRANSFERLINE_ROOT") == str(project) and parent and not psutil.pid_exists(parent):
-                found.append(" ".join(process.cmdline()[:4]))
-    return found
 
 
 def losses(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from transferline.core.errors import InputError
-from transferline.tasks.support.champion_history import HISTORY, Move, champions_of, new_move, read_moves, written
+from transferline.tasks.support.champion_history import (
+    HISTORY,
+    Move,
+    champions_of,
+    new_move,
+    parsed,
+    read_moves,
+    written,
+)
 from transferline.tasks.support.champion_witness import remember_champion
 from transferline.tasks.support.leases import exclusive
 from transferline.tasks.support.tracking import client
@@ -88,13 +96,8 @@ def move_champion(model: str, version: str, reason: str, by: str) -> None:
 def settle(model: str) -> None:
     """Complete the pending move of a model, if there is one. The caller must hold the model's lease."""
     tags = _tags(model)
-    if PENDING not in tags:
-        return
-    try:
-        move: Move = json.loads(tags[PENDING])
-    except json.JSONDecodeError as error:
-        raise InputError(f"model {model!r}", f"its tag {PENDING} is not JSON", "Delete the tag") from error
-    _complete(model, move)
+    if PENDING in tags:
+        _complete(model, parsed(tags[PENDING], PENDING, model))
 
 
 def moves(model: str) -> list[Move]:

@@ -107,7 +107,7 @@ def cause_of(output: str) -> str:
     DVC's own lines only say that the stage failed.
     """
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    ours = [line for line in lines if line.split(": ", 1)[0] in ("transferline", *_STAGES) and not _is_news(line)]
+    ours = [line for line in lines if line.split(": ", 1)[0] in ("transferline", *_STAGES)]
     ends = [
         next((line for line in lines[start + 1 :] if not line.startswith(" ")), "")
         for start, line in enumerate(lines)
@@ -115,10 +115,6 @@ def cause_of(output: str) -> str:
     ]
     found = [*ours, *(f"a defect of this release, or of a library: {end}" for end in ends[-1:] if end), *lines]
     return (found or ["dvc repro failed"])[0].strip().removeprefix("transferline: ").rstrip(".")
-
-
-def _is_news(line: str) -> bool:
-    return line.startswith(NEWS)
 
 
 def _unchanged(stages: list[str]) -> bool:

@@ -90,7 +90,16 @@ def announce(
     champion: str | None,
 ) -> dict[str, str]:
     """Print the table of models and emit the verdict event. Returns the outcome as text. `champion` is a version."""
-    _print(run, chain, report, verdict, registration, champion)
+    console.print(_models(chain, report))
+    console.print(Text(f"verdict: {verdict.headline}", style="bold"))
+    for reason in (*verdict.reasons, *report.notes):
+        console.print(f"  - {reason}")
+    versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())
+    now = f"champion is version {champion}" if champion else "no champion yet"
+    console.print(f"registered model {registration.model}: {versions}; {now}")
+    console.print(f"MLflow run {run.run_id} in experiment {scoped(chain.target)}")
+    for hint in _where_to_look(run):
+        console.print(hint)
     tell("verdict", chain.target, verdict.headline, decision=verdict.decision, run=run.run_id)
     return {
         "decision": verdict.decision,
@@ -123,14 +132,7 @@ def _figures(run: TransferRun, chain: Chain, groups: Mapping[str, Group], report
     run.figure(intervals(rows, report.metric, chain.target), "figures/scores.png")
 
 
-def _print(
-    run: TransferRun,
-    chain: Chain,
-    report: Report,
-    verdict: Verdict,
-    registration: Registration,
-    champion: str | None,
-) -> None:
+def _models(chain: Chain, report: Report) -> Table:
     table = Table(title=f"{chain.target}: {report.rows} test rows, 95 % intervals", title_justify="left")
     for column in ("model", "seeds", report.metric, f"shipped {report.metric}", "calibration", "ms a text", "MB"):
         table.add_column(column, justify="left" if column == "model" else "right")
@@ -138,16 +140,7 @@ def _print(
         scores = (str(line.scores[report.metric]), str(line.shipped[report.metric]))
         numbers = (_or_dash(line.calibration), f"{line.latency_ms:.1f}", f"{line.megabytes:.0f}")
         table.add_row(role, str(line.seeds), *scores, *numbers)
-    console.print(table)
-    console.print(Text(f"verdict: {verdict.headline}", style="bold"))
-    for reason in (*verdict.reasons, *report.notes):
-        console.print(f"  - {reason}")
-    versions = ", ".join(f"{role} is version {version}" for role, version in registration.versions.items())
-    now = f"champion is version {champion}" if champion else "no champion yet"
-    console.print(f"registered model {registration.model}: {versions}; {now}")
-    console.print(f"MLflow run {run.run_id} in experiment {scoped(chain.target)}")
-    for hint in _where_to_look(run):
-        console.print(hint)
+    return table
 
 
 def _or_dash(value: float | None) -> str:

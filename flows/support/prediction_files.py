@@ -18,7 +18,7 @@ FORMATS = (".parquet", ".csv", ".tsv", ".jsonl")
 def place_of(output: str, source: str) -> Path:
     """The path of the table to write. Raises InputError before anything is computed where it must not be written.
 
-    A run of a deployment writes inside the project only: whoever may start runs must not write elsewhere. An existing file is
+    A run of a deployment writes inside the project only: people who may start runs must not write elsewhere. An existing file is
     replaced only if it is a table of predictions.
     """
     place = (root() / output).resolve()

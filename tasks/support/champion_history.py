@@ -30,10 +30,15 @@ def new_move(what: str, version: str, reason: str, by: str, before: str | None) 
 
 def read_moves(tags: dict[str, Any], model: str) -> list[Move]:
     """The moves that the tags of a registered model record. Raises InputError if the tag is damaged."""
+    return list(parsed(tags.get(HISTORY, "[]"), HISTORY, model))
+
+
+def parsed(value: str, tag: str, model: str) -> Any:
+    """The value of a tag of a registered model. Raises InputError if it is not JSON."""
     try:
-        return list(json.loads(tags.get(HISTORY, "[]")))
+        return json.loads(value)
     except json.JSONDecodeError as error:
-        raise InputError(f"model {model!r}", f"its tag {HISTORY} is not JSON", "Delete the tag") from error
+        raise InputError(f"model {model!r}", f"its tag {tag} is not JSON", "Delete the tag") from error
 
 
 def written(moves: Sequence[Move]) -> str:

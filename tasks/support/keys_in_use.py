@@ -13,6 +13,7 @@ from pathlib import Path
 
 from transferline.core.project import store
 from transferline.tasks.support.locks import held
+from transferline.tasks.support.waiting import lock_if_free
 
 LOCK = "keys-in-use"  # held while keys are claimed, and while one checkpoint is checked and deleted
 _claimed: dict[Path, tuple[int, set[str]]] = {}  # folder -> descriptor of this process's file, and the keys in it
@@ -39,21 +40,13 @@ def keys_in_use() -> set[str]:
     for path in _folder().glob("*.keys"):
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            if path != mine and _is_free(descriptor):
+            if path != mine and lock_if_free(descriptor):
                 path.unlink(missing_ok=True)
             else:
                 found |= set(path.read_text(encoding="utf-8").split())
         finally:
             os.close(descriptor)
     return found
-
-
-def _is_free(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _folder() -> Path:

@@ -31,11 +31,18 @@ def wait_until(
         time.sleep(poll)
 
 
-def try_lock(descriptor: int) -> bool:
-    """Take the flock of an open file if it is free, and write this process into the file. Returns whether it is held."""
+def lock_if_free(descriptor: int) -> bool:
+    """Take the flock of an open file if it is free. Returns whether it is held."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    return True
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the flock of an open file if it is free, and write this process into the file. Returns whether it is held."""
+    if not lock_if_free(descriptor):
         return False
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)

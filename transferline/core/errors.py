@@ -15,9 +15,8 @@ class InputError(ValueError):
 
     def __init__(self, where: object, what: str, mend: str) -> None:
         self.where, self.what, self.mend = (without_credentials(part) for part in (where, what, mend))
-        super().__init__(
-            self.where, self.what, self.mend
-        )  # all of them: an exception travels between processes by its arguments
+        # all of them: an exception travels between processes by its arguments
+        super().__init__(self.where, self.what, self.mend)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.mend}"

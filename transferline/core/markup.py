@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+Item = TypeVar("Item")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 _SHOWN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 LONGEST = 200  # characters of a text on a page
@@ -25,6 +28,12 @@ def visible(text: object, longest: int = LONGEST) -> str:
 
 # joiners are part of words in Persian and Indic scripts, and of emoji
 _JOINERS = "\u200c\u200d"
+
+
+def largest(items: Sequence[Item], size: Callable[[Item], float], most: int) -> list[Item]:
+    """The `most` largest items, in the order in which they stand."""
+    kept = set(sorted(range(len(items)), key=lambda i: -size(items[i]))[:most])
+    return [item for i, item in enumerate(items) if i in kept]
 
 
 def in_markdown(text: object) -> str:

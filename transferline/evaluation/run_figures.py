@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transferline.core.markup import MOST_IN_FIGURE, in_figure
+from transferline.core.markup import MOST_IN_FIGURE, in_figure, largest
 from transferline.core.problem import TargetKind
 from transferline.evaluation.calibration import reliability_bins
 from transferline.evaluation.metrics import confusion, per_class
@@ -42,7 +42,8 @@ def loss_curve(rows: Sequence[Mapping[str, float]], title: str) -> Any:
 def confusion_matrix(predictions: Predictions, title: str) -> Any:
     """Counts of labels against predictions, of the most frequent labels. Cells show their counts for at most 12 labels."""
     counts = confusion(predictions)
-    kept = np.sort(np.argsort(-(counts.sum(axis=0) + counts.sum(axis=1)), kind="stable")[:MOST_IN_FIGURE])
+    often = counts.sum(axis=0) + counts.sum(axis=1)
+    kept = largest(range(len(often)), lambda i: float(often[i]), MOST_IN_FIGURE)
     labels = [in_figure(predictions.labels[i]) for i in kept]
     title = _of_all(title, len(labels), len(predictions.labels))
     counts = counts[np.ix_(kept, kept)]
@@ -92,8 +93,8 @@ def agreement(predictions: Predictions, title: str) -> Any:
 def spans(predictions: Predictions, title: str) -> Any:
     """Precision, recall and F1 of each type of span, or each of several labels."""
     every = per_class(predictions)
-    kept = sorted(every, key=lambda label: -every[label]["support"])[:MOST_IN_FIGURE]
-    classes = {label: figures for label, figures in every.items() if label in set(kept)}
+    kept = largest(list(every), lambda label: every[label]["support"], MOST_IN_FIGURE)
+    classes = {label: every[label] for label in kept}
     title = _of_all(title, len(classes), len(every))
     figure, axes = _axes(max(4.0, 0.9 * len(classes) + 2), 3.5)
     for shift, name in enumerate(("precision", "recall", "f1")):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferline.core.markup import in_markdown
-from transferline.evaluation.markdown import SHOWN, scores_table
+from transferline.evaluation.markdown import SHOWN, listed, scores_table
 from transferline.evaluation.report import Report
 from transferline.evaluation.verdict import Verdict
 from transferline.recipes.chain import Chain
@@ -17,8 +17,7 @@ def model_card(chain: Chain, role: str, key: str, lineage: Mapping[str, Any], re
     step = chain.step(key)
     data = "\n".join(f"- {name}: md5 `{md5}`" for name, md5 in lineage.get("data", {}).items())
     names = [in_markdown(label) for label in report.classes]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    labels = f" Labels: {', '.join(names[:SHOWN])}{more}." if names else ""
+    labels = f" Labels: {listed(names[:SHOWN], len(names))}." if names else ""
     return f"""# {chain.target}
 
 A model for a target of kind {report.kind}, {role} of recipe `{chain.recipe}`.{labels}

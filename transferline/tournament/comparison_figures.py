@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transferline.core.markup import MOST_IN_FIGURE, in_figure
+from transferline.core.markup import MOST_IN_FIGURE, in_figure, largest
 from transferline.evaluation.calibration import reliability_bins
 from transferline.tournament.leaderboard import NO_TRANSFER, BoardRow
 from transferline.tournament.result import Result
@@ -138,8 +138,7 @@ def ablation(result: Result) -> Any:
 
 def slices(result: Result) -> Any:
     """Difference between winner and reference on each slice of the test, the largest ones where there are many."""
-    largest = sorted(range(len(result.slices)), key=lambda i: -result.slices[i].rows)[:MOST_IN_FIGURE]
-    parts = [result.slices[i] for i in sorted(largest)]
+    parts = largest(result.slices, lambda part: part.rows, MOST_IN_FIGURE)
     figure, axes = _axes(0.3 * len(parts) + 0.9, f"{result.board.winner} minus {result.reference}, {_quality(result)}")
     axes.axvline(0, color=INK, lw=1)
     for place, part in enumerate(parts):
