@@ -178,6 +178,7 @@ def test_a_type_name_says_which_type_it_is() -> None:
     assert {name: places for name, places in where.items() if len(places) > 1} == {}
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_first() -> None:
     """A served model imports single modules: none may depend on an earlier import of another."""
     import importlib

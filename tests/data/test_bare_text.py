@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transferline.data import bare_text
@@ -49,6 +49,7 @@ def test_other_content_has_another_form(one: str, other: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=127)))
+@example("0:.0")
 def test_the_fast_way_for_ascii_is_the_same(text: str) -> None:
     folded = text.casefold()
     assert bare_text._stripped(folded) == bare_text._DROPPED.sub("", folded)

@@ -188,6 +188,7 @@ def rewrite_labels(project: Path, **names: str) -> None:
     (project / "reviews.csv").write_text(text)
 
 
+@pytest.mark.slow
 def test_labels_come_and_go_under_a_champion(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     reviews = {"domain": "cinema", "data": "reviews.csv", "split": {"test": 0.3, "validation": 0.2}}

@@ -95,6 +95,7 @@ def test_tasks_that_share_nothing_but_words_may_not_lend(project: Path) -> None:
     assert "source task is `other`" in unnamed.stderr
 
 
+@pytest.mark.slow
 def test_recipes_with_sources_compete_and_their_twins_go_without(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ def test_the_bound_holds_for_methods_that_learn_several_tasks(project: Path, mon
     bound_holds(project, "sharing", monkeypatch)
 
 
+@pytest.mark.slow
 def test_the_matrix_and_the_diagnosis_read_what_is_there(project: Path) -> None:
     drawn = transferline(project, "matrix", "default", "--targets", "reviews")
     assert drawn.returncode == 0, drawn.stderr

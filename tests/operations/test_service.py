@@ -67,6 +67,7 @@ def test_the_forms_offer_targets_and_recipes_and_refuse_others(service: Served) 
     assert "too few for a verdict" in service.finish(bad).message
 
 
+@pytest.mark.slow
 def test_a_killed_flow_process_is_started_again_and_ends_as_if_never_killed(service: Served, tmp_path) -> None:
     """After SIGKILL the worker marks the run as crashed, the service restarts it, and finished stages are reused."""
     reference = reference_of(tmp_path)
@@ -84,6 +85,7 @@ def test_a_killed_flow_process_is_started_again_and_ends_as_if_never_killed(serv
     assert {key: ours.get(key) for key in digests(reference)} == digests(reference)
 
 
+@pytest.mark.slow
 def test_new_data_retrains_exactly_the_targets_it_touches(service: Served) -> None:
     first = service.start("retrain/on-demand", target="plays")
     assert service.finish(first).is_completed()
@@ -124,6 +126,7 @@ def test_what_others_commit_is_noticed_on_the_branch(service: Served) -> None:
     assert service.finish(newest.id).is_completed()
 
 
+@pytest.mark.slow
 def test_verdicts_and_failures_reach_a_webhook_and_a_person_approves(service: Served, hook) -> None:
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 

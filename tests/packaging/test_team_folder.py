@@ -37,6 +37,7 @@ def test_data_stages_tuning_and_verdict_work_beside_a_teams_own_modules(team: Pa
     assert "verdict: " in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_stage_in_a_child_process_works_beside_a_teams_own_modules(team: Path, prefect_api: str) -> None:
     """Two devices are declared, so that every tuning stage gets a process of its own."""
     done = transferline(team, "run", "reviews", "probe", PREFECT_API_URL=prefect_api, TRANSFERLINE_GPU_SLOTS="a,b")

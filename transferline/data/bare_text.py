@@ -45,7 +45,7 @@ def bare(text: str) -> str:
 def _stripped(form: str) -> str:
     """A folded text without the characters that are dropped."""
     if form.isascii():  # the same, several times as fast
-        return _ASCII_POINTS.sub("", form.translate(_ASCII_DROPPED))
+        return _ASCII_POINTS.sub("", form).translate(_ASCII_DROPPED)  # in this order: points stand in the text as it is
     return _DROPPED.sub("", form)
 
 
