@@ -19,8 +19,8 @@ def compile_layers(model: Any) -> None:
     """Compile the layers of a model in place. Layers that are compiled already are left alone."""
     for layer in layers_of(model):
         if layer._compiled_call_impl is None:
-            # dynamic shapes: the number of tokens differs from batch to batch, and a new length must not compile again
-            layer.compile(dynamic=True)
+            # the first shape is compiled for itself, and the second one for every length: blocks are all equally long
+            layer.compile()
 
 
 def uncompile(model: Any) -> None:

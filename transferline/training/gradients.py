@@ -7,7 +7,7 @@ rounding and dropout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,7 +66,7 @@ def accumulate(
     own = indices[accelerator.process_index :: accelerator.num_processes] if shared else indices
     if shared:
         _seed_dropout(accelerator.process_index)
-    total = _tensor(accelerator, 0.0)
+    total = _zero(accelerator, exact=True)
     # the largest share of a process: all processes make equally many micro-batches
     largest = -(-len(indices) // accelerator.num_processes) if shared else len(indices)
     size = micro or largest
@@ -81,7 +81,7 @@ def accumulate(
             # Other processes have one more example. Sharded layers are gathered by all processes together, so this one
             # computes an example with the weight zero.
             part, shares = indices[:1], dict.fromkeys(units, 0.0)
-        batch = {k: v.to(accelerator.device) for k, v in learner.collate(part, epoch).items()}
+        batch = on_device(learner.collate(part, epoch), accelerator.device)
         with accelerator.autocast():
             terms = learner.terms(batch)
             loss = sum((value * shares.get(name, 1.0) for name, value in terms.items()), start=_zero(accelerator))
@@ -136,16 +136,19 @@ def _buckets(parameters: Sequence[Any]) -> Iterator[list[Any]]:
         yield bucket
 
 
-def _zero(accelerator: Any) -> Any:
+def on_device(batch: Mapping[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    """A batch on a device. A GPU copies it while it computes: a copy from memory that may be paged waits for the last step."""
+    if device.type != "cuda":
+        return {name: tensor.to(device) for name, tensor in batch.items()}
+    pinned = {name: tensor if tensor.is_cuda else tensor.pin_memory() for name, tensor in batch.items()}
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}
+
+
+def _zero(accelerator: Any, exact: bool = False) -> Any:
+    """A zero on the device, made there: copying one to a GPU would wait for the last step."""
     import torch
 
-    return torch.zeros((), device=accelerator.device)
-
-
-def _tensor(accelerator: Any, value: float) -> Any:
-    import torch
-
-    return torch.tensor(value, dtype=torch.float64, device=accelerator.device)
+    return torch.zeros((), dtype=torch.float64 if exact else torch.float32, device=accelerator.device)
 
 
 def agreed(accelerator: Any, value: Any) -> Any:

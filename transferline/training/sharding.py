@@ -36,6 +36,7 @@ class HeldModel:
             compile_layers(self.model)
         if runtime.sharded and accelerator.num_processes > 1 and learner.shards:
             groups = self._shard(groups)
+        self._every = list(self.model.parameters())
         self.order = [parameter for group in groups for parameter in group["params"]]
         self.groups = [part for group in groups for part in _split_group(group)]
 
@@ -51,7 +52,7 @@ class HeldModel:
     def clip(self, most: float) -> Any:
         """Scale gradients to a norm of at most `most`. Returns the norm before scaling."""
         if not self._unshard:
-            return self.accelerator.clip_grad_norm_(self.model.parameters(), most)
+            return self.accelerator.clip_grad_norm_(self._every, most)
         import torch
 
         # torch's foreach norm refuses sharded and plain gradients together, so the norm is computed here

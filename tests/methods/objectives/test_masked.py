@@ -22,11 +22,8 @@ def masks(epoch: int = 0, count: int = 400, seed: int = 0) -> tuple[np.ndarray, 
     rng = np.random.default_rng(1)
     blocks = rng.integers(5, 1000, (count, 64))
     blocks[:, 0], blocks[:, -1] = 2, 3
-    pairs = [
-        mask(b, (seed, epoch, i), 0.15, mask_id=MASK, vocabulary=VOCABULARY, special=SPECIAL)
-        for i, b in enumerate(blocks)
-    ]
-    masked, labels = (np.stack(part) for part in zip(*pairs, strict=True))
+    examples = [(seed, epoch, i) for i in range(count)]
+    masked, labels = mask(blocks, examples, 0.15, mask_id=MASK, vocabulary=VOCABULARY, special=SPECIAL)
     return blocks, masked, labels
 
 
@@ -53,6 +50,16 @@ def test_special_tokens_are_never_touched_and_others_only_where_chosen() -> None
     assert (labels[special] == IGNORED_LABEL).all()
     assert (masked == blocks)[labels == IGNORED_LABEL].all()
     assert (labels == blocks)[labels != IGNORED_LABEL].all()
+
+
+@pytest.mark.parametrize("starts", [None, np.arange(1000) < 500], ids=["pieces", "words"])
+def test_a_batch_is_masked_as_its_rows_are(starts: np.ndarray | None) -> None:
+    rows = np.random.default_rng(1).integers(0, 1000, (20, 64))
+    rules = {"mask_id": MASK, "vocabulary": VOCABULARY, "special": SPECIAL, "starts": starts}
+    whole = mask(rows, [(0, 0, i) for i in range(20)], 0.15, **rules)
+    parts = [mask(rows[i : i + 1], [(0, 0, i)], 0.15, **rules) for i in range(20)]
+    for side in (0, 1):
+        assert np.array_equal(whole[side], np.concatenate([part[side] for part in parts]))
 
 
 def test_masks_depend_on_seed_epoch_and_example_alone() -> None:

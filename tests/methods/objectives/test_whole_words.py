@@ -26,8 +26,8 @@ class TestWholeWords:
                 [[1], np.where(rng.random(62) < 0.4, rng.integers(500, 1000, 62), rng.integers(3, 500, 62)), [2]]
             )
             block[1] = 5
-            _, labels = mask(
-                block, (0, 0, i), 0.15, mask_id=3, vocabulary=np.arange(3, 1000), special=special, starts=starts
+            _, [labels] = mask(
+                block[None], [(0, 0, i)], 0.15, mask_id=3, vocabulary=np.arange(3, 1000), special=special, starts=starts
             )
             word = np.cumsum(starts[block] | np.isin(block, special))
             for number in np.unique(word[1:-1]):

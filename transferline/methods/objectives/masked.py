@@ -85,8 +85,8 @@ def check_tokenizer(tokenizer: Any, name: str) -> None:
 
 
 def mask(
-    tokens: np.ndarray,
-    example: tuple[int, int, int],
+    rows: np.ndarray,
+    examples: Sequence[tuple[int, int, int]],
     probability: float,
     *,
     mask_id: int,
@@ -94,22 +94,26 @@ def mask(
     special: np.ndarray,
     starts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mask one block. Returns the masked tokens and the labels, both in the block's shape.
+    """Mask rows of tokens, shape (n, length). Returns the masked tokens and the labels, both in this shape.
 
-    `example` is (seed, epoch, index). Labels are IGNORED_LABEL at unmasked positions. Special tokens are never chosen. `starts`,
-    a boolean per token of the vocabulary, marks tokens that start a word. If given, whole words are chosen.
+    `examples` has (seed, epoch, index) of each row. Labels are IGNORED_LABEL at unmasked positions. Special tokens are never
+    chosen. `starts`, a boolean per token of the vocabulary, marks tokens that start a word. If given, whole words are chosen.
     """
-    rng = np.random.default_rng(example)
-    drawn = rng.random(tokens.shape) < probability
+    share, fate, other = np.empty(rows.shape), np.empty(rows.shape), np.empty(rows.shape, np.int64)
+    for i, example in enumerate(examples):  # draws alone are made row by row: a row's draws depend on its example only
+        rng = np.random.default_rng(example)
+        rng.random(out=share[i])
+        rng.random(out=fate[i])
+        other[i] = rng.integers(0, len(vocabulary), rows.shape[1])
+    drawn, never = share < probability, np.isin(rows, special)
     if starts is not None:  # all pieces of a word share the draw at the position of the word's number
-        word = np.cumsum(starts[tokens] | np.isin(tokens, special)) - 1
-        drawn = drawn[np.maximum(word, 0)]
-    chosen = drawn & ~np.isin(tokens, special)
-    labels = np.where(chosen, tokens, IGNORED_LABEL)
-    fate = rng.random(tokens.shape)  # 80 % [MASK], 10 % random token, 10 % unchanged
-    random_tokens = vocabulary[rng.integers(0, len(vocabulary), tokens.shape)]
-    masked = np.where(chosen & (fate < 0.8), mask_id, tokens)
-    return np.where(chosen & (fate >= 0.8) & (fate < 0.9), random_tokens, masked), labels
+        word = np.cumsum(starts[rows] | never, axis=1) - 1
+        drawn = np.take_along_axis(drawn, np.maximum(word, 0), axis=1)
+    chosen = drawn & ~never
+    # 80 % [MASK], 10 % a random token, 10 % unchanged
+    masked = np.where(chosen & (fate < 0.8), mask_id, rows)
+    masked = np.where(chosen & (fate >= 0.8) & (fate < 0.9), vocabulary[other], masked)
+    return masked, np.where(chosen, rows, IGNORED_LABEL)
 
 
 def word_starts(tokenizer: Any) -> np.ndarray:
@@ -145,14 +149,17 @@ class MaskedLearner(Learner):
         self.mask_id = tokenizer.mask_token_id
         self.head_warmup = head_warmup if new else 0.0
         self.new = new
+        self._warming: bool | None = None
         self.head = head_only(model)
         self.starts = word_starts(tokenizer) if whole_words else None
 
     def before_step(self, step: int, steps: int) -> None:
         """Freeze the encoder while a new head warms up, because gradients through a random head would damage it."""
         warming = step < round(self.head_warmup * steps)
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not warming or name in self.new)
+        if warming != self._warming:  # walking through the modules at every step would keep a GPU waiting
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(not warming or name in self.new)
+            self._warming = warming
 
     def collate(self, indices: Sequence[int], epoch: int) -> dict[str, torch.Tensor]:
         return self.batch(self.blocks, indices, epoch)
@@ -166,8 +173,9 @@ class MaskedLearner(Learner):
             "special": self.special,
             "starts": self.starts,
         }
-        pairs = [mask(blocks[i], (self.seed, epoch, i), self.probability, **rules) for i in indices]
-        tokens, labels = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*pairs, strict=True))
+        rows = np.stack([blocks[i] for i in indices]).astype(np.int64)
+        examples = [(self.seed, epoch, i) for i in indices]
+        tokens, labels = (torch.from_numpy(part) for part in mask(rows, examples, self.probability, **rules))
         # computed here on the CPU: `nonzero` on a GPU makes the host wait for it
         where = (labels.flatten() != IGNORED_LABEL).nonzero()[:, 0]
         return {"input_ids": tokens, "labels": labels, "where": where}

@@ -119,10 +119,9 @@ class NextSentenceLearner(Learner):
             row = np.array([cls, *first, sep, *second, sep])
             wanted = np.full(len(row), IGNORED_LABEL)
             if self.method.masked:
-                where = (self.seed, epoch, i)
-                row, wanted = mask(
-                    row,
-                    where,
+                [row], [wanted] = mask(
+                    row[np.newaxis],
+                    [(self.seed, epoch, i)],
                     self.method.probability,
                     mask_id=self.tokenizer.mask_token_id,
                     vocabulary=self.vocabulary,
