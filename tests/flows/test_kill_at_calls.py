@@ -70,8 +70,7 @@ def state(project: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("one_server")
+@pytest.mark.slow  # without the tests' shared server: it runs no service that takes leases from the dead
 def test_a_retrain_killed_at_any_change_of_the_registry_is_completed_by_the_next(tmp_path: Path) -> None:
     project, before = make_project(tmp_path / "project"), tmp_path / "before"
     declare(project, targets={"reviews": TARGETS["reviews"]})
