@@ -18,6 +18,7 @@ from transferline.core.packages import PackageName, Release, Sha256, check_sha25
 from transferline.core.stage import Stage, StageKind, Work
 from transferline.data.rows import FILE as ROWS
 from transferline.models.families import FEATURES, family_of
+from transferline.models.folder_trial import check_fit, try_tokenizer
 from transferline.models.images import is_image_model, make_image_base
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # config, tokenizer, weights: never pickles or code
@@ -50,6 +51,9 @@ class FetchedBase(Stage):
         source = self.collect(work)
         files = wanted_files(source)
         is_image = check_model_folder(source)
+        if not is_image:
+            try_tokenizer(source)
+            check_fit(source)
         found = family_read(source)
         if self.family not in (None, found):
             mend = f"Write `family: {found}`, or leave it out"
