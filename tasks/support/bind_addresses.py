@@ -15,9 +15,9 @@ def in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def check_free(host: str, port: int, server: str) -> None:
-    """Raise InputError unless `server` can listen on this address of this machine."""
-    option = f"--{server.lower()}-port"
+def check_free(host: str, port: int, server: str, option: str | None = None) -> None:
+    """Raise InputError unless `server` can listen on this address of this machine. `option` is that of the port."""
+    option = option or f"--{server.lower()}-port"
     if not 1 <= port <= 65535:
         raise InputError(option, f"{port} is not a port", "Choose a number from 1 to 65535")
     try:
@@ -31,11 +31,10 @@ def check_free(host: str, port: int, server: str) -> None:
         try:
             probe.bind(address)
         except OSError as error:
-            raise _refusal(error, host, port, server) from error
+            raise _refusal(error, host, port, server, option) from error
 
 
-def _refusal(error: OSError, host: str, port: int, server: str) -> InputError:
-    option = f"--{server.lower()}-port"
+def _refusal(error: OSError, host: str, port: int, server: str, option: str) -> InputError:
     if error.errno == errno.EADDRINUSE:
         mend = f"Use that server (set its address in the environment), or choose {option}"
         return InputError(f"{in_url(host)}:{port}", f"something listens there already, {server} cannot start", mend)

@@ -1,4 +1,4 @@
-"""Laws of the shelf: what was put there is there again, whoever was killed while adding."""
+"""Laws of the shelf: what was put there is there again, also after a kill while rows were added."""
 
 from __future__ import annotations
 

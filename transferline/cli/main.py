@@ -23,6 +23,7 @@ data_stages.app.command("push")(operations.push)
 app.add_typer(data_stages.app, name="data")
 for _command in (
     operations.serve,
+    operations.serve_model,
     operations.deploy,
     questions.compare,
     questions.matrix,

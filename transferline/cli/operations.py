@@ -30,6 +30,21 @@ def serve(
     run(where, *services(where, host, prefect_port, mlflow_port), say=console.print)
 
 
+def serve_model(
+    model: Annotated[str, typer.Argument(help="MODEL@VERSION, MODEL@ALIAS or MODEL, which is its champion")],
+    host: Annotated[
+        str, typer.Option(help="Address to bind. The server asks for no password: put a proxy before it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5123,
+    largest: Annotated[float, typer.Option(help="Largest request, in megabytes.", min=0.001)] = 10.0,
+) -> None:
+    """Answer texts over HTTP with a registered version, until Ctrl-C."""
+    from transferline.tasks.support.lineage import find_version
+    from transferline.tasks.support.model_server import serve_version
+
+    serve_version(find_version(model), host, port, round(largest * 10**6))
+
+
 def deploy(
     quiet: Annotated[bool, typer.Option(help="Print only errors.")] = False,
 ) -> None:
