@@ -8,12 +8,14 @@ checkpoint is built twice under the same key.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from transferline.core.errors import InputError
 from transferline.core.project import shared_uri
 from transferline.core.settings import settings, variable
 from transferline.tasks.support.locks import held
+from transferline.tasks.support.progress import notice
+from transferline.tasks.support.waiting import SAID_AFTER
 
 LEASE = 60.0  # seconds; a killed holder blocks the others for at most this long
 
@@ -37,23 +39,31 @@ def exclusive(name: str, everywhere: bool = False) -> Iterator[None]:
 
 
 def _take(lease: ExitStack, limit: str) -> None:
-    from prefect.concurrency.sync import concurrency
-
-    hours = settings().wait_hours
+    hours, what = settings().wait_hours, f"the lease {limit!r}"
     try:
-        lease.enter_context(
-            concurrency(
-                limit,
-                occupy=1,
-                timeout_seconds=3600 * hours,
-                lease_duration=LEASE,
-                strict=True,
-                raise_on_lease_renewal_failure=False,
-            )
-        )
+        lease.enter_context(_slot(limit, min(SAID_AFTER, 3600 * hours)))
+        return
+    except TimeoutError:
+        notice("waiting", "yellow", f"for {what}, held by another run")
+    try:
+        lease.enter_context(_slot(limit, 3600 * hours))
     except TimeoutError as error:
         mend = f"See the concurrency limits in Prefect's UI, or raise {variable('wait_hours')}"
-        raise InputError(f"the lease {limit!r}", f"is still held by another run after {hours:g} hours", mend) from error
+        raise InputError(what, f"is still held by another run after {hours:g} hours", mend) from error
+
+
+def _slot(limit: str, seconds: float) -> AbstractContextManager[None]:
+    """The one slot of a limit. Entering it raises TimeoutError if it is not free within `seconds`."""
+    from prefect.concurrency.sync import concurrency
+
+    return concurrency(
+        limit,
+        occupy=1,
+        timeout_seconds=seconds,
+        lease_duration=LEASE,
+        strict=True,
+        raise_on_lease_renewal_failure=False,
+    )
 
 
 def bucket(key: str) -> str:

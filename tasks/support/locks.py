@@ -17,7 +17,7 @@ import anyio
 from prefect.locking.protocol import LockManager
 
 from transferline.core.project import locks
-from transferline.tasks.support.waiting import POLL, lock_within, try_lock
+from transferline.tasks.support.waiting import POLL, lock_within, try_lock, wait_until
 
 
 class FlockLockManager(LockManager):
@@ -70,9 +70,13 @@ class FlockLockManager(LockManager):
         return self._held.get(str(self._path(key)), (0, ""))[1] == holder
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        """Wait until `key` is free, for `timeout` seconds. Without a time-out it raises InputError as `acquire_lock` does."""
+        if timeout is None:
+            wait_until(lambda: not self.is_locked(key), f"the lock {key!r}")
+            return True
+        deadline = time.monotonic() + timeout
         while self.is_locked(key):
-            if deadline is not None and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(POLL)
         return True

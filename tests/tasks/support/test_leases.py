@@ -13,6 +13,7 @@ import prefect.concurrency.sync
 import pytest
 
 from tests.recording import Recorder
+from transferline.core.errors import InputError
 from transferline.tasks.support.leases import LEASE, bucket, exclusive
 
 
@@ -92,3 +93,25 @@ def test_there_are_few_names_for_many_keys() -> None:
     keys = [f"tune-{number:08x}" for number in range(5000)]
     assert len({bucket(key) for key in keys}) == 256
     assert bucket("tune-00ab") == bucket("adapt-77ab") == "build-ab"
+
+
+def test_a_wait_is_announced_and_has_a_limit(
+    server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+
+    @contextmanager
+    def taken(*_: Any, timeout_seconds: float, **__: Any) -> Any:
+        waits.append(timeout_seconds)
+        raise TimeoutError
+        yield
+
+    monkeypatch.setattr(prefect.concurrency.sync, "concurrency", taken)
+    monkeypatch.setenv("PREFECT_API_URL", "http://server/api")
+    monkeypatch.setenv("TRANSFERLINE_WAIT_HOURS", "2")
+    message = "the lease 'transferline-model': is still held by another run after 2 hours"
+    with pytest.raises(InputError, match=message), exclusive("model", everywhere=True):
+        pytest.fail("the lease was not given")
+    assert waits == [30.0, 7200.0]
+    said = capsys.readouterr()
+    assert "for the lease 'transferline-model', held by another run" in said.out + said.err

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from transferline.core.errors import InputError
 from transferline.tasks.support.locks import FlockLockManager, held
 
 HOLDER = """
@@ -101,3 +102,14 @@ def test_a_block_is_held_by_one_at_a_time() -> None:
     for thread in threads:
         thread.join()
     assert most == 1
+
+
+def test_waiting_for_a_lock_without_a_time_out_has_a_limit(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = FlockLockManager()
+    assert manager.acquire_lock("key", "one")
+    monkeypatch.setenv("TRANSFERLINE_WAIT_HOURS", "0.00001")
+    with pytest.raises(InputError, match="the lock 'key': is still held by"):
+        manager.wait_for_lock("key")
+    assert not manager.wait_for_lock("key", timeout=0.01)
+    manager.release_lock("key", "one")
+    assert manager.wait_for_lock("key")
