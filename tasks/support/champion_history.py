@@ -16,9 +16,11 @@ from transferline.core.errors import InputError
 HISTORY = "transferline.champions"
 LONGEST = 4800  # characters of the tag's value
 LONGEST_REASON = 200  # characters of a reason in the list; the whole reason is a tag of the version
+LONGEST_LINE = 20  # champions before the oldest move that are kept when earlier moves leave the list
 
 Move = dict[str, str]
-"""what (promote or rollback), version, reason, by, at (ISO time), and before: the champion that a promotion replaced"""
+"""what (promote or rollback), version, reason, by, at (ISO time), and before: the champion that a promotion replaced. The oldest
+move also has line: the champions until then, separated by commas, if earlier moves have left the list."""
 
 
 def new_move(what: str, version: str, reason: str, by: str, before: str | None) -> Move:
@@ -49,13 +51,14 @@ def written(moves: Sequence[Move]) -> str:
             break
         move["reason"] = ""
     while len(_json(kept)) > LONGEST:
-        kept = kept[1:]
+        line = ",".join(champions_of(kept[:1])[-LONGEST_LINE:])
+        kept = [{**kept[1], "line": line}, *kept[2:]]
     return _json(kept)
 
 
 def champions_of(moves: Sequence[Move]) -> list[str]:
     """Versions that were champion, oldest first: a promotion appends one, a rollback removes the last."""
-    line: list[str] = []
+    line = [version for version in moves[0].get("line", "").split(",") if version] if moves else []
     for move in moves:
         if move["what"] == "rollback":
             line = line[:-1] or [move["version"]]  # the moves before it have left the list

@@ -47,6 +47,20 @@ def test_the_champions_that_remain_are_those_of_the_whole_history() -> None:
     assert champions_of(whole) == champions
 
 
+def test_rollbacks_go_twenty_champions_back_also_where_moves_have_left_the_list() -> None:
+    moves, line = [], []
+    for number in range(1, 1001):
+        before = line[-1] if line else None
+        if number % 3 == 0:
+            line.pop()
+            moves.append(new_move("rollback", line[-1], "complaints of many people" * 8, "Ada", None))
+        else:
+            line.append(str(number))
+            moves.append(new_move("promote", str(number), "better in every way" * 10, "Ada", before))
+        moves = read_moves({HISTORY: written(moves)}, "film")
+        assert champions_of(moves)[-20:] == line[-20:]
+
+
 def test_a_damaged_tag_is_one_error() -> None:
     with pytest.raises(InputError, match=r"its tag transferline\.champions is not JSON"):
         read_moves({HISTORY: '[{"what": "pro'}, "film")
