@@ -54,14 +54,14 @@ class RequestGuard:
             await _send_error(send, 500, "the server failed; its log has the cause")
 
     async def _body(self, receive: Receive) -> bytes:
-        parts: list[bytes] = []
+        body = bytearray()
         while True:
             message = await receive()
-            parts.append(message.get("body", b""))
-            if sum(map(len, parts)) > self.largest:
+            body += message.get("body", b"")
+            if len(body) > self.largest:
                 raise Refused(413, f"the request has more than {self.largest:,} bytes: send fewer rows at once")
             if message["type"] == "http.disconnect" or not message.get("more_body"):
-                return b"".join(parts)
+                return bytes(body)
 
 
 def check_body(body: bytes, content_type: str) -> None:

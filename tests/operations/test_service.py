@@ -126,7 +126,6 @@ def test_what_others_commit_is_noticed_on_the_branch(service: Served) -> None:
     assert service.finish(newest.id).is_completed()
 
 
-@pytest.mark.slow
 def test_verdicts_and_failures_reach_a_webhook_and_a_person_approves(service: Served, hook) -> None:
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 

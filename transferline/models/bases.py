@@ -51,19 +51,18 @@ class FetchedBase(Stage):
         source = self.collect(work)
         files = wanted_files(source)
         is_image = check_model_folder(source)
-        if not is_image:
-            try_tokenizer(source)
-            check_fit(source)
         found = family_read(source)
         if self.family not in (None, found):
             mend = f"Write `family: {found}`, or leave it out"
             problem = f"the family is {found!r} in config.json, but {self.family!r} in params.yaml"
             raise InputError(f"base {source.name}", problem, mend)
-        # an image model is rewritten as a model of pixel rows, so its files are not copied
-        if is_image:
+        if is_image:  # it is rewritten as a model of pixel rows, so its files are not copied
             make_image_base(source, work.out)
-        for path in files if not is_image else ():
-            shutil.copyfile(path, work.out / path.name)
+        else:
+            try_tokenizer(source)
+            check_fit(source)
+            for path in files:
+                shutil.copyfile(path, work.out / path.name)
         return {"bytes": float(sum(path.stat().st_size for path in files))}
 
 

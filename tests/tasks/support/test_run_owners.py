@@ -16,7 +16,8 @@ from transferline.tasks.support.mlflow_model import _within
 from transferline.tasks.support.run_owners import BEAT, HOST, PID, SILENCE, STARTED, Heartbeat, is_dead, owner_tags
 
 HOLDER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background with Ctrl-C ignored
 from transferline.tasks.support.tracking import StageRun, TransferRun
 with TransferRun("reviews", "own", 3, "t") as run, StageRun(run.run_id, run.experiment_id, "tune", {}, {}):
     print("open", flush=True)
