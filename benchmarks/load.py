@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from tests.operations.service import free_port
 from transferline.core.project import root
 from transferline.data.prepared_files import read_jsonl
 
@@ -38,10 +38,8 @@ class Seen:
     texts: int = 0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def request(rows: list[list[str | None]]) -> bytes:
+    return json.dumps({"dataframe_split": {"columns": ["text"], "data": rows}}).encode()
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
@@ -57,8 +55,10 @@ def client(port: int, texts: list[str], until: float, seed: int, seen: Seen) -> 
     while time.monotonic() < until:
         number += 1
         wrong = number % WRONG_EVERY == 0
-        rows = [[None]] if wrong else [[text] for text in rng.choices(texts, k=rng.randint(1, 8))]
-        body = json.dumps({"dataframe_split": {"columns": ["text"], "data": rows}}).encode()
+        rows: list[list[str | None]] = (
+            [[None]] if wrong else [[text] for text in rng.choices(texts, k=rng.randint(1, 8))]
+        )
+        body = request(rows)
         start = time.monotonic()
         try:
             status, answer = ask(connection, body)
@@ -80,9 +80,7 @@ def wait_for_start(server: subprocess.Popen[bytes], port: int, texts: list[str])
     while time.monotonic() < deadline and server.poll() is None:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            status, answer = ask(
-                connection, json.dumps({"dataframe_split": {"columns": ["text"], "data": [texts[:1]]}}).encode()
-            )
+            status, answer = ask(connection, request([[texts[0]]]))
         except OSError:
             time.sleep(0.5)
             continue

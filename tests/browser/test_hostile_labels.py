@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.pages import CHROMIUM, browser, follow, look_at_mlflow, picture
+from tests.browser.pages import CHROMIUM, browser, follow, look_at_mlflow
 from tests.operations.service import make_two_targets, serve
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -51,6 +51,5 @@ def test_hostile_labels_are_shown_as_written(tmp_path: Path) -> None:
             look_at_mlflow(page, service.mlflow, "plays", pictures)
             assert page.evaluate("window.pwned") is None
             assert page.locator("img[src='x']").count() == 0
-            picture(page, pictures, "mlflow-version")
     finally:
         service.end()

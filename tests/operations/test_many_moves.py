@@ -30,18 +30,19 @@ def move_about(folder: Path) -> None:
     assert moves("film")[-1]["version"] == line[-1]
 
 
-@pytest.mark.slow
-def test_a_thousand_moves_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFERLINE_ROOT", str(tmp_path))
     monkeypatch.setenv("TRANSFERLINE_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+@pytest.mark.slow
+def test_a_thousand_moves_in_sqlite(tmp_path: Path) -> None:
     move_about(tmp_path)
 
 
 @pytest.mark.slow
 def test_a_thousand_moves_in_postgresql(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRANSFERLINE_ROOT", str(tmp_path))
-    monkeypatch.setenv("TRANSFERLINE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg2://{postgres}/mlflow")
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     move_about(tmp_path)

@@ -25,7 +25,7 @@ _ASCII_POINTS = re.compile(r"(?<![0-9])[.,]|[.,](?![0-9])")
 def bare(text: str) -> str:
     """The bare form. A text of punctuation alone keeps its punctuation.
 
-    HTML entities are replaced, tags and links removed; then the text is brought to NFKC, case folded, and stripped of white space,
+    HTML entities are replaced, tags and links removed. Then the text is brought to NFKC, case folded, and stripped of white space,
     punctuation, and of control and invisible characters.
     """
     if "&" in text:

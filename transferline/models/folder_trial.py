@@ -15,6 +15,7 @@ from typing import Any
 
 from transferline.core.commands import run_command
 from transferline.core.errors import InputError
+from transferline.models.weights import load_config, stored_shapes
 
 SECONDS, MEMORY = 60, 4 * 2**30  # of the processor, and bytes; the largest tokenizers in use take some seconds and 1 GB
 MOST_TOKENS = 10  # tokens that one byte of text may become; byte-level tokenizers give one
@@ -43,7 +44,7 @@ def try_tokenizer(folder: Path) -> None:
 def check_fit(folder: Path) -> None:
     """Raise InputError where config.json describes other shapes or more layers than the weights have. Reads no weights."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    stored = _stored_shapes(folder)
+    stored = stored_shapes(folder)
     layers = max((config[name] for name in LAYERS if isinstance(config.get(name), int)), default=0)
     if layers > len(stored):
         what = f"asks for {layers} layers, and the weights are {len(stored)} tensors"
@@ -56,27 +57,15 @@ def check_fit(folder: Path) -> None:
                 raise InputError(folder, what, "Save the model and its config together again")
 
 
-def _stored_shapes(folder: Path) -> dict[str, list[int]]:
-    from safetensors import safe_open
-
-    shapes: dict[str, list[int]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="np") as file:
-            shapes |= {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
-    return shapes
-
-
 def _expected_shapes(folder: Path) -> tuple[dict[str, list[int]], str]:
     """Shapes by name in the encoder that config.json describes, and the prefix of these names in a model with a head."""
     import torch
     from transformers import AutoModel
 
-    from transferline.models.weights import load_config
-
     try:
         with torch.device("meta"):  # no memory is taken
             model = AutoModel.from_config(load_config(folder))
-    except Exception as error:  # whatever an impossible config raises is said in one line
+    except Exception as error:  # an impossible config raises many kinds of errors: each is one line
         said = " ".join(str(error).split())[:300]
         raise InputError(folder / "config.json", f"describes no model that can be made ({said})", _MEND) from error
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}

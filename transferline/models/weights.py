@@ -6,6 +6,8 @@ unadapted control would measure the loss of the pooler or the head instead of th
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +125,17 @@ def united(model: Any, parent: dict[str, torch.Tensor]) -> dict[str, torch.Tenso
             addresses.add(tensor.data_ptr())
             kept[name] = tensor.detach().cpu().contiguous()
     return kept
+
+
+def stored_shapes(folder: Path) -> dict[str, list[int]]:
+    """Shapes of all tensors in a model folder's safetensors files, by their names there. Reads the headers alone."""
+    shapes: dict[str, list[int]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        shapes |= {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    return shapes
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:

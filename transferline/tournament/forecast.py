@@ -7,7 +7,6 @@ with an allowance for padding.
 from __future__ import annotations
 
 import json
-import struct
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from transferline.data.prepared_files import kind_of, read_texts
 from transferline.data.rows import Rows
 from transferline.models.families import FEATURES, Family
 from transferline.models.tokenization import load_tokenizer
+from transferline.models.weights import stored_shapes
 from transferline.recipes.chain import Step
 from transferline.tournament.costs import Lineages
 
@@ -100,8 +100,7 @@ def size_of(folder: Path) -> Size:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     weights = sum(
         float(np.prod(shape))
-        for path in folder.glob("*.safetensors")
-        for name, shape in _shapes(path).items()
+        for name, shape in stored_shapes(folder).items()
         if len(shape) >= 2 and "embed" not in name and "wte" not in name and "wpe" not in name
     )
     if config.get("model_type") == FEATURES:
@@ -143,13 +142,6 @@ def _size_of_rows(config: dict[str, Any], weights: float) -> Size:
     places = height * width // int(image.get("patch_size", 1)) ** 2 + 1
     depth = float(image.get("num_hidden_layers", 0))
     return Size(weights + head, depth, config["hidden_size"], shape="features", places=places)
-
-
-def _shapes(path: Path) -> dict[str, list[int]]:
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
 
 
 def speed(lineages: Lineages, least: float = 1e10) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.operations.service import free_port
 from tests.recording import record
 from transferline.core.errors import InputError
 from transferline.tasks.support import mlflow_server
@@ -31,12 +32,6 @@ def quiet(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TRANSFERLINE_GPU_SLOTS", "0")
     record(monkeypatch, mlflow_server, "make_tables")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_servers_that_run_already_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
