@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +47,7 @@ def picture(page: Any, folder: Path, name: str, settle: float = 2.5) -> None:
 
 def fill_the_form(page: Any, prefect: str, target: str, recipe: str, folder: Path) -> str:
     """Fill in and submit the retrain form. Returns the id of the run."""
-    with urllib.request.urlopen(f"{prefect}/api/deployments/name/retrain/on-demand") as answer:
-        deployment = json.load(answer)["id"]
+    deployment = _ask(f"{prefect}/api/deployments/name/retrain/on-demand")["id"]
     page.goto(f"{prefect}/deployments/deployment/{deployment}")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
@@ -112,14 +112,25 @@ def _choose(page: Any, label: str, value: str) -> None:
 
 
 def _state(prefect: str, run: str) -> str:
-    with urllib.request.urlopen(f"{prefect}/api/flow_runs/{run}") as answer:
-        return str(json.load(answer)["state_type"])
+    return str(_ask(f"{prefect}/api/flow_runs/{run}")["state_type"])
 
 
 def _runs(prefect: str) -> set[str]:
     ask = urllib.request.Request(f"{prefect}/api/flow_runs/filter", b"{}", {"Content-Type": "application/json"})
-    with urllib.request.urlopen(ask) as answer:
-        return {run["id"] for run in json.load(answer)}
+    return {run["id"] for run in _ask(ask)}
+
+
+def _ask(what: str | urllib.request.Request, seconds: float = 120) -> Any:
+    """The server's answer. A server that is down is waited for, since `serve` starts it again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(what, timeout=60) as answer:
+                return json.load(answer)
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            if isinstance(error, urllib.error.HTTPError) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def main(prefect: str, mlflow: str, target: str, recipe: str, folder: Path) -> None:
