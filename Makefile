@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run serve test test-slow bench lint types format clean-env
+.PHONY: run serve test test-slow bench lint types format hashes release clean-env
 
 run: $(STAMP)
 	@$(BIN)/transferline run $(ARGS)
@@ -32,6 +32,19 @@ types: $(STAMP)
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+# The pins with the SHA-256 of every file of each release. Needs `pip install '.[release]'`, as does `release`.
+hashes: $(STAMP)
+	@$(BIN)/uv pip compile constraints.txt --no-deps --generate-hashes --no-header --no-annotate --quiet \
+		--python-version 3.11 -o constraints.hashed.txt
+
+# Wheel, sdist and the bill of materials of the pinned set, in dist/. docs/releasing.md has the steps before and after.
+release: $(STAMP)
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+	@$(BIN)/cyclonedx-py requirements constraints.hashed.txt --pyproject pyproject.toml --mc-type library \
+		--output-reproducible -o dist/transferline.cdx.json
+	@cd dist && sha256sum * > SHA256SUMS
 
 # Install torch first and alone, at its exact version, so that pip can use a local CPU build of that version.
 $(STAMP): pyproject.toml constraints.txt

@@ -22,6 +22,7 @@ from transferline.tasks.evaluating import decide, predict_all, read_profiles, re
 from transferline.tasks.placing import open_runner
 from transferline.tasks.registering import check_champion_labels, crown, find_champion, register
 from transferline.tasks.support.data_versions import profile_paths
+from transferline.tasks.support.lineage_events import lineage_events
 from transferline.tasks.support.tracking import TransferRun
 from transferline.tasks.versioning import pin_data
 
@@ -53,6 +54,7 @@ def retrain(
     show_chain(chain)
     with (
         open_runner(line.runtime) as runner,
+        lineage_events(f"retrain {target}", data) as product,
         TransferRun(target, chain.recipe, line.seeds, f"{target} {chain.recipe}") as run,
     ):
         built = build_chain(line, chain, data, run, runner)
@@ -64,6 +66,7 @@ def retrain(
         approval = approve(line, report, verdict, run)
         form = InputForm.of(line.spec, first_column_of(line.spec, root()))
         registration = register(chain, report, verdict, form=form, run_id=run.run_id)
+        product.registration = registration
         publish_report(
             run,
             chain,

@@ -30,6 +30,7 @@ from transferline.tasks.support.mlflow_model import EXTRA, legacy_form, log_mode
 from transferline.tasks.support.outbox import patiently
 from transferline.tasks.support.scope import scoped
 from transferline.tasks.support.shared_store import fetch
+from transferline.tasks.support.signatures import check_checkpoint, sign_version
 from transferline.tasks.support.tracking import client, has_runs
 
 FORM_TAG = "transferline.input_form"
@@ -93,7 +94,7 @@ def bring_back(version: Any) -> str:
     """Make sure that a registered version's checkpoint is in the store. Returns its key.
 
     A missing checkpoint comes from the shared store, otherwise from the registry. Raises InputError on a version that
-    transferline did not register.
+    transferline did not register, and on one that the key of TRANSFERLINE_VERIFY_WITH does not verify.
     """
     key = version.tags.get("transferline.key", "")
     if not key:
@@ -102,6 +103,7 @@ def bring_back(version: Any) -> str:
     claim([key])
     if not intact(store() / key) and not fetch(key):  # `fetch` checks the digest itself
         _restore(version, store() / key)
+    check_checkpoint(version, store() / key)
     return key
 
 
@@ -177,6 +179,7 @@ def _version_of(
     lineage = read_lineage(folder) or {}
     card = model_card(chain, role, key, lineage, report, verdict)
     model_id = log_model(folder, form, run_id, role, card)
+    sign_version(run_id, model_id, folder)
     if not _exists(model):
         client().create_registered_model(model, description=f"Models of the target {chain.target} ({report.kind})")
     tags = {"transferline.key": key, "transferline.role": role, "transferline.recipe": chain.recipe}

@@ -6,6 +6,7 @@ from typing import Any
 
 from transferline.tasks.support.bind_addresses import check_free, in_url
 from transferline.tasks.support.request_guard import RequestGuard
+from transferline.tasks.support.signatures import load_checked
 
 
 def guarded(model: Any, largest: int) -> RequestGuard:
@@ -16,11 +17,13 @@ def guarded(model: Any, largest: int) -> RequestGuard:
 
 
 def serve_version(version: Any, host: str, port: int, largest: int) -> None:
-    """Load a registered version and serve it until Ctrl-C. Raises InputError if the address cannot be bound."""
-    import mlflow
+    """Load a registered version and serve it until Ctrl-C.
+
+    Raises InputError if the address cannot be bound, and on a wrong signature.
+    """
     import uvicorn
 
     check_free(host, port, "the model's server", option="--port")
-    model = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
+    model = load_checked(version)
     print(f"{version.name} version {version.version}: http://{in_url(host)}:{port}/invocations", flush=True)
     uvicorn.run(guarded(model, largest), host=host, port=port, log_level="warning")

@@ -25,8 +25,9 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-from prefect.states import Crashed, Failed, Scheduled
+from prefect.states import Crashed, Failed, Scheduled, State
 
 from transferline.tasks.placing import most_starts
 from transferline.tasks.support.scope import project_tag
@@ -37,10 +38,10 @@ LOOK_EVERY = 5.0  # seconds between two polls
 FORGOTTEN = timedelta(days=2)  # runs that were due longer ago are not restarted
 
 
-def restart_crashed(client: SyncPrefectClient) -> list[str]:
-    """Schedule every crashed run of this project again. Returns the names. A run that crashed too often is marked as failed."""
+def restart_crashed(client: SyncPrefectClient, tag: str) -> list[str]:
+    """Schedule every crashed run with the project's tag again. Returns the names. One that crashed too often has failed."""
     crashed = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[RESTART, project_tag()]),
+        tags=FlowRunFilterTags(all_=[RESTART, tag]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
         expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC) - FORGOTTEN),
     )
@@ -49,21 +50,21 @@ def restart_crashed(client: SyncPrefectClient) -> list[str]:
         deaths = [state.message or "no message" for state in client.read_flow_run_states(run.id) if state.is_crashed()]
         # `preflight.begin` counts starts too, but a process that dies before its flow is RUNNING never gets there
         if len(deaths) >= most_starts():
-            client.set_flow_run_state(run.id, Failed(message=given_up(deaths)), force=True)
+            _set_state(client, run.id, Failed(message=given_up(deaths)), force=True)
             continue
         message = "Started again after a crash; finished stages are reused"
-        client.set_flow_run_state(run.id, Scheduled(name="AwaitingRetry", message=message))
-        names.append(run.name)
+        if _set_state(client, run.id, Scheduled(name="AwaitingRetry", message=message)):
+            names.append(run.name)
     return names
 
 
-def mark_silent(client: SyncPrefectClient) -> list[str]:
-    """Mark running flow runs without an event for SILENT as crashed. Returns their names.
+def mark_silent(client: SyncPrefectClient, tag: str) -> list[str]:
+    """Mark running flow runs with the project's tag and without an event for SILENT as crashed. Returns their names.
 
     Call this only if the server was up all that time: a server that was down has missed heartbeats.
     """
     running = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[RESTART, project_tag()]),
+        tags=FlowRunFilterTags(all_=[RESTART, tag]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
     )
     names = []
@@ -72,17 +73,26 @@ def mark_silent(client: SyncPrefectClient) -> list[str]:
         if run.state is None or run.state.timestamp > since or _heard_of(client, run.id, since):
             continue
         message = f"No heartbeat for {SILENT.seconds} s: the process or its machine is gone"
-        client.set_flow_run_state(run.id, Crashed(message=message))
-        names.append(run.name)
+        if _set_state(client, run.id, Crashed(message=message)):
+            names.append(run.name)
     return names
 
 
 def mark_ended(client: SyncPrefectClient, runs: set[str]) -> None:
     """Mark the runs that ended together with their worker as crashed, so that the next start continues them."""
     for run in runs:
-        client.set_flow_run_state(
-            UUID(run), Crashed(message="The service was stopped; the run continues after the next start")
+        _set_state(
+            client, UUID(run), Crashed(message="The service was stopped; the run continues after the next start")
         )
+
+
+def _set_state(client: SyncPrefectClient, run: UUID, state: State, force: bool = False) -> bool:
+    """Set the state of a run. Returns whether the run still exists: a person may have deleted it since it was listed."""
+    try:
+        client.set_flow_run_state(run, state, force=force)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def _heard_of(client: SyncPrefectClient, run: UUID, since: datetime) -> bool:
@@ -103,6 +113,8 @@ class Tender:
 
     def __init__(self, prefect: str, say: Callable[[str], None]) -> None:
         self.prefect, self.say, self.looked, self.listening = prefect, say, 0.0, time.monotonic()
+        # asked once: params.yaml may be wrong for a moment while somebody edits it, and must not end the service
+        self.tag = project_tag()
 
     def look(self) -> None:
         """Poll if `LOOK_EVERY` seconds have passed. If the server is down, the next call tries again."""
@@ -112,9 +124,9 @@ class Tender:
         try:
             with self._client() as client:
                 if self.looked - self.listening > SILENT.total_seconds():
-                    for name in mark_silent(client):
+                    for name in mark_silent(client, self.tag):
                         self.say(f"{name} has sent no heartbeat: its process is gone")
-                for name in restart_crashed(client):
+                for name in restart_crashed(client, self.tag):
                     self.say(f"{name} crashed and is started again")
         except httpx.HTTPError:
             # the server was down and may have missed heartbeats: wait another SILENT before a run counts as silent

@@ -21,8 +21,9 @@ def test_the_names_of_restarted_runs_are_returned_and_logged(
         yield "the client"
 
     monkeypatch.setattr(module, "get_client", client)
+    monkeypatch.setattr(module, "project_tag", lambda: "project-p")
     restarted = record(monkeypatch, module, "restart_crashed", names)
     logged = record(monkeypatch, module, "log")
     assert tend.fn() == names
-    assert restarted.only[0] == ("the client",)
+    assert restarted.only[0] == ("the client", "project-p")
     assert logged.only[0] == (f"restarted: {said}",)

@@ -145,6 +145,7 @@ class Served:
         return found
 
     def end(self) -> None:
+        assert self.process.poll() is None, f"the service ended by itself: {self.log.read_text()}"
         children = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=60)

@@ -201,3 +201,4 @@ def test_a_schedule_appears_with_the_declaration_and_goes_with_it(service: Serve
     path.write_text(declared)
     assert done.returncode == 2
     assert "operations.plays.cron: 'every monday' has 2 fields, not 5" in done.stderr
+    assert service.process.poll() is None, "a wrong params.yaml ended the service"

@@ -77,6 +77,11 @@ def _login(uri: str) -> tuple[str, str]:
     return unquote(parts.username or ""), unquote(parts.password or "")
 
 
+def told_to_open_lineage() -> bool:
+    """Whether a variable of OpenLineage's own says where its events go."""
+    return any(name.startswith(("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__")) for name in os.environ)
+
+
 @contextmanager
 def variables(values: Mapping[str, str | None]) -> Iterator[None]:
     """Set variables that a library reads for the length of a block (None: remove), and restore all of them afterwards."""

@@ -128,6 +128,12 @@ class Settings(BaseModel):
     wait_hours: Annotated[
         Number, Field(gt=0), About("a number above 0", "Hours that a run waits for a lock, a device or a worker.")
     ] = 48.0
+    sign_with: Annotated[
+        Folder, About("a file", "Private key (PEM, elliptic curve) that signs every registered version.", "no signing")
+    ] = None
+    verify_with: Annotated[
+        Folder, About("a file", "Public key; a version that it does not verify is not read.", "no verification")
+    ] = None
 
     prefect_api_url: Annotated[
         Text, About("a URL", "A running Prefect server; `serve` then starts none.", "a temporary server")

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed, Failed, Running, State
 
 from transferline.tasks.support import restarts
@@ -39,6 +41,7 @@ class Server:
         self.histories = {self.runs[name].id: states for name, states in histories.items()}
         self.set: dict[str, State] = {}
         self.heard: set[UUID] = set()
+        self.deleted: set[UUID] = set()
         self._client = self
 
     def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
@@ -49,6 +52,8 @@ class Server:
         return self.histories[run]
 
     def set_flow_run_state(self, run: UUID, state: State, force: bool = False) -> None:
+        if run in self.deleted:
+            raise ObjectNotFound(Exception("no such run"))
         self.set[next(one.name for one in self.runs.values() if one.id == run)] = state
 
     def post(self, _: str, json: dict[str, Any]) -> Any:
@@ -63,7 +68,7 @@ DEAD = Crashed(message="killed")
 def test_a_crashed_run_is_scheduled_again_until_it_died_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFERLINE_MOST_STARTS", "2")
     server: Any = Server(once=[Running(), DEAD], twice=[DEAD, Running(), DEAD], failed=[Failed()], running=[Running()])
-    assert restart_crashed(server) == ["once"]
+    assert restart_crashed(server, "project-p") == ["once"]
     assert server.set.keys() == {"once", "twice"}
     assert server.set["once"].name == "AwaitingRetry"
     assert server.set["twice"].is_failed()
@@ -80,7 +85,7 @@ def test_only_a_run_that_was_not_heard_of_is_silent() -> None:
     states = {name: [Running(timestamp=old)] for name in ("silent", "heard")}
     server: Any = Server(**states, young=[Running(timestamp=old + 1.5 * SILENT)])
     server.heard = {server.runs["heard"].id}
-    assert mark_silent(server) == ["silent"]
+    assert mark_silent(server, "project-p") == ["silent"]
     assert server.set["silent"].is_crashed()
 
 
@@ -90,8 +95,17 @@ def test_runs_that_end_with_their_worker_are_crashed() -> None:
     assert [(name, state.is_crashed()) for name, state in server.set.items()] == [("one", True)]
 
 
+def test_a_run_that_somebody_deletes_meanwhile_is_left_out() -> None:
+    old = datetime.now(UTC) - 2 * SILENT
+    server: Any = Server(crashed=[DEAD], silent=[Running(timestamp=old)], other=[Running(timestamp=old)], again=[DEAD])
+    server.deleted = {server.runs[name].id for name in ("crashed", "silent")}
+    assert restart_crashed(server, "project-p") == ["again"]
+    assert mark_silent(server, "project-p") == ["other"]
+    mark_ended(server, {str(run) for run in server.deleted})
+
+
 @pytest.fixture
-def tender(monkeypatch: pytest.MonkeyPatch) -> Any:
+def tender(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A tender with a clock and a server of its own."""
     told: list[str] = []
     made: Any = Tender("http://server/api", told.append)
@@ -117,6 +131,12 @@ def test_it_looks_every_few_seconds(tender: Any) -> None:
         tender.now += LOOK_EVERY / 2
     assert tender.asked == 5
     assert tender.told[0] == "crashed crashed and is started again"
+
+
+def test_a_params_file_that_is_wrong_for_a_moment_does_not_end_the_service(tender: Any, bare: Path) -> None:
+    (bare / "params.yaml").write_text("targets: [")
+    tender.look()
+    assert tender.told == ["crashed crashed and is started again"]
 
 
 def test_silence_counts_only_while_the_server_was_listening(tender: Any) -> None:
